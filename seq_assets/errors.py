@@ -1,0 +1,67 @@
+"""The errors that a user of the platform can cause and mend.
+
+Every message names the thing, what was found, what is allowed and the remedy, so that it is enough on its own: the command
+line and Dagster show it without a traceback. Mistakes of the program itself stay ordinary Python exceptions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SeqAssetsError(Exception):
+    """Base of all errors whose message is written for the user."""
+
+
+class SettingsError(SeqAssetsError):
+    """An environment variable or an argument asks for what is not possible."""
+
+
+class SourceError(SeqAssetsError):
+    """A model's source is missing, empty, or cannot be read as its contract says."""
+
+
+class NotPublishedError(SeqAssetsError):
+    """A table, or the version asked for, does not exist."""
+
+
+class AuditError(SeqAssetsError):
+    """The finished files failed a blocking condition, so nothing was published."""
+
+
+class ConflictError(SeqAssetsError):
+    """A publication lost every one of its attempts against concurrent ones, or the table is not ours to write."""
+
+
+class InputError(SeqAssetsError):
+    """A table or an argument given to the Python interface does not fit."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in a model file.
+
+    Attributes:
+        file: The model file as given.
+        field: Path of the field, for example ``columns.correct.is_in``; empty for the file as a whole.
+        found: What stands there.
+        allowed: What may stand there, with the remedy where there is an obvious one.
+    """
+
+    file: str
+    field: str
+    found: str
+    allowed: str
+
+    def __str__(self) -> str:
+        """One line: file, field, found, allowed."""
+        place = f"{self.file}: {self.field}" if self.field else self.file
+        return f"{place}: found {self.found}; allowed: {self.allowed}"
+
+
+class ModelFileError(SeqAssetsError):
+    """A model file, or a folder of them, has mistakes; all of them are listed."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        """Keeps the mistakes and joins them, a line each, into the message."""
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))

@@ -1,0 +1,203 @@
+"""From the text of a model file to a `ModelSpec`, or to all of its mistakes at once.
+
+Belongs here: YAML, and the wording of pydantic's findings for the person who wrote the file. What is allowed stands in
+`models.spec` and `models.cross_checks`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from seq_assets.errors import Mistake, ModelFileError
+from seq_assets.models.columns import ColumnSpec
+from seq_assets.models.cross_checks import Finding, ReadableParts, cross_field_findings, nearest
+from seq_assets.models.spec import (
+    ChecksSpec,
+    ColumnSplit,
+    EntityHashSplit,
+    FeatureSpec,
+    LocationSplit,
+    ModelSpec,
+    PaddingSpec,
+    PadRatioBounds,
+    Part,
+    RejectedRatioBounds,
+    SourceOptions,
+    SourceSpec,
+    TimeSplit,
+    WindowSpec,
+)
+
+_LONGEST_FOUND: Final = 80
+_ENTRIES: Final[Mapping[str, type[ColumnSpec] | type[FeatureSpec]]] = {"columns": ColumnSpec, "features": FeatureSpec}
+_SPLITS: Final[Mapping[str, type[Part]]] = {
+    "entity_hash": EntityHashSplit,
+    "column": ColumnSplit,
+    "time": TimeSplit,
+    "location": LocationSplit,
+}
+_PARTS: Final[Mapping[str, type[Part]]] = {
+    "source": SourceSpec,
+    "source.options": SourceOptions,
+    "window": WindowSpec,
+    "padding": PaddingSpec,
+    "checks": ChecksSpec,
+    "checks.pad_ratio": PadRatioBounds,
+    "checks.rejected_ratio": RejectedRatioBounds,
+}
+
+
+class _DuplicateKeyError(yaml.MarkedYAMLError):
+    """YAML itself keeps the last of two equal keys, which would hide a mistake."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As the base class, but a duplicate key is an error."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(getattr(key_node, "value", ""))
+            if key in seen and key != "<<":
+                raise _DuplicateKeyError(problem=f"the key {key!r} twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_model_file(path: Path) -> ModelSpec:
+    """Reads one model file.
+
+    Raises:
+        ModelFileError: The file cannot be read or has mistakes; all of them are listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelFileError([Mistake(str(path), "", f"a byte that is not UTF-8 at {error.start}", "UTF-8")]) from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ModelFileError([Mistake(str(path), "", reason, "a model file that can be read")]) from error
+    return parse_model(text, str(path))
+
+
+def parse_model(text: str, file: str) -> ModelSpec:
+    """Parses the text of a model file; `file` names it in mistakes.
+
+    Raises:
+        ModelFileError: The text has mistakes; all of them are listed.
+    """
+    try:
+        content = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ModelFileError([Mistake(file, "", _yaml_problem(error), "well-formed YAML")]) from error
+    if not isinstance(content, dict):
+        raise ModelFileError([Mistake(file, "", _found(content), "a mapping that begins with name:")])
+    findings, parts = _read_fields(content)
+    findings += cross_field_findings(parts)
+    if findings:
+        raise ModelFileError([Mistake(file, item.field, item.found, item.allowed) for item in dict.fromkeys(findings)])
+    return ModelSpec.model_validate(content)
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or "no YAML"
+    mark = getattr(error, "problem_mark", None)
+    return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else str(problem)
+
+
+def _read_fields(content: Mapping[Any, Any]) -> tuple[list[Finding], ReadableParts]:
+    """Reads every field on its own, so that a mistake in one hides none in another."""
+    findings = [_unknown_field("", str(key), ModelSpec.model_fields) for key in content if key not in ModelSpec.model_fields]
+    readable: dict[str, Any] = {}
+    for name, info in ModelSpec.model_fields.items():
+        if name not in content:
+            if info.is_required():
+                findings.append(Finding(name, "nothing", "a value; this field is required"))
+            else:
+                readable[name] = info.get_default()
+            continue
+        if name in _ENTRIES and isinstance(content[name], dict):
+            readable[name] = dict(_read_entries(name, content[name], findings))
+        field_findings, value = _read_field(name, content[name], content)
+        findings += field_findings
+        if not field_findings:
+            readable[name] = value
+    names = content.get("columns")
+    return findings, ReadableParts(
+        column_names=frozenset(map(str, names)) if isinstance(names, dict) else None,
+        **{name: readable[name] for name in ReadableParts.__dataclass_fields__ if name in readable},
+    )
+
+
+def _read_entries(name: str, entries: Mapping[Any, Any], findings: list[Finding]) -> Iterator[tuple[str, Any]]:
+    for key, value in entries.items():
+        try:
+            yield str(key), _ENTRIES[name].model_validate(value)
+        except ValidationError:
+            continue  # _read_field words the mistakes of the whole field
+
+
+def _read_field(name: str, value: Any, content: Mapping[Any, Any]) -> tuple[list[Finding], Any]:
+    """The findings of one field, and its value if there are none."""
+    try:
+        return [], getattr(ModelSpec.__pydantic_validator__.validate_assignment(ModelSpec.model_construct(), name, value), name)
+    except ValidationError as error:
+        return [_finding(details, value) for details in error.errors(include_url=False)], None
+
+
+def _finding(details: ErrorDetails, value: Any) -> Finding:
+    # A discriminated union puts the variant's tag, and a mapping's key the marker "[key]", into the path.
+    path = [str(part) for part in details["loc"] if part != "[key]"]
+    if path[0] == "split" and len(path) > 1 and isinstance(value, dict) and path[1] == value.get("strategy"):
+        del path[1]
+    field = ".".join(path)
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            return _unknown_field(".".join(path[:-1]), path[-1], _fields_at(path[:-1], value))
+        case "missing":
+            return Finding(field, "nothing", "a value; this field is required")
+        case "value_error":
+            return Finding(field, _found(details["input"]), str(context.get("error")))
+        case "string_pattern_mismatch":
+            return Finding(field, _found(details["input"]), "a name: a to z first, then a to z, 0 to 9 and _, 63 at most")
+        case "literal_error" | "enum":
+            return Finding(field, _found(details["input"]), _one_of(str(context["expected"]), details["input"]))
+        case "union_tag_invalid":
+            found = f"strategy {context['tag']!r}"
+            return Finding(field, found, _one_of(str(context["expected_tags"]), str(context["tag"])))
+        case "union_tag_not_found":
+            return Finding(f"{field}.strategy", "nothing", "'entity_hash', 'column', 'time' or 'location'")
+        case _:
+            message = details["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
+            return Finding(field, _found(details["input"]), message)
+
+
+def _one_of(expected: str, found: Any) -> str:
+    words = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ")]
+    return f"one of {', '.join(words)}{nearest(str(found), words)}"
+
+
+def _unknown_field(parent: str, key: str, fields: Mapping[str, Any]) -> Finding:
+    names = sorted(getattr(info, "alias", None) or name for name, info in fields.items())
+    field = f"{parent}.{key}" if parent else key
+    return Finding(field, "an unknown field", f"{', '.join(names)}{nearest(key, names)}" if names else "no such field")
+
+
+def _fields_at(path: list[str], value: Any) -> Mapping[str, Any]:
+    """The fields of the part of a model file that stands at a path."""
+    if path[0] in _ENTRIES:
+        return _ENTRIES[path[0]].model_fields
+    if path[0] == "split":
+        return _SPLITS[value["strategy"]].model_fields
+    return _PARTS[".".join(path)].model_fields
+
+
+def _found(value: Any) -> str:
+    text = "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+    return text if len(text) <= _LONGEST_FOUND else f"{text[:_LONGEST_FOUND]}…"

@@ -1,0 +1,232 @@
+"""`ModelSpec`: everything that one model file may say, and nothing that it may not.
+
+Belongs here: the fields, their types and what each one allows on its own. Mistakes that need two fields to see are in
+`models.cross_checks`; reading the file and wording its mistakes is in `models.parsing`.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from seq_assets.models.columns import ColumnSpec, ColumnType, Scalar, Share, literal, timestamp_microseconds
+
+LONGEST_SEQUENCE: Final = 10_000
+
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+SequenceLength: TypeAlias = Annotated[int, Field(ge=1, le=LONGEST_SEQUENCE, strict=True)]
+SourceFormat: TypeAlias = Literal["auto", "parquet", "csv", "json", "dkt"]
+EnvironmentName: TypeAlias = Literal["local", "staging", "prod"]
+Subset: TypeAlias = Literal["train", "validation"]
+SUBSETS: Final[tuple[Subset, Subset]] = ("train", "validation")
+
+
+class Part(BaseModel):
+    """A part of a model file: frozen, and a word that it does not know is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceOptions(Part):
+    """How text sources are written."""
+
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="Between fields; default: a tab for .tsv files, else a comma."
+    )
+    null_values: tuple[str, ...] = Field(("",), description="Unquoted texts that mean null.")
+    encoding: str = Field("utf-8", description="Any encoding that Python knows.")
+    header: bool = Field(
+        True,
+        strict=True,
+        description="Whether the first record names the columns; if not, `from` gives each column's number, from 1.",
+    )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError as error:
+            raise ValueError("an encoding that Python knows, such as utf-8, latin-1, cp1252") from error
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _usable_delimiter(cls, value: str | None) -> str | None:
+        if value is not None and (value in '"\r\n' or not value.isascii()):
+            raise ValueError("one ASCII character that is neither a quote nor a line end")
+        return value
+
+
+class SourceSpec(Part):
+    """Where the observations come from."""
+
+    location: str | dict[EnvironmentName, str] = Field(
+        description="A path or glob (relative to the model file), s3://bucket/prefix/, glue://database/table, "
+        "sample://school, or one of these per environment."
+    )
+    format: SourceFormat = "auto"
+    options: SourceOptions = SourceOptions()
+
+    @field_validator("location", mode="before")
+    @classmethod
+    def _location_form(cls, value: Any) -> Any:
+        by_environment = value if isinstance(value, dict) else {"local": value}
+        known = set(by_environment) <= set(get_args(EnvironmentName))
+        texts = by_environment.values()
+        if not (known and texts and all(isinstance(text, str) and text.strip() and "\0" not in text for text in texts)):
+            raise ValueError("a path, glob or address that is not empty, or a mapping {local: …, staging: …, prod: …} of them")
+        return value
+
+
+class FeatureSpec(Part):
+    """A column that becomes `<name>_sequence`."""
+
+    pad_value: Any = Field(description="Fills the positions that hold no item; of the feature's type.")
+    fill_null: Any = Field(None, description="Replaces null; a nullable feature needs it.")
+
+
+class EntityHashSplit(Part):
+    """Whole entities on one side, by a hash of the entity: the same on every machine and in every engine."""
+
+    strategy: Literal["entity_hash"]
+    validation_fraction: Share = 0.2
+    seed: Annotated[int, Field(strict=True)] = 0
+
+
+class ColumnSplit(Part):
+    """By the values of one column; any other value is rejected."""
+
+    strategy: Literal["column"]
+    column: str
+    train: tuple[Any, ...] = Field(min_length=1)
+    validation: tuple[Any, ...] = Field(min_length=1)
+
+
+class TimeSplit(Part):
+    """Earlier than the cutoff (UTC) is train, at or after it validation."""
+
+    strategy: Literal["time"]
+    column: str
+    cutoff: str | datetime
+
+    @field_validator("cutoff", mode="before")
+    @classmethod
+    def _is_timestamp(cls, value: Any) -> str:
+        if timestamp_microseconds(value) is None:
+            raise ValueError("a timestamp, YYYY-MM-DD HH:MM:SS, UTC unless it names its offset")
+        return str(value)
+
+    @property
+    def cutoff_microseconds(self) -> int:
+        """The cutoff as microseconds since the epoch, UTC."""
+        microseconds = timestamp_microseconds(str(self.cutoff))
+        assert microseconds is not None, "checked when the model file was read"
+        return microseconds
+
+
+class LocationSplit(Part):
+    """The source has `train/` and `validation/` below its location."""
+
+    strategy: Literal["location"]
+
+
+Split: TypeAlias = Annotated[EntityHashSplit | ColumnSplit | TimeSplit | LocationSplit, Field(discriminator="strategy")]
+
+
+class WindowSpec(Part):
+    """Which stretches of an entity's history become sequences."""
+
+    mode: Literal["chunk", "sliding", "last", "first", "prefix"] = "chunk"
+    stride: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="Of sliding windows: items from one start to the next."
+    )
+
+
+class PaddingSpec(Part):
+    """On which side of the items the padding stands."""
+
+    side: Literal["right", "left"] = "right"
+
+
+class PadRatioBounds(Part):
+    """Bounds of padding positions / all positions."""
+
+    warn: Share = 1.0
+    max: Share = 1.0
+
+
+class RejectedRatioBounds(Part):
+    """Bounds of rejected records / records read."""
+
+    max: Share = 0.0
+
+
+class ChecksSpec(Part):
+    """Thresholds of the checks."""
+
+    pad_ratio: PadRatioBounds = PadRatioBounds()
+    rejected_ratio: RejectedRatioBounds = RejectedRatioBounds()
+
+
+class ModelSpec(Part):
+    """One model: a consumer with a data contract."""
+
+    name: Name
+    description: str = ""
+    owner: str | None = Field(None, description="team:<name> or an e-mail address.")
+    source: SourceSpec
+    entity: str = Field(description="The column whose observations form one history; any integer type or string.")
+    order_by: tuple[str, ...] = Field((), description="Ascending; ties keep the source's row order.")
+    columns: dict[Name, ColumnSpec] = Field(min_length=1, description="The contract: only these are read.")
+    features: dict[str, FeatureSpec] = Field({}, description="The columns that become sequences, in this order.")
+    split: Split = EntityHashSplit(strategy="entity_hash")
+    window: WindowSpec = WindowSpec()
+    padding: PaddingSpec = PaddingSpec()
+    min_length: Annotated[int, Field(ge=1, strict=True)] = 1
+    sequence_lengths: tuple[SequenceLength, ...] = Field((), description="Empty: a raw model.")
+    checks: ChecksSpec = ChecksSpec()
+
+    @field_validator("owner")
+    @classmethod
+    def _owner_form(cls, value: str | None) -> str | None:
+        if value is not None and not (value.startswith("team:") and len(value) > len("team:")) and "@" not in value:
+            raise ValueError("team:<name> or an e-mail address")
+        return value
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the model works on raw observations and has no sequences."""
+        return not self.sequence_lengths or not self.features
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The declared sequence lengths, ascending; none for a raw model."""
+        return () if self.is_raw else tuple(sorted(self.sequence_lengths))
+
+    def location(self, environment: EnvironmentName) -> str | None:
+        """The source's location in an environment; None where the model file names none for it."""
+        location = self.source.location
+        return location.get(environment) if isinstance(location, dict) else location
+
+    def feature_type(self, feature: str) -> ColumnType:
+        """The type of the items of `<feature>_sequence`."""
+        return self.columns[feature].type.as_feature
+
+    def pad_value(self, feature: str) -> Scalar:
+        """The feature's pad value as a plain Python value of its type."""
+        return literal(self.features[feature].pad_value, self.feature_type(feature))
+
+    def fill_value(self, feature: str) -> Scalar | None:
+        """What replaces null in the feature; None where nothing does."""
+        fill = self.features[feature].fill_null
+        return None if fill is None else literal(fill, self.feature_type(feature))
+
+    def digest(self, *parts: str) -> str:
+        """A hash of the named parts of the model file as they are meant: comments, order of keys and spelling do not count."""
+        values = self.model_dump(mode="json", by_alias=True, include=set(parts) if parts else None)
+        # Contract and feature order are part of a table's schema, so sort_keys must not hide them.
+        order = {part: list(values[part]) for part in ("columns", "features") if part in values}
+        return hashlib.sha256(json.dumps([values, order], sort_keys=True).encode()).hexdigest()

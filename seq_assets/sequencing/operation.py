@@ -1,0 +1,192 @@
+"""The bare operation: sequences of a table in memory, without a model file, a warehouse or Dagster."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seq_assets.errors import InputError
+from seq_assets.models import ColumnType, Scalar
+from seq_assets.models.columns import literal
+from seq_assets.models.cross_checks import RESERVED_NAMES, nearest
+from seq_assets.models.spec import LONGEST_SEQUENCE
+from seq_assets.sequencing.kernel import Kernel
+from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.schemas import stored_type
+from seq_assets.sequencing.windows import WINDOW_KINDS, Sliding, Window
+
+WINDOWS: Final = tuple(kind.lower() for kind in WINDOW_KINDS)
+_TYPES: Final = {stored_type(type_): type_ for type_ in ColumnType if type_ is not ColumnType.TIMESTAMP}
+
+
+def sequence(
+    table: Any,
+    *,
+    entity: str,
+    features: Mapping[str, Scalar],
+    sequence_length: int,
+    order_by: Sequence[str] = (),
+    window: Literal["chunk", "sliding", "last", "first", "prefix"] = "chunk",
+    stride: int | None = None,
+    padding_side: Literal["right", "left"] = "right",
+    min_length: int = 1,
+) -> pa.Table:
+    """Cuts the histories in a table into sequences of one length.
+
+    Args:
+        table: Observations, one row each: an Arrow table or a DataFrame (pandas, Polars, or any with the Arrow C interface).
+        entity: The column whose observations form one history; any integer type or string.
+        features: The columns that become `<name>_sequence`, each with its pad value.
+        sequence_length: Positions per sequence, 1 to 10,000.
+        order_by: Columns to sort each history by, ascending; ties keep the order of the rows.
+        window: Which stretches of a history become sequences.
+        stride: Of sliding windows: items from one start to the next, 1 to `sequence_length`.
+        padding_side: Where the padding stands.
+        min_length: Windows with fewer items are dropped, 1 to `sequence_length`.
+
+    Returns:
+        One row per sequence, ordered by entity and `sequence_index`: the entity, `sequence_index` int32, `sequence_start`
+        int64, `sequence_size` int32, one fixed-size list of `sequence_length` items per feature, `is_pad_sequence` int8 (1 on
+        padding) and, for sliding and prefix windows, `is_repeat_sequence` int8 (1 where an earlier sequence has the item).
+        Timestamps become int64 milliseconds since the epoch, dates int32 days.
+
+    Raises:
+        InputError: An argument does not fit the table; the message says which.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> answers = pa.table({"pupilid": [7, 7, 7], "correct": [1, 0, 1]})
+        >>> sequence(answers, entity="pupilid", features={"correct": -1}, sequence_length=2)["correct_sequence"].to_pylist()
+        [[1, 0], [1, -1]]
+    """
+    observations = _as_arrow(table)
+    plan = _plan(observations, entity, features, sequence_length, window, stride, padding_side, min_length)
+    kernel = Kernel(plan)
+    for name in order_by:
+        _column(observations, name, "order_by")
+    wanted = dict.fromkeys([*kernel.input_columns, *order_by])
+    clean = pa.table({name: _without_nulls(observations, name) for name in wanted})
+    ordered = clean.append_column("_row", pa.array(range(clean.num_rows), pa.int64()))
+    ordered = ordered.sort_by([(name, "ascending") for name in dict.fromkeys([entity, *order_by, "_row"])])
+    batches = kernel.batches(ordered.to_batches(max_chunksize=1 << 17))
+    return pa.Table.from_batches(batches, plan.schema.stored())
+
+
+def _plan(
+    table: pa.Table,
+    entity: str,
+    features: Mapping[str, Scalar],
+    sequence_length: int,
+    window: str,
+    stride: int | None,
+    padding_side: Literal["right", "left"],
+    min_length: int,
+) -> SequencePlan:
+    _require(
+        type(sequence_length) is int and 1 <= sequence_length <= LONGEST_SEQUENCE,
+        f"sequence_length: found {sequence_length!r}; allowed: an integer from 1 to {LONGEST_SEQUENCE}",
+    )
+    _require(
+        type(min_length) is int and 1 <= min_length <= sequence_length,
+        f"min_length: found {min_length!r}; allowed: an integer from 1 to sequence_length, {sequence_length}",
+    )
+    _require(padding_side in ("right", "left"), f"padding_side: found {padding_side!r}; allowed: 'right' or 'left'")
+    _require(bool(features), "features: found none; allowed: at least one column with its pad value")
+    entity_type = _column_type(_column(table, entity, "entity"), entity)
+    _require(
+        entity_type.is_integer or entity_type is ColumnType.STRING,
+        f"entity: found {entity!r} of type {entity_type}; allowed: a column of an integer type or string",
+    )
+    plans = tuple(_feature(table, name, pad_value) for name, pad_value in features.items())
+    for name in features:
+        reserved = name in RESERVED_NAMES or f"{name}_sequence" == entity
+        _require(not reserved, f"features: found {name!r}; allowed: a name that the result does not use itself")
+    return SequencePlan(
+        model="",
+        subset="train",
+        raw_version=0,
+        entity=(entity, entity_type),
+        features=plans,
+        window=_window(window, stride, sequence_length),
+        sequence_length=sequence_length,
+        padding_side=padding_side,
+        min_length=min_length,
+    )
+
+
+def _window(window: str, stride: int | None, sequence_length: int) -> Window:
+    _require(window in WINDOWS, f"window: found {window!r}; allowed: {', '.join(WINDOWS)}{nearest(str(window), WINDOWS)}")
+    if window == "sliding":
+        fits = type(stride) is int and 1 <= stride <= sequence_length
+        allowed = f"an integer from 1 to sequence_length, {sequence_length}, because window is sliding"
+        _require(fits, f"stride: found {stride!r}; allowed: {allowed}")
+        return Sliding(int(stride or 0))
+    _require(stride is None, f"stride: found {stride!r}; allowed: None, because window is {window}")
+    return WINDOW_KINDS[window.capitalize()]()
+
+
+def _feature(table: pa.Table, name: str, pad_value: Scalar) -> FeaturePlan:
+    type_ = _column_type(_column(table, name, "features"), name)
+    try:
+        return FeaturePlan(name, type_, literal(pad_value, type_.as_feature))
+    except ValueError as error:
+        raise InputError(f"features: the pad value of {name!r}: found {pad_value!r}; allowed: {error}") from error
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+def _as_arrow(table: Any) -> pa.Table:
+    """The table as Arrow, columns in their stored types as far as the platform has one for them."""
+    if not isinstance(table, pa.Table):
+        if type(table).__module__.startswith("pandas."):
+            table = pa.Table.from_pandas(table, preserve_index=False)
+        elif hasattr(table, "__arrow_c_stream__"):
+            table = pa.table(table)
+        else:
+            raise InputError(f"table: found {type(table).__name__}; allowed: an Arrow table or a DataFrame")
+    duplicates = {name for name in table.column_names if table.column_names.count(name) > 1}
+    _require(not duplicates, f"table: found several columns named {sorted(duplicates)}; allowed: each name once")
+    return table
+
+
+def _column(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
+    names = table.column_names
+    _require(
+        name in names,
+        f"{argument}: found {name!r}; allowed: a column of the table ({', '.join(names)}){nearest(name, names)}",
+    )
+    return _stored(table.column(name))
+
+
+def _stored(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values in the type in which the kernel takes them, where there is one."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.timestamp("us", tz=values.type.tz), safe=False)
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        return values.cast(pa.string())
+    return values.cast(pa.date32()) if pa.types.is_date64(values.type) else values
+
+
+def _column_type(values: pa.ChunkedArray, name: str) -> ColumnType:
+    if pa.types.is_timestamp(values.type):
+        return ColumnType.TIMESTAMP
+    _require(
+        values.type in _TYPES,
+        f"{name!r}: found type {values.type}; allowed: {', '.join(map(str, _TYPES))}; cast it first",
+    )
+    return _TYPES[values.type]
+
+
+def _without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
+    values = _stored(table.column(name))
+    nulls = values.null_count
+    if pa.types.is_floating(values.type):
+        nulls += pc.sum(pc.is_nan(values)).as_py() or 0
+    _require(not nulls, f"{name!r}: found {nulls} nulls (or NaN); allowed: none; fill or drop them first")
+    return values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values

@@ -1,0 +1,195 @@
+"""Plans: pure values that say what to compute. They know no engine and no storage.
+
+An asset returns one per partition; a warehouse executes it. Two plans with the same identity, on the same input, have the same
+result: that is how an unchanged dataset keeps its version.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, TypeAlias
+
+from seq_assets.models import ColumnType, ModelSpec, Scalar, Subset
+from seq_assets.sequencing.schemas import TableSchema, raw_schema, sequence_schema
+from seq_assets.sequencing.windows import WINDOW_KINDS, Window, window_of
+
+SEMANTICS: Final = 1
+"""Raised whenever the same input and model file would give another result; every dataset is then rebuilt."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The name of one dataset: one table of the warehouse."""
+
+    model: str
+    kind: Literal["raw_observations", "rejected_observations", "sequenced_train", "sequenced_validation"]
+    sequence_length: int | None = None
+
+    @property
+    def table(self) -> str:
+        """The table's name, for example `dkt_sequenced_train_100`."""
+        suffix = "" if self.sequence_length is None else f"_{self.sequence_length}"
+        return f"{self.model}_{self.kind}{suffix}"
+
+    @classmethod
+    def raw(cls, model: str) -> "Dataset":
+        """A model's raw observations."""
+        return cls(model, "raw_observations")
+
+    @classmethod
+    def rejected(cls, model: str) -> "Dataset":
+        """What a model's contract rejected."""
+        return cls(model, "rejected_observations")
+
+    @classmethod
+    def sequenced(cls, model: str, subset: Subset, sequence_length: int) -> "Dataset":
+        """A model's sequences of one subset at one length."""
+        return cls(model, "sequenced_train" if subset == "train" else "sequenced_validation", sequence_length)
+
+
+@dataclass(frozen=True)
+class IngestPlan:
+    """Read a source, enforce the contract, split, and store clustered by subset, entity and order.
+
+    Attributes:
+        spec: The model.
+        location: The source's location in this environment.
+        folder: The folder that a relative location starts from.
+    """
+
+    spec: ModelSpec
+    location: str
+    folder: str
+
+    @property
+    def dataset(self) -> Dataset:
+        """What is published last; the rejected observations are published with it."""
+        return Dataset.raw(self.spec.name)
+
+    @property
+    def schema(self) -> TableSchema:
+        """The schema of the raw table."""
+        return raw_schema((name, column.type, column.nullable) for name, column in self.spec.columns.items())
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides the result, the source's content aside."""
+        parts = self.spec.digest("source", "columns", "entity", "order_by", "split")
+        return _digest(self.spec.name, self.location, parts, self.spec.checks.rejected_ratio.max)
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """One feature of a sequence table.
+
+    Attributes:
+        name: The raw column.
+        type: Its contract type.
+        pad_value: Of the type's feature type.
+        fill_value: Replaces null; None where the column is not nullable.
+    """
+
+    name: str
+    type: ColumnType
+    pad_value: Scalar
+    fill_value: Scalar | None = None
+
+
+@dataclass(frozen=True)
+class SequencePlan:
+    """Cut one subset of raw observations into sequences of one length.
+
+    Attributes:
+        model: The model's name.
+        subset: Which observations.
+        raw_version: The version of the raw observations to read.
+        entity: Name and type of the entity's column.
+        features: In the model's order.
+        window: The window kind.
+        sequence_length: Positions of each sequence.
+        padding_side: Where the padding stands.
+        min_length: Shorter windows are dropped.
+    """
+
+    model: str
+    subset: Subset
+    raw_version: int
+    entity: tuple[str, ColumnType]
+    features: tuple[FeaturePlan, ...]
+    window: Window
+    sequence_length: int
+    padding_side: Literal["right", "left"]
+    min_length: int
+
+    @classmethod
+    def of(cls, spec: ModelSpec, subset: Subset, sequence_length: int, raw_version: int) -> "SequencePlan":
+        """The plan of one declared cell of a model."""
+        return cls(
+            model=spec.name,
+            subset=subset,
+            raw_version=raw_version,
+            entity=(spec.entity, spec.columns[spec.entity].type),
+            features=tuple(
+                FeaturePlan(name, spec.columns[name].type, spec.pad_value(name), spec.fill_value(name))
+                for name in spec.features
+            ),
+            window=window_of(spec.window),
+            sequence_length=sequence_length,
+            padding_side=spec.padding.side,
+            min_length=spec.min_length,
+        )
+
+    @property
+    def dataset(self) -> Dataset:
+        """What is published."""
+        return Dataset.sequenced(self.model, self.subset, self.sequence_length)
+
+    @property
+    def schema(self) -> TableSchema:
+        """The schema of the sequence table."""
+        features = [(feature.name, feature.type) for feature in self.features]
+        return sequence_schema(self.entity, features, self.sequence_length, self.window.overlaps)
+
+    @property
+    def identity(self) -> str:
+        """A hash of all that decides the result."""
+        return _digest(self.to_json())
+
+    def to_json(self) -> str:
+        """The plan as JSON text, as a version keeps it."""
+        return json.dumps(asdict(self) | {"window": [type(self.window).__name__, asdict(self.window)]})
+
+    @classmethod
+    def from_json(cls, text: str) -> "SequencePlan":
+        """The plan that `to_json` wrote."""
+        values = json.loads(text)
+        kind, arguments = values.pop("window")
+        entity, entity_type = values.pop("entity")
+        features = (feature | {"type": ColumnType(feature["type"])} for feature in values.pop("features"))
+        return cls(
+            entity=(entity, ColumnType(entity_type)),
+            features=tuple(FeaturePlan(**feature) for feature in features),
+            window=WINDOW_KINDS[kind](**arguments),
+            **values,
+        )
+
+
+@dataclass(frozen=True)
+class SkippedPlan:
+    """A cell that the model file does not declare: nothing is published, and the reason is recorded."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class RefusedPlan:
+    """What cannot be planned, such as a broken model file: its partition fails with the message, no other does."""
+
+    message: str
+
+
+Plan: TypeAlias = IngestPlan | SequencePlan | SkippedPlan | RefusedPlan
+
+
+def _digest(*values: object) -> str:
+    return hashlib.sha256(json.dumps([SEMANTICS, *values], sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,168 @@
+"""What every warehouse can do, and the values that go in and out. No implementation belongs here."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from seq_assets.models import Subset
+from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+from seq_assets.sequencing.schemas import TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow.fs
+
+
+@dataclass(frozen=True)
+class Version:
+    """One immutable published state of a table.
+
+    Attributes:
+        dataset: The table.
+        id: Its Iceberg snapshot id.
+        committed_at: When it was published, UTC.
+        rows: Its rows.
+        schema: The columns that it was published with.
+        files: Paths of its Parquet files, in the order of its rows.
+        metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
+            content), `model_digest`, `raw_version`, `accounting`, `metrics`, `seconds`, `program`.
+    """
+
+    dataset: Dataset
+    id: int
+    committed_at: datetime
+    rows: int
+    schema: TableSchema
+    files: tuple[str, ...]
+    metadata: Mapping[str, Any]
+
+    @property
+    def raw_version(self) -> int | None:
+        """The version of the raw observations that it was made from; None for raw observations themselves."""
+        value = self.metadata.get("raw_version")
+        return None if value is None else int(value)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one blocking condition says about a table.
+
+    Attributes:
+        check: `contract`, `nothing_lost`, `no_leakage` or `well_formed`.
+        problems: What is wrong, a sentence each; empty where the condition holds.
+        numbers: What was compared, for metadata.
+    """
+
+    check: str
+    problems: tuple[str, ...]
+    numbers: Mapping[str, int | float | str]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the condition holds."""
+        return not self.problems
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The outcome of a plan.
+
+    Attributes:
+        version: The version that stands now.
+        previous: The version before it; None for the first one.
+        unchanged: Whether the version stood already, because nothing that decides it has changed.
+        seconds: How long it took.
+    """
+
+    version: Version
+    previous: Version | None
+    unchanged: bool
+    seconds: float
+
+
+class Progress(Protocol):
+    """Is told how far long work has come."""
+
+    def __call__(self, stage: str, rows: int) -> None:
+        """`rows` of the stage named `stage` are done."""
+
+
+def no_progress(stage: str, rows: int) -> None:
+    """Tells nobody."""
+
+
+class Warehouse(ABC):
+    """Executes plans and publishes versions. Every method is part of the contract that all implementations share."""
+
+    @abstractmethod
+    def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
+        """Executes a plan, audits the finished files and publishes them in one commit.
+
+        Args:
+            plan: What to compute.
+            force: Build even where nothing that decides the result has changed.
+            progress: Is told about long work.
+
+        Raises:
+            SourceError: The source cannot be read.
+            AuditError: A blocking condition does not hold; nothing was published.
+            NotPublishedError: The raw version that the plan reads does not exist.
+            ConflictError: Concurrent publications won every attempt.
+        """
+
+    @abstractmethod
+    def inspect(self, published: Version) -> list[Finding]:
+        """Verifies the blocking conditions on a published version, from its files."""
+
+    @abstractmethod
+    def datasets(self) -> list[Dataset]:
+        """All tables that have a version, by name."""
+
+    @abstractmethod
+    def versions(self, dataset: Dataset) -> list[Version]:
+        """The versions of a table, newest first; none where it was never published."""
+
+    @abstractmethod
+    def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
+        """The files of one subset of a version of raw observations, in the order of its rows."""
+
+    @property
+    @abstractmethod
+    def filesystem(self) -> "pyarrow.fs.FileSystem":
+        """Where the files of its versions can be read."""
+
+    def find(self, dataset: Dataset, version: int | None = None) -> Version:
+        """One version of a table; the newest where none is named.
+
+        Raises:
+            NotPublishedError: There is no such table or version.
+        """
+        from seq_assets.errors import NotPublishedError
+
+        versions = self.versions(dataset)
+        if not versions:
+            raise NotPublishedError(f"{dataset.table} has no published version; materialize it first.")
+        if version is None:
+            return versions[0]
+        for candidate in versions:
+            if candidate.id == version:
+                return candidate
+        allowed = ", ".join(str(candidate.id) for candidate in versions[:5])
+        raise NotPublishedError(f"{dataset.table} has no version {version}; its newest are {allowed}.")
+
+
+def decode_metadata(summary: Mapping[str, str]) -> dict[str, Any]:
+    """The platform's metadata out of a snapshot's summary."""
+    return {
+        key.removeprefix(SUMMARY_PREFIX): json.loads(value) for key, value in summary.items() if key.startswith(SUMMARY_PREFIX)
+    }
+
+
+def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Metadata as a snapshot's summary keeps it: JSON texts under prefixed keys."""
+    return {f"{SUMMARY_PREFIX}{key}": json.dumps(value) for key, value in metadata.items() if value is not None}
+
+
+SUMMARY_PREFIX = "seq_assets."

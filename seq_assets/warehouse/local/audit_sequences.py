@@ -1,0 +1,225 @@
+"""The blocking conditions on sequences, verified from the finished files and the raw observations they were made from.
+
+Written independently of the kernel: what it un-pads is compared with the raw rows by count and by an order-sensitive hash per
+entity, and which items should be there is said once more, in SQL, from the definition of each window kind.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from seq_assets.models import ColumnType, ModelSpec
+from seq_assets.models.spec import EntityHashSplit
+from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.windows import Chunk, Prefix, Sliding
+from seq_assets.warehouse.interface import Finding
+from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
+from seq_assets.warehouse.local.engine import Engine, parquet, quoted
+from seq_assets.warehouse.local.files import ROW_GROUP_CELLS, read_batches
+from seq_assets.warehouse.local.ingest_sql import subset_sql
+
+
+def sequence_findings(
+    engine: Engine,
+    plan: SequencePlan,
+    spec: ModelSpec,
+    raw: Sequence[str],
+    files: Sequence[str],
+    accounting: SequenceAccounting,
+) -> list[Finding]:
+    """What the three conditions say.
+
+    Args:
+        engine: Runs the queries.
+        plan: What the files should be.
+        spec: The model, as it was when the raw observations were made.
+        raw: The raw observations' files of the plan's subset.
+        files: The finished files.
+        accounting: What the kernel counted.
+    """
+    return [
+        _nothing_lost(engine, plan, raw, files, accounting),
+        _no_leakage(engine, plan, spec, files),
+        _well_formed(plan, files),
+    ]
+
+
+def _nothing_lost(
+    engine: Engine, plan: SequencePlan, raw: Sequence[str], files: Sequence[str], accounting: SequenceAccounting
+) -> Finding:
+    entity = quoted(plan.entity[0])
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {_expected_query(plan, parquet(raw))}")
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {_unpadded_query(plan, parquet(files))}")
+    found = engine.row("""
+        SELECT coalesce(sum(observations), 0)::BIGINT AS observations, coalesce(sum(items), 0)::BIGINT AS sequenced,
+            coalesce(sum(dropped_min_length), 0)::BIGINT AS dropped_min_length,
+            coalesce(sum(dropped_truncation), 0)::BIGINT AS dropped_truncation
+        FROM expected""")
+    different = engine.rows(f"""
+        SELECT coalesce(expected.{entity}, found.{entity}) AS entity, coalesce(expected.items, 0), coalesce(found.items, 0)
+        FROM (SELECT * FROM expected WHERE items > 0) AS expected FULL JOIN found USING ({entity})
+        WHERE expected.items IS DISTINCT FROM found.items OR expected.content IS DISTINCT FROM found.content
+        ORDER BY 1 LIMIT 5""")
+    problems = accounting.problems + [
+        f"{name}: the raw observations say {count}, the kernel counted {getattr(accounting, name)}"
+        for name, count in found.items()
+        if getattr(accounting, name) != count
+    ]
+    problems += [
+        f"{plan.entity[0]} {value!r}: un-padding gives {got} items, or another content or order than the {wanted} raw ones"
+        for value, wanted, got in different
+    ]
+    return Finding("nothing_lost", tuple(problems), found)
+
+
+def _unpadded_query(plan: SequencePlan, rows: str) -> str:
+    """Per entity: how many items its sequences hold, each counted once, and a hash of their positions and values."""
+    entity, L = quoted(plan.entity[0]), plan.sequence_length  # noqa: N806
+    lists = ", ".join(
+        f"unnest({quoted(f'{feature.name}_sequence')}) AS {quoted(f'f{i}')}" for i, feature in enumerate(plan.features)
+    )
+    repeat = "unnest(is_repeat_sequence)" if plan.window.overlaps else "0"
+    first = f"({L} - sequence_size)" if plan.padding_side == "left" else "0"
+    values = ", ".join(f"{quoted(f'f{i}')}::{_item_type(feature)}" for i, feature in enumerate(plan.features))
+    return f"""
+        SELECT {entity}, count(*) AS items, sum(hash(position, {values})::HUGEINT) AS content
+        FROM (
+            SELECT {entity}, sequence_start + unnest(range({L})) - {first} AS position, {lists},
+                unnest(is_pad_sequence) AS is_pad, {repeat} AS is_repeat
+            FROM {rows})
+        WHERE is_pad = 0 AND is_repeat = 0 GROUP BY 1"""
+
+
+def _expected_query(plan: SequencePlan, rows: str) -> str:
+    """Per entity: the items that its sequences should hold, by the definition of the window kind, and their hash."""
+    entity = quoted(plan.entity[0])
+    values = ", ".join(_raw_item(feature) for feature in plan.features)
+    rule = _coverage(plan)
+    return f"""
+        WITH histories AS (SELECT {entity}, count(*) AS n FROM {rows} GROUP BY 1),
+        items AS (
+            SELECT {entity}, {rule.kept} AS is_kept, {rule.min_length} AS is_short, hash(_position, {values})::HUGEINT AS content
+            FROM (SELECT *, _position AS p FROM {rows}) JOIN histories USING ({entity}))
+        SELECT {entity}, count(*) AS observations, count(*) FILTER (is_kept) AS items,
+            sum(content) FILTER (is_kept) AS content,
+            count(*) FILTER (NOT is_kept AND is_short) AS dropped_min_length,
+            count(*) FILTER (NOT is_kept AND NOT is_short) AS dropped_truncation
+        FROM items GROUP BY 1"""
+
+
+@dataclass(frozen=True)
+class _Coverage:
+    """SQL conditions on an item at position p of a history of n items.
+
+    Attributes:
+        kept: It stands in a kept window.
+        min_length: If not kept: it was dropped because of `min_length` (or has no window at all), not by truncation.
+    """
+
+    kept: str
+    min_length: str
+
+
+def _coverage(plan: SequencePlan) -> _Coverage:
+    L, short = plan.sequence_length, plan.min_length  # noqa: N806
+    if isinstance(plan.window, Chunk):
+        return _Coverage(f"p < n - CASE WHEN n % {L} < {short} THEN n % {L} ELSE 0 END", "true")
+    if isinstance(plan.window, Sliding):
+        s = plan.window.stride
+        last = f"(((n - {L} + {s - 1}) // {s}) * {s})"
+        reached = f"CASE WHEN n <= {L} THEN 0 ELSE {last} - {s} + {L} END"
+        size = f"CASE WHEN n <= {L} THEN n ELSE n - {last} END"
+        return _Coverage(f"{size} >= {short} OR p < {reached}", "true")
+    if isinstance(plan.window, Prefix):
+        # With room for one item only, the first item is never a target.
+        return _Coverage(f"n >= {max(short, 2)} AND (p > 0 OR {L} > 1)", f"n < {max(short, 2)}")
+    inside = f"p < {L}" if type(plan.window).__name__ == "First" else f"p >= n - {L}"
+    return _Coverage(f"n >= {short} AND {inside}", f"n < {short}")
+
+
+def _item_type(feature: FeaturePlan) -> str:
+    return DUCKDB_TYPES[feature.type.as_feature]
+
+
+def _raw_item(feature: FeaturePlan) -> str:
+    """The item that a raw value should have become."""
+    value = quoted(feature.name)
+    if feature.type is ColumnType.TIMESTAMP:
+        value = f"({value} - ({value} % 1000 + 1000) % 1000) // 1000"
+    elif feature.type is ColumnType.DATE:
+        value = f"date_diff('day', DATE '1970-01-01', {value})"
+    if feature.fill_value is not None:
+        value = f"coalesce({value}, {literal_sql(feature.fill_value, feature.type.as_feature)})"
+    return f"{value}::{_item_type(feature)}"
+
+
+def _no_leakage(engine: Engine, plan: SequencePlan, spec: ModelSpec, files: Sequence[str]) -> Finding:
+    """Every entity of the table is one of its subset; for other splits than by entity, `nothing_lost` compares the items."""
+    if not isinstance(spec.split, EntityHashSplit):
+        return Finding("no_leakage", (), {"strategy": spec.split.strategy})
+    expected = subset_sql(spec, quoted(plan.entity[0]))
+    found = engine.row(f"""
+        SELECT count(*) AS entities, count(*) FILTER ({expected} <> '{plan.subset}') AS misplaced
+        FROM (SELECT DISTINCT {quoted(plan.entity[0])} FROM {parquet(files)})""")
+    problems = [f"{found['misplaced']} entities belong to the other subset"] if found["misplaced"] else []
+    return Finding("no_leakage", tuple(problems), {"strategy": spec.split.strategy, **found})
+
+
+def _well_formed(plan: SequencePlan, files: Sequence[str]) -> Finding:
+    """Columns, order, ordinals, sizes, masks and pad values are what the design says."""
+    schema = plan.schema.stored()
+    if any(not pq.read_schema(file).equals(schema) for file in files):
+        names = ", ".join(Path(file).name for file in files)
+        return Finding("well_formed", (f"{names}: other columns than {', '.join(schema.names)}",), {})
+    wrong = dict.fromkeys(["order", "size", "is_pad", "is_repeat", "pad_value"], 0)
+    rows = 0
+    previous: pa.RecordBatch | None = None
+    for batch in read_batches(files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1)):
+        rows += batch.num_rows
+        wrong["order"] += _wrong_order(previous, batch, plan.entity[0])
+        for name, count in _wrong_cells(plan, batch).items():
+            wrong[name] += count
+        previous = batch.slice(batch.num_rows - 1)
+    problems = [f"{count} of {rows} sequences have a wrong {name}" for name, count in wrong.items() if count]
+    return Finding("well_formed", tuple(problems), {"sequences": rows, **wrong})
+
+
+def _wrong_order(previous: pa.RecordBatch | None, batch: pa.RecordBatch, entity: str) -> int:
+    """Sequences that do not follow the one before: entities ascend, and ordinals count from 0 within one."""
+    if previous is not None:
+        batch = pa.concat_batches([previous, batch])
+    entities, index = batch.column(entity), np.asarray(batch.column("sequence_index"))
+    later, earlier = entities.slice(1), entities.slice(0, batch.num_rows - 1)
+    same, ascends = np.asarray(pc.equal(later, earlier)), np.asarray(pc.greater(later, earlier))
+    follows = np.where(same, index[1:] == index[:-1] + 1, ascends & (index[1:] == 0))
+    return int((~follows).sum()) + int(previous is None and index[0] != 0)
+
+
+def _wrong_cells(plan: SequencePlan, batch: pa.RecordBatch) -> dict[str, int]:
+    L = plan.sequence_length  # noqa: N806
+    size = np.asarray(batch.column("sequence_size"))[:, None]
+    position = np.arange(L)[None, :]
+    is_pad = position < L - size if plan.padding_side == "left" else position >= size
+    wrong = {
+        "size": int(((size < plan.min_length) | (size > L)).sum()),
+        "is_pad": int((_matrix(batch, "is_pad_sequence", L) != is_pad).any(axis=1).sum()),
+    }
+    if plan.window.overlaps:
+        is_repeat = _matrix(batch, "is_repeat_sequence", L)
+        wrong["is_repeat"] = int(((is_repeat & is_pad) | (is_repeat > 1)).any(axis=1).sum())
+    differs = np.zeros(is_pad.shape, np.bool_)
+    for feature in plan.features:
+        values = batch.column(f"{feature.name}_sequence").flatten()
+        pad = pc.not_equal(values, pa.scalar(feature.pad_value, values.type))
+        differs |= np.asarray(pad).reshape(is_pad.shape) & is_pad
+    return wrong | {"pad_value": int(differs.any(axis=1).sum())}
+
+
+def _matrix(batch: pa.RecordBatch, name: str, length: int) -> np.ndarray:
+    return np.asarray(batch.column(name).flatten()).reshape(-1, length)

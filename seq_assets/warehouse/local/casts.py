@@ -1,0 +1,196 @@
+"""Lossless reading, as DuckDB SQL: the value of the contract's type, or null where the source's value is none.
+
+DuckDB's own casts are kinder than the contract (`1.5` becomes 2, `yes` is true, an offset is ignored), so a pattern comes first,
+wherever casting the value back does not already give the same text. Null says "not readable"; the caller knows real nulls.
+"""
+
+from typing import Final
+
+from seq_assets.models import ColumnSpec, ColumnType, Scalar
+from seq_assets.warehouse.local.engine import text_literal
+
+DUCKDB_TYPES: Final = {
+    ColumnType.INT8: "TINYINT",
+    ColumnType.INT16: "SMALLINT",
+    ColumnType.INT32: "INTEGER",
+    ColumnType.INT64: "BIGINT",
+    ColumnType.FLOAT32: "FLOAT",
+    ColumnType.FLOAT64: "DOUBLE",
+    ColumnType.BOOL: "BOOLEAN",
+    ColumnType.STRING: "VARCHAR",
+    ColumnType.DATE: "DATE",
+    ColumnType.TIMESTAMP: "BIGINT",
+}
+"""The stored types; a timestamp is its microseconds since the epoch."""
+
+_INT: Final = text_literal(r"[+-]?[0-9]+(\.0*)?")
+_FLOAT: Final = text_literal(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DECIMAL: Final = text_literal(r"[+-]?[0-9]+(\.[0-9]{0,9}0*)?")
+_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
+_ZONE: Final = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
+_TIMESTAMP: Final = text_literal(f"{_DATE}([ T]{_TIME}{_ZONE}?)?")
+_FIRST_MICROSECOND: Final = -62_135_596_800_000_000
+_LAST_MICROSECOND: Final = 253_402_300_799_999_999
+_DAY: Final = 86_400_000_000
+_PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_EXACT_INTEGERS: Final = {ColumnType.FLOAT32: 2**24, ColumnType.FLOAT64: 2**53}
+
+
+def literal_sql(value: Scalar, column_type: ColumnType) -> str:
+    """A value of a model file as a SQL literal of the stored type."""
+    if isinstance(value, str):
+        return text_literal(value)
+    if column_type is ColumnType.DATE:
+        return f"(DATE '1970-01-01' + {value:d})"
+    return f"CAST({text_literal(str(value).lower())} AS {DUCKDB_TYPES[column_type]})"
+
+
+def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
+    """The expression that reads `value`, of DuckDB type `source_type`, as the contract's type.
+
+    Args:
+        value: A SQL expression; text of a non-string column is trimmed of spaces and tabs beforehand (`trimmed_sql`).
+        source_type: The DuckDB type of the expression, for example VARCHAR, BIGINT, TIMESTAMP WITH TIME ZONE.
+        column: The contract of the column.
+    """
+    kind = source_type.split("(", maxsplit=1)[0].split("[", maxsplit=1)[0] if not source_type.endswith("]") else "LIST"
+    if kind in ("VARCHAR", "ENUM"):
+        return _from_text(f"CAST({value} AS VARCHAR)" if kind == "ENUM" else value, column)
+    if kind == "DECIMAL":
+        return "NULL" if column.type is ColumnType.STRING else _from_text(f"CAST({value} AS VARCHAR)", column)
+    if kind in _INTEGERS:
+        return _from_integer(value, column)
+    if kind in ("FLOAT", "DOUBLE"):
+        return _from_float(value, column)
+    if kind == "BOOLEAN":
+        return {ColumnType.BOOL: value, ColumnType.STRING: f"CAST({value} AS VARCHAR)"}.get(column.type, "NULL")
+    if kind == "DATE":
+        return {ColumnType.DATE: value, ColumnType.TIMESTAMP: _microseconds(value)}.get(column.type, "NULL")
+    if kind.startswith("TIMESTAMP"):
+        return _from_timestamp(value, kind, column)
+    return "NULL"
+
+
+_INTEGERS: Final = frozenset(
+    f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+)
+
+
+def trimmed_sql(value: str, source_type: str, column: ColumnSpec) -> str:
+    """Text of a non-string column without the spaces and tabs around it; anything else as it is."""
+    if source_type == "VARCHAR" and column.type is not ColumnType.STRING:
+        return f"trim({value}, ' \t')"
+    return value
+
+
+def null_sql(value: str, source_type: str, column: ColumnSpec) -> str:
+    """Whether the source's value is a null: NaN in a float column is one."""
+    if source_type in ("FLOAT", "DOUBLE"):
+        return f"({value} IS NULL OR isnan({value}))"
+    if source_type == "VARCHAR" and column.type.is_float:
+        return f"({value} IS NULL OR lower({value}) = 'nan')"
+    return f"({value} IS NULL)"
+
+
+def _from_text(value: str, column: ColumnSpec) -> str:
+    target = DUCKDB_TYPES[column.type]
+    cast = f"TRY_CAST({value} AS {target})"
+    if column.type.is_integer:
+        whole = f"TRY_CAST(split_part({value}, '.', 1) AS {target})"
+        return (
+            f"CASE WHEN CAST({cast} AS VARCHAR) = {value} THEN {cast} WHEN regexp_full_match({value}, {_INT}) THEN {whole} END"
+        )
+    if column.type.is_float:
+        return f"CASE WHEN regexp_full_match({value}, {_FLOAT}) AND isfinite({cast}) THEN {cast} END"
+    if column.type is ColumnType.BOOL:
+        return f"CASE lower({value}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END"
+    if column.type is ColumnType.DATE:
+        return _midnight(_timestamp_text(value))
+    if column.type is ColumnType.TIMESTAMP:
+        return _epoch_text(value, column.unit) if column.unit else _timestamp_text(value)
+    return value
+
+
+def _timestamp_text(value: str) -> str:
+    """Microseconds of a date or timestamp text, its offset subtracted; the plain form first, because patterns cost."""
+    plain = f"TRY_CAST({value} AS TIMESTAMP)"
+    time = f"coalesce(nullif(regexp_extract({value}, '[ T]([0-9:.]+)', 1), ''), '00:00')"
+    padded = f"{time} || CASE WHEN length({time}) = 5 THEN ':00' ELSE '' END"
+    local = _microseconds(f"TRY_CAST(substr({value}, 1, 10) || ' ' || {padded} AS TIMESTAMP)")
+    zone = f"regexp_extract({value}, '[0-9.]([+-][0-9]{{2}}:[0-9]{{2}})$', 1)"
+    minutes = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + CAST(substr({zone}, 5, 2) AS BIGINT))"
+    offset = f"CASE WHEN {zone} = '' THEN 0 WHEN {zone}[1] = '-' THEN -{minutes} ELSE {minutes} END"
+    return _in_range(
+        f"CASE WHEN length({value}) = 19 AND CAST({plain} AS VARCHAR) = {value} THEN {_microseconds(plain)} "
+        f"WHEN regexp_full_match({value}, {_TIMESTAMP}) AND NOT starts_with({value}, '0000') "
+        f"THEN {local} - ({offset}) * 60000000 END"
+    )
+
+
+def _epoch_text(value: str, unit: str) -> str:
+    per_unit = _PER_UNIT[unit]
+    decimal = f"TRY_CAST({value} AS DECIMAL(29, 9)) * {per_unit}::DECIMAL(7, 0)"
+    whole = f"CASE WHEN {decimal} = trunc({decimal}) THEN TRY_CAST(trunc({decimal}) AS BIGINT) END"
+    return _in_range(f"CASE WHEN regexp_full_match({value}, {_DECIMAL}) THEN {whole} END")
+
+
+def _from_integer(value: str, column: ColumnSpec) -> str:
+    target = DUCKDB_TYPES[column.type]
+    if column.type.is_integer:
+        return f"TRY_CAST({value} AS {target})"
+    if column.type.is_float:
+        exact = _EXACT_INTEGERS[column.type]
+        back = f"TRY_CAST(CAST({value} AS {target}) AS HUGEINT) = {value}::HUGEINT"
+        return f"CASE WHEN {value} BETWEEN -{exact} AND {exact} OR {back} THEN CAST({value} AS {target}) END"
+    if column.type is ColumnType.BOOL:
+        return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
+    if column.type is ColumnType.STRING:
+        return f"CAST({value} AS VARCHAR)"
+    if column.type is ColumnType.TIMESTAMP and column.unit:
+        return _in_range(f"TRY_CAST({value}::HUGEINT * {_PER_UNIT[column.unit]} AS BIGINT)")
+    return "NULL"
+
+
+def _from_float(value: str, column: ColumnSpec) -> str:
+    target = DUCKDB_TYPES[column.type]
+    if column.type.is_integer:
+        return f"CASE WHEN {value} = trunc({value}) THEN TRY_CAST({value} AS {target}) END"
+    if column.type.is_float:
+        cast = f"TRY_CAST({value} AS {target})"
+        return f"CASE WHEN isfinite({value}) AND isfinite({cast}) THEN {cast} END"
+    if column.type is ColumnType.BOOL:
+        return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
+    if column.type is ColumnType.TIMESTAMP and column.unit:
+        scaled = f"{value}::DOUBLE * {_PER_UNIT[column.unit]}"
+        nearest = f"round({scaled})"
+        # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
+        allowed = "0.5" if column.unit == "s" else "0"
+        return _in_range(
+            f"CASE WHEN isfinite({value}) AND abs({scaled} - {nearest}) <= {allowed} THEN TRY_CAST({nearest} AS BIGINT) END"
+        )
+    return "NULL"
+
+
+def _from_timestamp(value: str, source_type: str, column: ColumnSpec) -> str:
+    if source_type == "TIMESTAMP_NS":
+        microseconds = f"CASE WHEN epoch_ns({value}) % 1000 = 0 THEN epoch_us({value}) END"
+    else:
+        microseconds = _microseconds(value)
+    if column.type is ColumnType.TIMESTAMP:
+        return _in_range(microseconds)
+    return _midnight(_in_range(microseconds)) if column.type is ColumnType.DATE else "NULL"
+
+
+def _microseconds(value: str) -> str:
+    return f"epoch_us({value})"
+
+
+def _midnight(microseconds: str) -> str:
+    """The date of microseconds that are a whole number of days."""
+    return f"CASE WHEN ({microseconds}) % {_DAY} = 0 THEN CAST(make_timestamp({microseconds}) AS DATE) END"
+
+
+def _in_range(microseconds: str) -> str:
+    """Microseconds within the years 1 to 9999, else null."""
+    return f"CASE WHEN {microseconds} BETWEEN {_FIRST_MICROSECOND} AND {_LAST_MICROSECOND} THEN {microseconds} END"

@@ -1,0 +1,123 @@
+"""DuckDB connections: limits, and queries that end when the process is told to stop."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY_LIMIT: Final = "3400MiB"
+"""DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by a few hundred MiB."""
+BATCH_ROWS: Final = 1 << 17
+_INTERRUPT_SECONDS: Final = 0.2
+
+
+class Connect(Protocol):
+    """Opens a connection to an in-memory DuckDB that spills into `temp_directory`."""
+
+    def __call__(self, config: dict[str, Any]) -> "AbstractContextManager[duckdb.DuckDBPyConnection]":
+        """A connection with this configuration, closed at the end of the context."""
+
+
+@contextmanager
+def connect_in_memory(config: dict[str, Any]) -> "Iterator[duckdb.DuckDBPyConnection]":
+    """A plain in-memory connection, for use outside Dagster."""
+    import duckdb
+
+    with duckdb.connect(":memory:", config=config) as connection:
+        yield connection
+
+
+class Engine:
+    """One DuckDB connection, whose queries can be interrupted by a signal."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Wraps an open connection."""
+        self._connection = connection
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET preserve_insertion_order = false")
+
+    @classmethod
+    @contextmanager
+    def open(cls, connect: Connect, scratch: Path, memory_limit: str = MEMORY_LIMIT) -> "Iterator[Engine]":
+        """A fresh engine that spills into the scratch folder."""
+        with connect({"memory_limit": memory_limit, "temp_directory": str(scratch)}) as connection:
+            yield cls(connection)
+
+    def register(self, name: str, batches: pa.RecordBatchReader) -> None:
+        """Makes a stream of Arrow batches readable, once, under a name."""
+        self._connection.register(name, batches)
+
+    def execute(self, query: str) -> None:
+        """Runs a statement to its end."""
+        self._interruptible(lambda: self._connection.execute(query))
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """All rows of a small result."""
+        return list(self._interruptible(lambda: self._connection.execute(query).fetchall()))
+
+    def row(self, query: str) -> dict[str, Any]:
+        """The only row of a result, by column."""
+        relation = self._interruptible(lambda: self._connection.execute(query))
+        names = [column[0] for column in relation.description]
+        return dict(zip(names, relation.fetchone(), strict=True))
+
+    def stream(self, query: str) -> Iterator[pa.RecordBatch]:
+        """The batches of a result, in its order, as they are made."""
+        reader = self._interruptible(lambda: self._connection.sql(query).to_arrow_reader(BATCH_ROWS))
+        while (batch := self._interruptible(lambda: next(reader, None))) is not None:
+            yield batch
+
+    def _interruptible(self, work: Any) -> Any:
+        """Runs work in a thread, so that a signal reaches this one, and interrupts the query if one does.
+
+        A query in the main thread would keep Python from handling SIGTERM until it ends.
+        """
+        result: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:  # handed to the waiting thread as it is
+                result.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        try:
+            while not _is_done(result):
+                continue
+        except BaseException:
+            while not _is_done(result):
+                self._connection.interrupt()
+            raise
+        return result.result()
+
+
+def _is_done(result: "Future[Any]") -> bool:
+    """Whether it is done; waits a little."""
+    try:
+        result.exception(timeout=_INTERRUPT_SECONDS)
+    except TimeoutError:
+        return False
+    return True
+
+
+def quoted(name: str) -> str:
+    """A name as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(value: str) -> str:
+    """A text as a SQL literal."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def parquet(files: Any) -> str:
+    """A table function that reads Parquet files in their order."""
+    return f"read_parquet([{', '.join(text_literal(str(file)) for file in files)}])"

@@ -1,0 +1,222 @@
+"""`LocalWarehouse`: the warehouse interface on DuckDB, the Arrow kernel, local files and an SQLite catalog."""
+
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeGuard
+
+import pyarrow.fs
+
+from seq_assets.errors import AuditError, SourceError
+from seq_assets.models import ModelSpec, Subset
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
+from seq_assets.sequencing.kernel import Kernel
+from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA
+from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
+from seq_assets.warehouse.local.audit_raw import raw_findings
+from seq_assets.warehouse.local.audit_sequences import sequence_findings
+from seq_assets.warehouse.local.engine import BATCH_ROWS, MEMORY_LIMIT, Connect, Engine, connect_in_memory
+from seq_assets.warehouse.local.files import read_batches, removed_on_failure, write_parquet
+from seq_assets.warehouse.local.ingest import ingest
+from seq_assets.warehouse.sources.location import find_files
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.tables import Tables
+
+AUDIT_MEMORY_LIMIT: Final = "512MiB"
+"""Of the audit of sequences, so that sequencing as a whole stays under 1 GiB."""
+
+
+@dataclass(eq=False)
+class LocalWarehouse(Warehouse):
+    """Tables below one folder.
+
+    Attributes:
+        home: The folder: `catalog.db`, `warehouse/<database>/<table>/`, `scratch/`.
+        database: The tables' namespace.
+        environment: Recorded in each table.
+        connect: Opens DuckDB.
+    """
+
+    home: Path
+    database: str = "seq_assets_local"
+    environment: str = "local"
+    connect: Connect = connect_in_memory
+
+    @property
+    def filesystem(self) -> pyarrow.fs.FileSystem:
+        """The local file system."""
+        return pyarrow.fs.LocalFileSystem()
+
+    @cached_property
+    def tables(self) -> "Tables":
+        """The tables; makes the home and its catalog on first use."""
+        from pyiceberg.catalog.sql import SqlCatalog
+        from sqlalchemy.engine import URL
+
+        from seq_assets.warehouse.tables import Tables
+
+        self.home.mkdir(parents=True, exist_ok=True)
+        # Seconds that a writer waits for another process' write, which takes milliseconds.
+        url = URL.create("sqlite", database=str(self.home / "catalog.db"), query={"timeout": "60"})
+        root = self.home / "warehouse" / self.database
+        catalog = SqlCatalog(
+            self.environment,
+            uri=url.render_as_string(hide_password=False),
+            warehouse=str(root.parent),
+            **{"py-io-impl": "seq_assets.warehouse.local.moved_home.MovedHomeFileIO"},
+        )
+        return Tables(catalog, self.database, self.environment, str(root))
+
+    def datasets(self) -> list[Dataset]:
+        """All tables that have a version, by name."""
+        return [dataset for dataset in self.tables.datasets() if self.versions(dataset)]
+
+    def versions(self, dataset: Dataset) -> list[Version]:
+        """The versions of a table, newest first."""
+        return self.tables.versions(dataset)
+
+    def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
+        """The files of one subset: the ingest writes one per subset, named after it."""
+        return tuple(file for file in version.files if Path(file).stem == subset)
+
+    def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
+        """Executes a plan, audits the finished files and publishes them."""
+        if isinstance(plan, IngestPlan):
+            return self._ingest(plan, force, progress)
+        return self._sequence(plan, force, progress)
+
+    def inspect(self, published: Version) -> list[Finding]:
+        """Verifies the blocking conditions on a published version, from its files."""
+        metadata = published.metadata
+        with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
+            if published.dataset.kind == "raw_observations":
+                rejected = self.find(Dataset.rejected(published.dataset.model), metadata["rejected_version"])
+                spec = ModelSpec.model_validate(metadata["model"])
+                accounting = IngestAccounting(**metadata["accounting"])
+                return raw_findings(engine, spec, published.files, rejected.files, accounting)
+            plan = SequencePlan.from_json(metadata["plan"])
+            raw = self.find(Dataset.raw(plan.model), plan.raw_version)
+            return sequence_findings(
+                engine,
+                plan,
+                ModelSpec.model_validate(raw.metadata["model"]),
+                self.raw_files(raw, plan.subset),
+                published.files,
+                SequenceAccounting(**metadata["accounting"]),
+            )
+
+    def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
+        started = time.monotonic()
+        spec = plan.spec
+        source = find_files(plan.location, plan.folder, spec.source.format)
+        identity = f"{plan.identity}:{source.fingerprint}"
+        previous = self._newest(plan.dataset)
+        if _stands(previous, identity) and not force:
+            return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        raw_folder, rejected_folder = self._new_folder(plan.dataset), self._new_folder(Dataset.rejected(spec.name))
+        with (
+            removed_on_failure(raw_folder, rejected_folder),
+            self._scratch() as scratch,
+            Engine.open(self.connect, scratch, MEMORY_LIMIT) as engine,
+        ):
+            result = ingest(plan, source, raw_folder, rejected_folder, scratch, engine, progress)
+            if find_files(plan.location, plan.folder, spec.source.format).fingerprint != source.fingerprint:
+                raise SourceError(f"The source {plan.location!r} changed while it was read; run it again when it is at rest.")
+            raw_files, rejected_files = [str(path) for path in result.raw], [str(result.rejected)]
+            findings = raw_findings(engine, spec, raw_files, rejected_files, result.accounting, result.first_rejected)
+            _require(findings, plan.dataset)
+        metadata = {
+            "identity": identity,
+            "source": plan.location,
+            "source_fingerprint": source.fingerprint,
+            "model_digest": spec.digest(),
+            "program": version("seq-assets"),
+        }
+        rejected = self.tables.publish(
+            Dataset.rejected(spec.name), REJECTED_SCHEMA, rejected_files, result.rejected_rows, metadata
+        )
+        metadata |= {
+            "model": spec.model_dump(mode="json", by_alias=True),
+            "rejected_version": rejected.id,
+            "accounting": asdict(result.accounting),
+            "metrics": result.metrics,
+            "seconds": time.monotonic() - started,
+        }
+        published = self.tables.publish(plan.dataset, plan.schema, raw_files, result.accounting.accepted, metadata)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
+        started = time.monotonic()
+        raw = self.find(Dataset.raw(plan.model), plan.raw_version)
+        previous = self._newest(plan.dataset)
+        if _stands(previous, plan.identity) and not force:
+            return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        raw_files = self.raw_files(raw, plan.subset)
+        folder = self._new_folder(plan.dataset)
+        file = folder / f"{plan.subset}.parquet"
+        kernel = Kernel(plan)
+        with removed_on_failure(folder):
+            rows = write_parquet(
+                file,
+                plan.schema.stored(),
+                kernel.batches(read_batches(raw_files, kernel.input_columns, BATCH_ROWS)),
+                progress,
+                f"sequence {plan.dataset.table}",
+                plan.sequence_length,
+            )
+            with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
+                spec = ModelSpec.model_validate(raw.metadata["model"])
+                findings = sequence_findings(engine, plan, spec, raw_files, [str(file)], kernel.accounting)
+            _require(findings, plan.dataset)
+        metadata = {
+            "identity": plan.identity,
+            "source_fingerprint": raw.metadata["source_fingerprint"],
+            "model_digest": raw.metadata["model_digest"],
+            "raw_version": raw.id,
+            "plan": plan.to_json(),
+            "accounting": asdict(kernel.accounting),
+            "program": version("seq-assets"),
+            "seconds": time.monotonic() - started,
+        }
+        published = self.tables.publish(plan.dataset, plan.schema, [str(file)], rows, metadata)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _newest(self, dataset: Dataset) -> Version | None:
+        return next(iter(self.versions(dataset)), None)
+
+    def _new_folder(self, dataset: Dataset) -> Path:
+        """A folder for the files of one run, so that no two runs ever write the same name."""
+        return Path(self.tables.location(dataset)) / "data" / uuid.uuid4().hex
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        folder = self.home / "scratch" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:
+    """Whether a version has the content that a plan with this identity would make."""
+    return previous is not None and previous.metadata["identity"] == identity
+
+
+def _require(findings: Sequence[Finding], dataset: Dataset) -> None:
+    """Refuses to publish what breaks a blocking condition.
+
+    Raises:
+        AuditError: With all problems.
+    """
+    problems = [f"{finding.check}: {problem}" for finding in findings for problem in finding.problems]
+    if problems:
+        raise AuditError("\n".join([f"{dataset.table} was not published, because its audit failed:", *problems]))

@@ -1,0 +1,58 @@
+"""CSV, TSV and the like."""
+
+import logging
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from seq_assets.errors import SourceError
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.lines import DelimitedFile
+from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.records import WantedColumn, malformed_records, missing_column, records_schema
+
+logger = logging.getLogger(__name__)
+
+
+def read_csv(
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+) -> Iterator[pa.RecordBatch]:
+    """The records of one CSV file, columns found by name (or by number without a header).
+
+    Raises:
+        SourceError: A column is missing or stands twice, or the file cannot be read.
+    """
+    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
+    delimited = DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
+    present = _present(file, columns, delimited.names)
+    schema = records_schema(columns)
+    for numbers, batch, malformed in delimited.batches([column.source for column in present]):
+        if malformed:
+            yield malformed_records(schema, index, malformed)
+        rows = batch.num_rows
+        arrays = [
+            pa.repeat(pa.scalar(index, pa.int32()), rows),
+            numbers,
+            pa.nulls(rows, pa.string()),
+            pa.nulls(rows, pa.string()),
+        ]
+        arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _present(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:
+    """The wanted columns that the file has. One that may be null may be missing: then it is null, and that is said."""
+    present = []
+    for column in columns:
+        times = found.count(column.source)
+        if times > 1:
+            raise SourceError(
+                f"The source file {file.path} has {times} columns {column.source!r}; allowed: one. Mend its header."
+            )
+        if times == 1:
+            present.append(column)
+        elif column.nullable:
+            logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
+        else:
+            raise SourceError(missing_column(file, column, found))
+    return present

@@ -1,0 +1,83 @@
+"""Records of text sources: what every text reader yields, and the choice of reader."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from seq_assets.models import ColumnType
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
+
+FILE: Final = "_file"
+ROW: Final = "_row"
+MALFORMED: Final = "_malformed"
+UNREADABLE: Final = "_unreadable"
+LONGEST_TEXT: Final = 1_000
+"""Characters of a malformed record that are kept."""
+
+
+@dataclass(frozen=True)
+class WantedColumn:
+    """A column to read: its name in the contract, its name in the source, its type, and whether it may be missing."""
+
+    name: str
+    source: str
+    type: ColumnType
+    nullable: bool
+
+
+def records_schema(columns: tuple[WantedColumn, ...]) -> pa.Schema:
+    """The columns of text records.
+
+    `_file` is the file's index, `_row` the record's number in it (from 1), `_malformed` the text of a record that is none (else
+    null), `_unreadable` the comma-separated names of columns whose value the format itself knows not to be of the contract's
+    type (else null); then each wanted column as text, null where the source says null.
+    """
+    fixed = [
+        pa.field(FILE, pa.int32(), nullable=False),
+        pa.field(ROW, pa.int64(), nullable=False),
+        pa.field(MALFORMED, pa.string()),
+        pa.field(UNREADABLE, pa.string()),
+    ]
+    return pa.schema(fixed + [pa.field(column.name, pa.string()) for column in columns])
+
+
+def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, str]) -> pa.RecordBatch:
+    """A batch of malformed records, by row number."""
+    columns: list[pa.Array] = [
+        pa.array([file] * len(rows), pa.int32()),
+        pa.array(list(rows), pa.int64()),
+        pa.array([text[:LONGEST_TEXT] for text in rows.values()], pa.string()),
+    ]
+    columns += [pa.nulls(len(rows), field.type) for field in list(schema)[len(columns) :]]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def read_records(source: SourceFiles, columns: tuple[WantedColumn, ...], options: SourceOptions) -> Iterator[pa.RecordBatch]:
+    """All records of a text source, file after file, in batches of `records_schema`.
+
+    Raises:
+        SourceError: A file cannot be read as its format says; the message names the file and the remedy.
+    """
+    from seq_assets.warehouse.sources.csv_format import read_csv
+    from seq_assets.warehouse.sources.json_format import read_json
+    from seq_assets.warehouse.sources.three_line_format import read_three_line
+
+    reader = {"csv": read_csv, "json": read_json, "dkt": read_three_line}[source.format]
+    schema = records_schema(columns)
+    for index, file in enumerate(source.files):
+        for batch in reader(file, index, columns, options):
+            yield batch.cast(schema) if batch.schema != schema else batch
+
+
+def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> str:
+    """The message for a column that a file does not have."""
+    from seq_assets.models.cross_checks import nearest
+
+    shown = ", ".join(map(repr, found[:40]))
+    return (
+        f"The source file {file.path} has no column {column.source!r} (columns.{column.name}); found: {shown}"
+        f"{nearest(column.source, found)} Mend the file, or name the source's column with `from`."
+    )

@@ -1,0 +1,71 @@
+"""Bytes of a text file as UTF-8, whatever its encoding and compression; bytes that are no text stay recognizable."""
+
+import codecs
+import io
+from pathlib import Path
+from typing import IO, Final
+
+import pyarrow as pa
+
+UNDECODABLE: Final = "\ufdd0"
+"""Stands for bytes that are no text in the file's encoding: a Unicode noncharacter, which no text may contain."""
+END: Final = "\ufdd1"
+"""A last line of its own, so that a reader can tell whether a quote was left open: then it never sees the line."""
+
+_ERRORS: Final = "seq_assets.undecodable"
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return UNDECODABLE, error.end
+
+
+codecs.register_error(_ERRORS, _replace)
+
+
+class Utf8Stream(io.RawIOBase):
+    """A readable stream of UTF-8 with `END` as its last line.
+
+    Attributes:
+        undecodable: Whether bytes were replaced by `UNDECODABLE` so far.
+    """
+
+    def __init__(self, path: Path, encoding: str) -> None:
+        """Opens the file; gzip and zstd are recognized by its name."""
+        super().__init__()
+        self.undecodable = False
+        self._source: IO[bytes] = pa.input_stream(str(path), compression=_compression(path))
+        self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
+        self._ended = False
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, about `size`; none at the end."""
+        if size is None or size < 0:
+            return self.readall()
+        while not self._ended:
+            raw = self._source.read(size)
+            text = self._decoder.decode(raw, final=not raw)
+            if not raw:
+                self._ended = True
+                text += f"\n{END}\n"
+            self.undecodable = self.undecodable or UNDECODABLE in text
+            if text:
+                return text.encode("utf-8", "replace")
+        return b""
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        return b"".join(iter(lambda: self.read(1 << 20), b""))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._source.close()
+        super().close()
+
+
+def _compression(path: Path) -> str | None:
+    return {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(path.suffix.lower())

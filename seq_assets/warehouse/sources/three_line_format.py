@@ -1,0 +1,89 @@
+"""The three-line text format of knowledge-tracing data sets: per pupil a count, the skills, the answers."""
+
+from collections.abc import Iterator
+from typing import IO, Final
+
+import pyarrow as pa
+
+from seq_assets.errors import SourceError
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.records import WantedColumn, malformed_records, missing_column, records_schema
+from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
+
+COLUMNS: Final = ["entity", "position", "skill", "answer"]
+
+
+def read_three_line(
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+) -> Iterator[pa.RecordBatch]:
+    """The answers of one file, in batches of one pupil.
+
+    Columns: `entity` (`<path>#<block>`, blocks from 1), `position` (from 0), `skill`, `answer`. A trailing comma is ignored; a
+    block whose counts disagree is one malformed record.
+
+    Raises:
+        SourceError: A column is none of the four, or the file ends within a block.
+    """
+    for column in columns:
+        if column.source not in COLUMNS:
+            raise SourceError(missing_column(file, column, COLUMNS))
+    schema = records_schema(columns)
+    row = 1
+    for number, (count, skills, answers) in enumerate(_blocks(file, options.encoding), 1):
+        fields = {"skill": _fields(skills), "answer": _fields(answers)}
+        items = len(fields["skill"])
+        if not (count.isascii() and count.isdecimal() and int(count) == items == len(fields["answer"])) or any(
+            UNDECODABLE in line for line in (skills, answers)
+        ):
+            yield malformed_records(schema, index, {row: f"{count}\n{skills}\n{answers}"})
+            row += 1
+            continue
+        arrays: dict[str, pa.Array] = {
+            "entity": pa.repeat(pa.scalar(f"{file.name}#{number}"), items),
+            "position": pa.array(range(items), pa.int64()).cast(pa.string()),
+            "skill": pa.array(_nulls(fields["skill"], options), pa.string()),
+            "answer": pa.array(_nulls(fields["answer"], options), pa.string()),
+        }
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.repeat(pa.scalar(index, pa.int32()), items),
+                pa.array(range(row, row + items), pa.int64()),
+                pa.nulls(items, pa.string()),
+                pa.nulls(items, pa.string()),
+                *(arrays[column.source] for column in columns),
+            ],
+            schema=schema,
+        )
+        row += items
+
+
+def _blocks(file: SourceFile, encoding: str) -> Iterator[tuple[str, str, str]]:
+    """Three lines at a time; blank lines between blocks do not count."""
+    lines = _lines(Utf8Stream(file.path, encoding))
+    for line in lines:
+        if line:
+            rest = next(lines, None), next(lines, None)
+            if rest[0] is None or rest[1] is None:
+                raise SourceError(f"The source file {file.path} ends within a block of three lines; mend its end.")
+            yield line, rest[0], rest[1]
+
+
+def _lines(stream: Utf8Stream) -> Iterator[str]:
+    text: IO[bytes] = pa.PythonFile(stream, mode="r")
+    rest = ""
+    while block := text.read(1 << 20).decode():
+        *complete, rest = (rest + block).split("\n")
+        for line in complete:
+            if line == END:
+                return
+            yield line.removeprefix("\ufeff").strip(" \t\r")
+
+
+def _fields(line: str) -> list[str]:
+    fields = line.split(",")
+    return fields[:-1] if fields[-1].strip() == "" else fields
+
+
+def _nulls(fields: list[str], options: SourceOptions) -> list[str | None]:
+    return [None if field in options.null_values else field for field in fields]

@@ -1,0 +1,271 @@
+"""Publication: Iceberg tables and their versions, the same in every environment.
+
+Belongs here: everything that touches pyiceberg. A publication replaces a table's content in one commit, so a reader sees the
+version before or the version after, whole. Not here: which catalog (`environments`), how files are made (the warehouses).
+"""
+
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+    ValidationException,
+)
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.schema import Schema
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.types import (
+    BooleanType,
+    DateType,
+    DoubleType,
+    FloatType,
+    IcebergType,
+    IntegerType,
+    ListType,
+    LongType,
+    NestedField,
+    StringType,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from seq_assets.errors import ConflictError
+from seq_assets.models import ColumnType
+from seq_assets.sequencing.plans import Dataset
+from seq_assets.sequencing.schemas import TableColumn, TableSchema
+from seq_assets.warehouse.interface import Version, decode_metadata, encode_metadata
+
+ATTEMPTS: Final = 20
+ENVIRONMENT_PROPERTY: Final = "seq_assets.environment"
+_NAME_MAPPING: Final = "schema.name-mapping.default"
+_LOST_RACES: Final = (
+    CommitFailedException,
+    ValidationException,
+    TableAlreadyExistsError,
+    NamespaceAlreadyExistsError,
+    IntegrityError,
+    OperationalError,
+)
+_TABLE_NAME: Final = re.compile(
+    r"(?P<model>[a-z][a-z0-9_]*?)_(?:(?P<kind>raw_observations|rejected_observations)"
+    r"|(?P<sequenced>sequenced_train|sequenced_validation)_(?P<length>[0-9]+))"
+)
+_ICEBERG_TYPES: Final[Mapping[ColumnType, IcebergType]] = {
+    ColumnType.INT8: IntegerType(),
+    ColumnType.INT16: IntegerType(),
+    ColumnType.INT32: IntegerType(),
+    ColumnType.INT64: LongType(),
+    ColumnType.FLOAT32: FloatType(),
+    ColumnType.FLOAT64: DoubleType(),
+    ColumnType.BOOL: BooleanType(),
+    ColumnType.STRING: StringType(),
+    ColumnType.DATE: DateType(),
+    ColumnType.TIMESTAMP: LongType(),
+}
+
+
+class Tables:
+    """The tables of one environment's database."""
+
+    def __init__(self, catalog: Catalog, database: str, environment: str, root: str) -> None:
+        """Binds a catalog.
+
+        Args:
+            catalog: The Iceberg catalog.
+            database: The namespace of the tables.
+            environment: Recorded in each table, which then refuses another environment's writes.
+            root: Folder or address below which each table has its folder.
+        """
+        self._catalog = catalog
+        self._database = database
+        self._environment = environment
+        self._root = root
+
+    def location(self, dataset: Dataset) -> str:
+        """The folder of a table."""
+        return f"{self._root}/{dataset.table}"
+
+    def datasets(self) -> list[Dataset]:
+        """All tables of the database that are named as the platform names them, by name."""
+        if not self._catalog.namespace_exists(self._database):
+            return []
+        names = sorted(identifier[-1] for identifier in self._catalog.list_tables(self._database))
+        return [dataset for name in names if (dataset := dataset_of(name)) is not None]
+
+    def versions(self, dataset: Dataset) -> list[Version]:
+        """The versions of a table, newest first; none where there is no such table."""
+        try:
+            table = self._catalog.load_table((self._database, dataset.table))
+        except NoSuchTableError:
+            return []
+        snapshots = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
+        metadata = [(snapshot, decode_metadata(_summary(snapshot))) for snapshot in snapshots]
+        return [self._version(dataset, snapshot, found) for snapshot, found in metadata if "identity" in found]
+
+    def publish(
+        self, dataset: Dataset, schema: TableSchema, files: Sequence[str], rows: int, metadata: Mapping[str, Any]
+    ) -> Version:
+        """Replaces a table's content by finished files, in one commit, and creates the table where it is missing.
+
+        A commit that loses a race against another is repeated on the new state.
+
+        Args:
+            dataset: The table.
+            schema: Its columns.
+            files: Paths of finished Parquet files with the stored schema, in the order of the rows.
+            rows: Their rows.
+            metadata: Kept in the snapshot's summary; values that JSON can hold.
+
+        Raises:
+            ConflictError: Every attempt was lost, or the table belongs to another environment.
+        """
+        summary = encode_metadata(
+            {**metadata, "schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
+        )
+
+        def attempt() -> Version:
+            table = self._load_or_create(dataset, schema)
+            snapshot = _replace_content(table, schema, files, summary)
+            return self._version(dataset, snapshot, decode_metadata(_summary(snapshot)))
+
+        return _with_retries(attempt, dataset.table)
+
+    def _relative(self, file: str) -> str:
+        """A file's path below the root, so that a root that is moved stays readable."""
+        assert file.startswith(f"{self._root}/"), "files of a table are made below the root"
+        return file[len(self._root) + 1 :]
+
+    def _version(self, dataset: Dataset, snapshot: Snapshot, metadata: dict[str, Any]) -> Version:
+        return Version(
+            dataset=dataset,
+            id=snapshot.snapshot_id,
+            committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+            rows=metadata.pop("rows"),
+            schema=TableSchema.from_json(metadata.pop("schema")),
+            files=tuple(f"{self._root}/{file}" for file in metadata.pop("files")),
+            metadata=metadata,
+        )
+
+    def _load_or_create(self, dataset: Dataset, schema: TableSchema) -> Table:
+        self._catalog.create_namespace_if_not_exists(self._database)
+        identifier = (self._database, dataset.table)
+        try:
+            table = self._catalog.load_table(identifier)
+        except NoSuchTableError:
+            properties = {
+                ENVIRONMENT_PROPERTY: self._environment,
+                "write.metadata.delete-after-commit.enabled": "true",
+                "write.metadata.previous-versions-max": "10",
+            }
+            location = self.location(dataset)
+            table = self._catalog.create_table(identifier, _iceberg_schema(schema), location=location, properties=properties)
+        owner = table.properties.get(ENVIRONMENT_PROPERTY)
+        if owner != self._environment:
+            raise ConflictError(
+                f"{self._database}.{dataset.table} belongs to the environment {owner!r}, not to {self._environment!r}; "
+                "set SEQ_ASSETS_DATABASE to a database of this environment's own."
+            )
+        return table
+
+
+def dataset_of(table: str) -> Dataset | None:
+    """The dataset that a table's name stands for; None where it is none of the platform's names."""
+    match = _TABLE_NAME.fullmatch(table)
+    if match is None:
+        return None
+    kind: Any = match["kind"] or match["sequenced"]
+    return Dataset(match["model"], kind, int(match["length"]) if match["length"] else None)
+
+
+def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], summary: dict[str, str]) -> Snapshot:
+    with table.transaction() as transaction:
+        _evolve(transaction, schema)
+        with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+            for task in table.scan().plan_files():
+                overwrite.delete_data_file(task.file)
+            for file in files:
+                overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, file))
+    snapshot = table.current_snapshot()
+    assert snapshot is not None, "the transaction has just added one"
+    return snapshot
+
+
+def _evolve(transaction: Transaction, schema: TableSchema) -> None:
+    """Makes the table's columns the wanted ones; a column whose type changes becomes a new one of the same name."""
+    wanted = {field.name: field.field_type for field in _iceberg_schema(schema).fields}
+    current = {field.name: field.field_type for field in transaction.table_metadata.schema().fields}
+    same = {name for name in wanted if name in current and str(_without_ids(current[name])) == str(_without_ids(wanted[name]))}
+    # Two updates, because a move cannot tell a new column from the deleted one of the same name.
+    if set(current) - same:
+        with transaction.update_schema(allow_incompatible_changes=True) as update:
+            for name in set(current) - same:
+                update.delete_column(name)
+    if [name for name in current if name in same] != list(wanted):
+        with transaction.update_schema() as update:
+            for name in wanted:
+                if name not in same:
+                    update.add_column(name, wanted[name])
+            first, *others = wanted
+            update.move_first(first)
+            for previous, name in zip(wanted, others, strict=False):
+                update.move_after(name, previous)
+    mapping = _name_mapping(transaction.table_metadata.schemas)
+    if transaction.table_metadata.properties.get(_NAME_MAPPING) != mapping:
+        transaction.set_properties({_NAME_MAPPING: mapping})
+
+
+def _without_ids(type_: IcebergType) -> IcebergType:
+    return ListType(0, type_.element_type, type_.element_required) if isinstance(type_, ListType) else type_
+
+
+def _name_mapping(schemas: Sequence[Schema]) -> str:
+    """How files without field ids are read: by name, those of older schemas included, the newest meaning of a name first.
+
+    Athena names the items of a list in two ways.
+    """
+    fields = {field.name: field for schema in schemas for field in schema.fields}
+    entries: list[dict[str, Any]] = []
+    for name, field in fields.items():
+        entry: dict[str, Any] = {"field-id": field.field_id, "names": [name]}
+        if isinstance(field.field_type, ListType):
+            entry["fields"] = [{"field-id": field.field_type.element_id, "names": ["element", "array_element"]}]
+        entries.append(entry)
+    return json.dumps(entries)
+
+
+def _iceberg_schema(schema: TableSchema) -> Schema:
+    """The Iceberg columns; the catalog assigns its own ids."""
+    return Schema(*(_iceberg_field(number, column) for number, column in enumerate(schema.columns)))
+
+
+def _iceberg_field(number: int, column: TableColumn) -> NestedField:
+    type_ = _ICEBERG_TYPES[column.type]
+    if column.length is not None:
+        type_ = ListType(element_id=2 * number + 2, element_type=type_, element_required=False)
+    return NestedField(field_id=2 * number + 1, name=column.name, field_type=type_, required=False)
+
+
+def _summary(snapshot: Snapshot) -> Mapping[str, str]:
+    return snapshot.summary.additional_properties if snapshot.summary else {}
+
+
+def _with_retries(attempt: Callable[[], Version], table: str) -> Version:
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except _LOST_RACES as error:
+            lost = error
+            time.sleep(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
+    raise ConflictError(
+        f"{table} could not be published: {ATTEMPTS} attempts were lost to other publications "
+        f"(the last: {type(lost).__name__}: {lost}). Run it again."
+    ) from lost
