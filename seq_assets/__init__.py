@@ -1,0 +1,50 @@
+"""One data platform for sequence models: raw observations in, padded and versioned sequence datasets out.
+
+The names below are loaded when they are first used, so that `import seq_assets` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seq_assets.client import (
+        ObservationDataset,
+        SequenceDataset,
+        connect,
+        load,
+        load_observations,
+        load_split,
+        versions,
+    )
+    from seq_assets.errors import SeqAssetsError
+    from seq_assets.sequencing.operation import sequence
+
+__all__ = [
+    "ObservationDataset",
+    "SeqAssetsError",
+    "SequenceDataset",
+    "connect",
+    "load",
+    "load_observations",
+    "load_split",
+    "sequence",
+    "versions",
+]
+
+_MODULES = dict.fromkeys(__all__, "seq_assets.client") | {
+    "SeqAssetsError": "seq_assets.errors",
+    "sequence": "seq_assets.sequencing.operation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name on first use."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -109,7 +109,11 @@ def _convert(value: Any, column_type: ColumnType) -> Scalar | None:
     if column_type.is_integer:
         low, high = integer_range(column_type)
         return value if isinstance(value, int) and low <= value <= high else None
-    return float(value) if math.isfinite(value) and abs(value) <= _LARGEST_FLOAT[column_type] else None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) and abs(number) <= _LARGEST_FLOAT[column_type] else None
 
 
 def _days(value: Any) -> int | None:

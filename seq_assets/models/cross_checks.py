@@ -21,6 +21,7 @@ from seq_assets.models.spec import (
 )
 
 RESERVED_NAMES: Final = frozenset({"subset", "sequence_index", "sequence_start", "sequence_size", "is_pad", "is_repeat"})
+_RESULT_NAMES: Final = ("is_pad_sequence", "is_repeat_sequence")
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ def _entity(parts: ReadableParts) -> Iterator[Finding]:
     if parts.entity is None:
         return
     yield from _unknown_column(parts, "entity", parts.entity)
+    if parts.entity in _RESULT_NAMES:
+        yield Finding("entity", repr(parts.entity), f"a column that is named none of {', '.join(_RESULT_NAMES)}")
     column = parts.columns.get(parts.entity)
     if column and not (column.type.is_integer or column.type is ColumnType.STRING):
         yield Finding("entity", f"{parts.entity!r} of type {column.type}", "a column of an integer type or string")
@@ -195,7 +198,8 @@ def _split(parts: ReadableParts) -> Iterator[Finding]:
         for value in values:
             if not _fits(value, column.type):
                 yield Finding(f"split.{side}", repr(value), describe_type(column.type))
-    both = [value for value in split.train if value in split.validation]
+    train = [literal(value, column.type) for value in split.train if _fits(value, column.type)]
+    both = [value for value in split.validation if _fits(value, column.type) and literal(value, column.type) in train]
     if both:
         yield Finding("split.validation", repr(both[0]), "values that split.train does not have")
 

@@ -95,6 +95,8 @@ def parse_model(text: str, file: str) -> ModelSpec:
         content = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ModelFileError([Mistake(file, "", _yaml_problem(error), "well-formed YAML")]) from error
+    except (ValueError, RecursionError) as error:  # an impossible date such as 2024-02-30, a number of 5,000 digits
+        raise ModelFileError([Mistake(file, "", f"a value that YAML cannot read ({error})", "YAML values")]) from error
     if not isinstance(content, dict):
         raise ModelFileError([Mistake(file, "", _found(content), "a mapping that begins with name:")])
     findings, parts = _read_fields(content)
@@ -151,6 +153,8 @@ def _read_field(name: str, value: Any, content: Mapping[Any, Any]) -> tuple[list
 
 
 def _finding(details: ErrorDetails, value: Any) -> Finding:
+    if details["loc"][-1] == "[key]" and details["type"] == "string_type":
+        return Finding(str(details["loc"][0]), _found(details["input"]), "names that YAML reads as text; quote this one")
     # A discriminated union puts the variant's tag, and a mapping's key the marker "[key]", into the path.
     path = [str(part) for part in details["loc"] if part != "[key]"]
     if path[0] == "split" and len(path) > 1 and isinstance(value, dict) and path[1] == value.get("strategy"):

@@ -54,8 +54,8 @@ class ModelRegistry(Mapping[str, ModelSpec]):
     def of_files(cls, paths: Iterable[Path]) -> "ModelRegistry":
         """Reads the given model files; a second file of the same name is a mistake of the second."""
         specs: dict[str, ModelSpec] = {}
-        broken: dict[str, ModelFileError] = {}
         files: dict[str, Path] = {}
+        errors: list[tuple[Path, ModelFileError]] = []
         for path in paths:
             try:
                 spec = read_model_file(path)
@@ -63,11 +63,15 @@ class ModelRegistry(Mapping[str, ModelSpec]):
                     allowed = f"a name of its own; {files[spec.name]} has this one"
                     raise ModelFileError([Mistake(str(path), "name", repr(spec.name), allowed)])
             except ModelFileError as error:
-                name = _free_name(path.stem, files)
-                broken[name] = error
+                errors.append((path, error))
             else:
-                name = spec.name
-                specs[name] = spec
+                specs[spec.name] = spec
+                files[spec.name] = path
+        # Only now are the readable models' names known, of which a broken file must take none.
+        broken: dict[str, ModelFileError] = {}
+        for path, mistakes in errors:
+            name = _free_name(path.stem, files)
+            broken[name] = mistakes
             files[name] = path
         return cls(specs, broken, files)
 
@@ -95,6 +99,10 @@ class ModelRegistry(Mapping[str, ModelSpec]):
             raise SettingsError(f"No model {name!r}; allowed: {allowed}{nearest(name, self.names)}")
         return self.specs[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a readable model of that name."""
+        return name in self.specs
+
     def __iter__(self) -> Iterator[str]:
         """The names of the readable models."""
         return iter(self.specs)
@@ -110,8 +118,8 @@ class ModelRegistry(Mapping[str, ModelSpec]):
 
 def _free_name(stem: str, taken: Mapping[str, Path]) -> str:
     """A name for a broken file: its stem, as far as partition keys may hold it, numbered where it is taken."""
-    name = "".join(character if character.isalnum() or character in "_-." else "_" for character in stem)
-    number = 2
+    safe = "".join(character if character.isalnum() or character in "_-" else "_" for character in stem)
+    name, number = safe, 2
     while name in taken:
-        name, number = f"{stem}_{number}", number + 1
+        name, number = f"{safe}_{number}", number + 1
     return name

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -63,12 +64,11 @@ def sequence(
     observations = _as_arrow(table)
     plan = _plan(observations, entity, features, sequence_length, window, stride, padding_side, min_length)
     kernel = Kernel(plan)
-    for name in order_by:
-        _column(observations, name, "order_by")
-    wanted = dict.fromkeys([*kernel.input_columns, *order_by])
-    clean = pa.table({name: _without_nulls(observations, name) for name in wanted})
-    ordered = clean.append_column("_row", pa.array(range(clean.num_rows), pa.int64()))
-    ordered = ordered.sort_by([(name, "ascending") for name in dict.fromkeys([entity, *order_by, "_row"])])
+    order = [_order(observations, name) for name in order_by]
+    clean = pa.table({name: _items(observations, name) for name in kernel.input_columns})
+    keys = [clean.column(entity), *order, np.arange(clean.num_rows)]
+    sortable = pa.table(keys, names=[str(number) for number in range(len(keys))])
+    ordered = clean.take(pc.sort_indices(sortable, [(name, "ascending") for name in sortable.column_names]))
     batches = kernel.batches(ordered.to_batches(max_chunksize=1 << 17))
     return pa.Table.from_batches(batches, plan.schema.stored())
 
@@ -102,7 +102,7 @@ def _plan(
     for name in features:
         reserved = name in RESERVED_NAMES or f"{name}_sequence" == entity
         _require(not reserved, f"features: found {name!r}; allowed: a name that the result does not use itself")
-    return SequencePlan(
+    plan = SequencePlan(
         model="",
         subset="train",
         raw_version=0,
@@ -113,6 +113,9 @@ def _plan(
         padding_side=padding_side,
         min_length=min_length,
     )
+    allowed = "a name that the result does not use itself"
+    _require(plan.schema.names.count(entity) == 1, f"entity: found {entity!r}; allowed: {allowed}")
+    return plan
 
 
 def _window(window: str, stride: int | None, sequence_length: int) -> Window:
@@ -142,8 +145,8 @@ def _require(condition: bool, message: str) -> None:
 def _as_arrow(table: Any) -> pa.Table:
     """The table as Arrow, columns in their stored types as far as the platform has one for them."""
     if not isinstance(table, pa.Table):
-        if type(table).__module__.startswith("pandas."):
-            table = pa.Table.from_pandas(table, preserve_index=False)
+        if type(table).__module__.split(".")[0] == "pandas":
+            table = _from_pandas(table)
         elif hasattr(table, "__arrow_c_stream__"):
             table = pa.table(table)
         else:
@@ -151,6 +154,13 @@ def _as_arrow(table: Any) -> pa.Table:
     duplicates = {name for name in table.column_names if table.column_names.count(name) > 1}
     _require(not duplicates, f"table: found several columns named {sorted(duplicates)}; allowed: each name once")
     return table
+
+
+def _from_pandas(table: Any) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(table, preserve_index=False)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise InputError(f"table: found what Arrow cannot hold: {error}; allowed: columns of one type each") from error
 
 
 def _column(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
@@ -163,14 +173,18 @@ def _column(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
 
 
 def _stored(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values in the type in which the kernel takes them, where there is one."""
+    """The values in the type in which the kernel takes them, where there is one; timestamps as they are."""
     if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if pa.types.is_timestamp(values.type):
-        return values.cast(pa.timestamp("us", tz=values.type.tz), safe=False)
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        return values.cast(pa.string())
-    return values.cast(pa.date32()) if pa.types.is_date64(values.type) else values
+        chunks = [_stored(pa.chunked_array([chunk.dictionary])).take(chunk.indices) for chunk in values.chunks]
+        return pa.chunked_array([part for chunk in chunks for part in chunk.chunks], _stored_type(values.type.value_type))
+    type_ = _stored_type(values.type)
+    return values if type_ == values.type else values.cast(type_)
+
+
+def _stored_type(type_: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return pa.string()
+    return pa.date32() if pa.types.is_date64(type_) else type_
 
 
 def _column_type(values: pa.ChunkedArray, name: str) -> ColumnType:
@@ -178,15 +192,35 @@ def _column_type(values: pa.ChunkedArray, name: str) -> ColumnType:
         return ColumnType.TIMESTAMP
     _require(
         values.type in _TYPES,
-        f"{name!r}: found type {values.type}; allowed: {', '.join(map(str, _TYPES))}; cast it first",
+        f"{name!r}: found type {values.type}; allowed: {', '.join(ColumnType)}; cast it first",
     )
     return _TYPES[values.type]
 
 
-def _without_nulls(table: pa.Table, name: str) -> pa.ChunkedArray:
-    values = _stored(table.column(name))
+def _items(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column as the kernel takes it: without nulls, timestamps as int64 microseconds (floored)."""
+    values = _without_nulls(_stored(table.column(name)), name)
+    if not pa.types.is_timestamp(values.type):
+        return values
+    naive = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
+    if naive.type.unit == "ns":
+        naive = pc.floor_temporal(naive, unit="microsecond")
+    try:
+        return naive.cast(pa.timestamp("us")).cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name!r}: found {error}; allowed: timestamps that int64 microseconds can hold") from error
+
+
+def _order(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column to sort by, in its own precision."""
+    values = _without_nulls(_column(table, name, "order_by"), name)
+    _require(not pa.types.is_nested(values.type), f"order_by: found {name!r} of type {values.type}; allowed: single values")
+    return values
+
+
+def _without_nulls(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     nulls = values.null_count
     if pa.types.is_floating(values.type):
         nulls += pc.sum(pc.is_nan(values)).as_py() or 0
     _require(not nulls, f"{name!r}: found {nulls} nulls (or NaN); allowed: none; fill or drop them first")
-    return values.cast(pa.int64()) if pa.types.is_timestamp(values.type) else values
+    return values

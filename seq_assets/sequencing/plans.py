@@ -6,6 +6,7 @@ result: that is how an unchanged dataset keeps its version.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -74,8 +75,11 @@ class IngestPlan:
     @property
     def identity(self) -> str:
         """A hash of all that decides the result, the source's content aside."""
-        parts = self.spec.digest("source", "columns", "entity", "order_by", "split")
-        return _digest(self.spec.name, self.location, parts, self.spec.checks.rejected_ratio.max)
+        # Of a mapping of locations only the one of this environment counts.
+        source = self.spec.source.model_copy(update={"location": self.location})
+        spec = self.spec.model_copy(update={"source": source})
+        parts = spec.digest("source", "columns", "entity", "order_by", "split")
+        return _digest(spec.name, parts, spec.checks.rejected_ratio.max)
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,13 @@ class RefusedPlan:
 
 
 Plan: TypeAlias = IngestPlan | SequencePlan | SkippedPlan | RefusedPlan
+
+
+@dataclass(frozen=True)
+class PartitionPlans:
+    """What an asset returns: the plan of each of its partitions in a run, by partition key."""
+
+    plans: Mapping[str, Plan]
 
 
 def _digest(*values: object) -> str:

@@ -46,6 +46,13 @@ class Version:
 
 
 @dataclass(frozen=True)
+class RawObservations:
+    """A lazy handle of raw observations: which version stands, by model; a model without one is absent. Nothing is read."""
+
+    versions: Mapping[str, Version]
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one blocking condition says about a table.
 

@@ -1,0 +1,53 @@
+"""The asset graph: what Dagster shows, partitions and runs.
+
+Belongs here: assets whose bodies return plans, their checks and jobs, and their assembly. Not here: any I/O.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from seq_assets.assets.automation import build_jobs
+from seq_assets.assets.checks import build_checks
+from seq_assets.assets.partitions import Grid
+from seq_assets.assets.raw_observations import build_raw_observations
+from seq_assets.assets.sequenced import build_sequenced
+from seq_assets.environments import Environment
+from seq_assets.models import SUBSETS, ModelRegistry
+
+
+def build_definitions(
+    environment: Environment, *, registry: ModelRegistry | None = None, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """The graph over an environment's models, bound to its warehouse.
+
+    Args:
+        environment: Where tables live and models are read from.
+        registry: Other models than the environment's.
+        resources: Replace the environment's resources of the same names.
+    """
+    models = environment.registry() if registry is None else registry
+    with warnings.catch_warnings():
+        # Partition mappings and backfill policies are beta, checks on partitions a preview, in the version that is pinned.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return _assemble(environment, Grid(models, environment.name), resources or {})
+
+
+def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]) -> dg.Definitions:
+    models = grid.registry
+    owners = sorted({spec.owner for spec in models.values() if spec.owner})
+    kinds = {"iceberg", "duckdb"}
+    return dg.Definitions(
+        assets=[
+            build_raw_observations(grid, owners, kinds),
+            *(build_sequenced(grid, subset, owners, kinds) for subset in SUBSETS),
+        ],
+        asset_checks=build_checks(grid),
+        jobs=build_jobs(),
+        resources={**environment.resources(), **resources},
+        # A process per step costs seconds of start-up; the work itself uses all cores.
+        executor=dg.in_process_executor,
+    )

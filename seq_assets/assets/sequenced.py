@@ -1,0 +1,46 @@
+"""`sequenced_train` and `sequenced_validation`: fixed-length, padded sequences, by model and sequence length."""
+
+import dagster as dg
+
+from seq_assets.assets.partitions import Grid, split_cell_key
+from seq_assets.errors import ModelFileError
+from seq_assets.models import Subset
+from seq_assets.sequencing.plans import PartitionPlans, Plan, RefusedPlan, SequencePlan, SkippedPlan
+from seq_assets.warehouse.interface import RawObservations
+
+
+def build_sequenced(grid: Grid, subset: Subset, owners: list[str], kinds: set[str]) -> dg.AssetsDefinition:
+    """The asset of one subset over the grid's cells."""
+
+    @dg.asset(
+        name=f"sequenced_{subset}",
+        description=f"The {subset} histories of each model, cut into sequences of each of its lengths and padded; "
+        "`is_pad_sequence` says what is padding.",
+        ins={"raw_observations": dg.AssetIn(partition_mapping=grid.cell_to_model)},
+        partitions_def=grid.cells,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        group_name="sequences",
+        owners=owners,
+        kinds=kinds,
+        tags={"layer": "sequences", "subset": subset},
+    )
+    def sequenced(context: dg.AssetExecutionContext, raw_observations: RawObservations) -> PartitionPlans:
+        return PartitionPlans({key: plan_cell(grid, subset, key, raw_observations) for key in context.partition_keys})
+
+    return sequenced
+
+
+def plan_cell(grid: Grid, subset: Subset, key: str, raw_observations: RawObservations) -> Plan:
+    """The plan of one cell; a cell that its model does not declare is skipped."""
+    model, length = split_cell_key(key)
+    try:
+        spec = grid.registry[model]
+    except ModelFileError as error:
+        return RefusedPlan(str(error))
+    if spec.is_raw:
+        return SkippedPlan(f"{model} is a raw model: it has no sequences")
+    if length not in spec.lengths:
+        return SkippedPlan(f"{model} declares the lengths {', '.join(map(str, spec.lengths))}, not {length}")
+    if model not in raw_observations.versions:
+        return RefusedPlan(f"{model} has no published raw_observations; materialize that partition first.")
+    return SequencePlan.of(spec, subset, length, raw_observations.versions[model].id)

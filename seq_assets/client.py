@@ -1,0 +1,294 @@
+"""Reading what is published, from a notebook or a training script: handles of versions, and DuckDB over all tables.
+
+Loads neither Dagster nor, before data is read, an engine.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from seq_assets.environments import Environment, current_environment
+from seq_assets.errors import InputError, NotPublishedError
+from seq_assets.models import SUBSETS, Subset
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import torch
+
+    from seq_assets.sequencing.schemas import TableColumn
+    from seq_assets.warehouse.interface import Version, Warehouse
+
+
+@dataclass(frozen=True)
+class _PublishedRows:
+    """A handle of the rows of one version; nothing is read before a `to_…` method is called.
+
+    Attributes:
+        model: The model's name.
+        subset: `train`, `validation`, or None for both.
+        version: The version's id.
+        metadata: What the version was made from and what was measured.
+    """
+
+    model: str
+    subset: Subset | None
+    version: int
+    metadata: dict[str, Any]
+    _files: tuple[str, ...] = field(repr=False)
+    _rows: int = field(repr=False)
+    _version: "Version" = field(repr=False)
+    _warehouse: "Warehouse" = field(repr=False)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self._rows
+
+    def to_arrow(self) -> "pa.Table":
+        """The rows as an Arrow table in the model's types; a `<feature>_sequence` is a fixed-size list."""
+        import pyarrow as pa
+
+        schema = self._version.schema.presented()
+        return pa.Table.from_batches((batch.cast(schema) for batch in self._batches()), schema)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The rows as a pandas DataFrame; each cell of a `<feature>_sequence` is a numpy array."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> "pl.DataFrame":
+        """The rows as a Polars DataFrame; a `<feature>_sequence` is an Array column. Needs the extra `polars`."""
+        try:
+            import polars as pl
+        except ImportError as error:
+            raise InputError("to_polars() needs the package polars; install seq-assets[polars].") from error
+        return cast("pl.DataFrame", pl.from_arrow(self.to_arrow()))
+
+    def to_numpy(self) -> "dict[str, np.ndarray]":
+        """The columns as arrays of n rows: (n, L) for a `<feature>_sequence`, (n,) for others; texts are objects.
+
+        Every value is copied once, from the decoded Parquet page to its place.
+        """
+        columns = self._version.schema.columns
+        arrays = {column.name: _empty(column, len(self)) for column in columns}
+        start = 0
+        for batch in self._batches():
+            for column in columns:
+                target = arrays[column.name][start : start + batch.num_rows]
+                target[...] = _flat(batch.column(column.name), column, target.dtype).reshape(target.shape)
+            start += batch.num_rows
+        return arrays
+
+    def to_torch(self) -> "dict[str, torch.Tensor]":
+        """The numeric columns as tensors that share memory with `to_numpy()`'s arrays. Needs the extra `torch`."""
+        try:
+            import torch
+        except ImportError as error:
+            raise InputError("to_torch() needs the package torch; install seq-assets[torch].") from error
+        return {name: torch.from_numpy(array) for name, array in self.to_numpy().items() if array.dtype.kind in "biuf"}
+
+    def _batches(self) -> "Iterator[pa.RecordBatch]":
+        import pyarrow.parquet as pq
+
+        columns = list(self._version.schema.names)
+        for file in self._files:
+            with self._warehouse.filesystem.open_input_file(file) as opened, pq.ParquetFile(opened) as parquet:
+                for group in range(parquet.num_row_groups):
+                    yield from parquet.read_row_group(group, columns=columns).to_batches()
+
+
+def _empty(column: "TableColumn", rows: int) -> "np.ndarray":
+    """An array for all values of a column; integers that may be null are objects, because numpy has no null among them."""
+    import numpy as np
+
+    from seq_assets.models import ColumnType
+    from seq_assets.sequencing.schemas import stored_type
+
+    is_object = column.type is ColumnType.STRING or (
+        column.nullable and (column.type.is_integer or column.type is ColumnType.BOOL)
+    )
+    dates = {ColumnType.TIMESTAMP: "datetime64[us]", ColumnType.DATE: "datetime64[D]"}
+    dtype = np.dtype(object) if is_object else np.dtype(dates.get(column.type) or stored_type(column.type).to_pandas_dtype())
+    return np.empty(rows if column.length is None else (rows, column.length), dtype)
+
+
+def _flat(values: "pa.Array", column: "TableColumn", dtype: "np.dtype[Any]") -> "np.ndarray":
+    """The values of a batch, lists end to end."""
+    import numpy as np
+    import pyarrow as pa
+
+    flat = values if column.length is None else values.flatten()
+    if dtype == object:
+        objects = np.empty(len(flat), object)
+        objects[:] = flat.to_pylist()
+        return objects
+    if dtype == np.dtype("datetime64[us]"):
+        flat = flat.cast(pa.timestamp("us"))
+    return cast("np.ndarray", flat.to_numpy(zero_copy_only=False))
+
+
+@dataclass(frozen=True)
+class SequenceDataset(_PublishedRows):
+    """Sequences of one model, subset and length, at one version."""
+
+    sequence_length: int = 0
+
+
+@dataclass(frozen=True)
+class ObservationDataset(_PublishedRows):
+    """Raw observations of one model at one version."""
+
+
+def load(model: str, *, sequence_length: int, subset: Subset = "train", version: int | None = None) -> SequenceDataset:
+    """A handle of sequences.
+
+    Args:
+        model: The model's name.
+        sequence_length: One of its lengths.
+        subset: `train` or `validation`.
+        version: A version's id; None is the newest, which warns when the other subset's newest was made from other raw
+            observations (`load_split` gives a pair).
+
+    Raises:
+        NotPublishedError: There is no such table or version.
+        InputError: An argument is none of the allowed.
+
+    Example:
+        >>> ds = load("dkt", sequence_length=100)  # doctest: +SKIP
+        >>> ds.to_numpy()["correct_sequence"].shape  # doctest: +SKIP
+        (677, 100)
+    """
+    warehouse = current_environment().warehouse()
+    found = _find_sequences(warehouse, model, sequence_length, _checked(subset), version)
+    if version is None:
+        _warn_of_other_raw_version(warehouse, found)
+    return _sequences(warehouse, found, _checked(subset))
+
+
+def load_split(model: str, *, sequence_length: int) -> tuple[SequenceDataset, SequenceDataset]:
+    """Train and validation sequences that were made from one raw version: the newest that both have.
+
+    Raises:
+        NotPublishedError: There is no such pair.
+    """
+    warehouse = current_environment().warehouse()
+    newest = _find_sequences(warehouse, model, sequence_length, "train", None)
+    validation = {
+        version.raw_version: version for version in reversed(warehouse.versions(_dataset(model, "validation", sequence_length)))
+    }
+    for train in warehouse.versions(newest.dataset):
+        if train.raw_version in validation:
+            pair = validation[train.raw_version]
+            return _sequences(warehouse, train, "train"), _sequences(warehouse, pair, "validation")
+    raise NotPublishedError(
+        f"{newest.dataset.table} and its validation table have no version from the same raw observations; materialize both."
+    )
+
+
+def load_observations(model: str, *, subset: Subset | None = None, version: int | None = None) -> ObservationDataset:
+    """A handle of raw observations, in the order of entity and time.
+
+    Args:
+        model: The model's name.
+        subset: `train` or `validation`; None is both.
+        version: A version's id; None is the newest.
+
+    Raises:
+        NotPublishedError: There is no such table or version.
+    """
+    from seq_assets.sequencing.plans import Dataset
+
+    warehouse = current_environment().warehouse()
+    found = warehouse.find(Dataset.raw(model), version)
+    if subset is None:
+        return ObservationDataset(model, None, found.id, _metadata(found), found.files, found.rows, found, warehouse)
+    files = warehouse.raw_files(found, _checked(subset))
+    rows = found.metadata["accounting"][subset]
+    return ObservationDataset(model, subset, found.id, _metadata(found), files, rows, found, warehouse)
+
+
+def versions(model: str, *, sequence_length: int | None = None, subset: Subset = "train") -> "list[Version]":
+    """The published versions, newest first: of the sequences of a length, or of the raw observations where none is named."""
+    from seq_assets.sequencing.plans import Dataset
+
+    warehouse = current_environment().warehouse()
+    if sequence_length is None:
+        return warehouse.versions(Dataset.raw(model))
+    return warehouse.versions(_dataset(model, _checked(subset), sequence_length))
+
+
+def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":
+    """An in-memory DuckDB connection with a view per table, of its newest version; timestamps are TIMESTAMP WITH TIME ZONE."""
+    import duckdb
+
+    from seq_assets.models import ColumnType
+
+    warehouse = (environment or current_environment()).warehouse()
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    for dataset in warehouse.datasets():
+        version = warehouse.find(dataset)
+        columns = ", ".join(
+            f'make_timestamptz("{column.name}") AS "{column.name}"'
+            if column.type is ColumnType.TIMESTAMP and column.length is None
+            else f'"{column.name}"'
+            for column in version.schema.columns
+        )
+        files = ", ".join("'" + file.replace("'", "''") + "'" for file in version.files)
+        connection.execute(f'CREATE VIEW "{dataset.table}" AS SELECT {columns} FROM read_parquet([{files}])')
+    return connection
+
+
+def _checked(subset: str) -> Subset:
+    if subset not in SUBSETS:
+        raise InputError(f"subset: found {subset!r}; allowed: {' or '.join(map(repr, SUBSETS))}")
+    return cast(Subset, subset)
+
+
+def _dataset(model: str, subset: Subset, sequence_length: int) -> Any:
+    from seq_assets.sequencing.plans import Dataset
+
+    return Dataset.sequenced(model, subset, sequence_length)
+
+
+def _find_sequences(warehouse: "Warehouse", model: str, sequence_length: int, subset: Subset, version: int | None) -> "Version":
+    dataset = _dataset(model, subset, sequence_length)
+    try:
+        return warehouse.find(dataset, version)
+    except NotPublishedError as error:
+        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, dataset.kind)]
+        lengths = ", ".join(str(other.sequence_length) for other in sorted(published, key=lambda other: other.sequence_length))
+        raise NotPublishedError(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
+
+
+def _sequences(warehouse: "Warehouse", version: "Version", subset: Subset) -> SequenceDataset:
+    return SequenceDataset(
+        version.dataset.model,
+        subset,
+        version.id,
+        _metadata(version),
+        version.files,
+        version.rows,
+        version,
+        warehouse,
+        version.dataset.sequence_length or 0,
+    )
+
+
+def _metadata(version: "Version") -> dict[str, Any]:
+    return {"committed_at": version.committed_at, "rows": version.rows, **version.metadata}
+
+
+def _warn_of_other_raw_version(warehouse: "Warehouse", version: "Version") -> None:
+    other: Subset = "validation" if version.dataset.kind == "sequenced_train" else "train"
+    newest = warehouse.versions(_dataset(version.dataset.model, other, version.dataset.sequence_length or 0))
+    if newest and newest[0].raw_version != version.raw_version:
+        warnings.warn(
+            f"{version.dataset.table} was made from the raw version {version.raw_version}, {newest[0].dataset.table} from "
+            f"{newest[0].raw_version}; materialize both, or take a pair with seq_assets.load_split().",
+            stacklevel=3,
+        )

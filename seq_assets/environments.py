@@ -1,0 +1,129 @@
+"""The one switch: from the environment's variables to settings, a warehouse and Dagster's resources.
+
+This is the only module that knows which environments exist and what each one binds. Everything else takes a warehouse, a registry
+or resources as arguments. Importing it loads neither Dagster nor an engine.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from seq_assets.errors import SettingsError
+from seq_assets.models import ModelRegistry, bundled_models_folder
+from seq_assets.models.cross_checks import nearest
+from seq_assets.models.spec import EnvironmentName
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.interface import Warehouse
+
+AVAILABLE: Final = ("local",)
+_DAGSTER_YAML: Final = """\
+# Written once by seq_assets; yours to change.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+"""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where tables live and models are read from.
+
+    Attributes:
+        name: The environment.
+        home: The local root.
+        models_folder: The folder of model files.
+        database: The namespace of the tables.
+    """
+
+    name: EnvironmentName
+    home: Path
+    models_folder: Path
+    database: str
+
+    @property
+    def dagster_home(self) -> Path:
+        """Where Dagster keeps its runs, for the command line and `make dev` alike."""
+        return self.home / "dagster"
+
+    def registry(self) -> ModelRegistry:
+        """The models.
+
+        Raises:
+            SettingsError: There is no such folder.
+        """
+        return ModelRegistry.of_folder(self.models_folder)
+
+    def warehouse(self) -> "Warehouse":
+        """The warehouse, for use outside Dagster."""
+        from seq_assets.warehouse.local.warehouse import LocalWarehouse
+
+        return LocalWarehouse(self.home, self.database, self.name)
+
+    def resources(self) -> dict[str, Any]:
+        """Dagster's resources: `warehouse` and the `io_manager` on it."""
+        from dagster_duckdb import DuckDBResource
+
+        from seq_assets.io_managers import LocalIOManager, LocalWarehouseResource
+
+        warehouse = LocalWarehouseResource(
+            home=str(self.home),
+            database=self.database,
+            environment=self.name,
+            duckdb=DuckDBResource(database=":memory:"),
+        )
+        return {"warehouse": warehouse, "io_manager": LocalIOManager(warehouse=warehouse)}
+
+
+def current_environment(variables: Mapping[str, str] = os.environ) -> Environment:
+    """The environment that the process' variables ask for.
+
+    `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS` and `SEQ_ASSETS_DATABASE` beat the defaults.
+
+    Raises:
+        SettingsError: There is no such environment.
+    """
+    name = variables.get("SEQ_ASSETS_ENV") or variables.get("MODE") or "local"
+    if name not in AVAILABLE:
+        raise SettingsError(f"SEQ_ASSETS_ENV: found {name!r}; allowed: {', '.join(AVAILABLE)}{nearest(name, AVAILABLE)}")
+    home = variables.get("SEQ_ASSETS_HOME")
+    models = variables.get("SEQ_ASSETS_MODELS")
+    return Environment(
+        name=cast(EnvironmentName, name),
+        home=Path(home).expanduser().resolve() if home else default_home(Path.cwd()),
+        models_folder=Path(models).expanduser().resolve() if models else bundled_models_folder(),
+        database=variables.get("SEQ_ASSETS_DATABASE") or f"seq_assets_{name}",
+    )
+
+
+def default_home(folder: Path) -> Path:
+    """`data/` beside the nearest `workspace.yaml` in or above a folder, else `~/.seq_assets`."""
+    for candidate in (folder, *folder.parents):
+        if (candidate / "workspace.yaml").is_file():
+            return candidate / "data"
+    return Path.home() / ".seq_assets"
+
+
+def prepare_dagster_home(environment: Environment) -> Path:
+    """Makes Dagster's home, with a configuration for local use where it has none, and returns it.
+
+    A `DAGSTER_HOME` that is set already is left as it is.
+    """
+    given = os.environ.get("DAGSTER_HOME")
+    if given:
+        return Path(given)
+    environment.dagster_home.mkdir(parents=True, exist_ok=True)
+    configuration = environment.dagster_home / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(_DAGSTER_YAML, encoding="utf-8")
+    return environment.dagster_home
+
+
+if __name__ == "__main__":
+    print(prepare_dagster_home(current_environment()))
