@@ -7,9 +7,9 @@ import json
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,6 +22,7 @@ from seq_assets.models.spec import LONGEST_SEQUENCE
 if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Version, Warehouse
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -178,7 +179,7 @@ def versions(model: str, sequence_length: int | None, subset: Subset | None, as_
         _echo_table(found)
 
 
-def _flag(name: str, **settings: Any) -> Any:
+def _flag(name: str, **settings: Any) -> Callable[[_Command], _Command]:
     """An option of `sequence`: a flag beats its environment variable, which beats the default; `--help` shows all three."""
     return click.option(f"--{name}", envvar=f"SEQ_ASSETS_{name.upper()}", show_envvar=True, show_default=True, **settings)
 

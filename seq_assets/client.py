@@ -6,7 +6,6 @@ Loads neither Dagster nor, before data is read, an engine.
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from seq_assets.environments import Environment, current_environment
@@ -122,7 +121,7 @@ def _flat(values: "pa.Array", column: "TableColumn", dtype: "np.dtype[Any]") -> 
     import pyarrow as pa
 
     flat = values if column.length is None else values.flatten()
-    if dtype == object:
+    if dtype.kind == "O":
         objects = np.empty(len(flat), object)
         objects[:] = flat.to_pylist()
         return objects
@@ -243,10 +242,10 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     return connection
 
 
-def _checked(subset: str) -> Subset:
+def _checked(subset: Subset) -> Subset:
     if subset not in SUBSETS:
         raise InputError(f"subset: found {subset!r}; allowed: {' or '.join(map(repr, SUBSETS))}")
-    return cast(Subset, subset)
+    return subset
 
 
 def _dataset(model: str, subset: Subset, sequence_length: int) -> Any:
@@ -261,7 +260,7 @@ def _find_sequences(warehouse: "Warehouse", model: str, sequence_length: int, su
         return warehouse.find(dataset, version)
     except NotPublishedError as error:
         published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, dataset.kind)]
-        lengths = ", ".join(str(other.sequence_length) for other in sorted(published, key=lambda other: other.sequence_length))
+        lengths = ", ".join(str(other.sequence_length) for other in sorted(published, key=lambda other: other.sequence_length or 0))
         raise NotPublishedError(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
 
 

@@ -1,7 +1,7 @@
 """The one switch: from the environment's variables to settings, a warehouse and Dagster's resources.
 
-This is the only module that knows which environments exist and what each one binds. Everything else takes a warehouse, a registry
-or resources as arguments. Importing it loads neither Dagster nor an engine.
+This is the only module that knows which environments exist and what each one binds. Everything else takes a warehouse, a
+registry or resources as arguments. Importing it loads neither Dagster nor an engine.
 """
 
 import os
@@ -84,7 +84,8 @@ class Environment:
 def current_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     """The environment that the process' variables ask for.
 
-    `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS` and `SEQ_ASSETS_DATABASE` beat the defaults.
+    `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS` and `SEQ_ASSETS_DATABASE` beat the
+    defaults.
 
     Raises:
         SettingsError: There is no such environment.

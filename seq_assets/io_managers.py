@@ -1,7 +1,8 @@
 """The I/O managers: a plan goes in, a version comes out, a lazy handle goes back to whoever is downstream.
 
-Belongs here: what Dagster needs to know about executing plans: per-partition materializations, metadata, failures that leave other
-partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`) or which one is bound (`seq_assets.environments`).
+Belongs here: what Dagster needs to know about executing plans: materializations per partition, metadata, failures that leave
+other partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`) or which one is bound
+(`seq_assets.environments`).
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +22,7 @@ from seq_assets.warehouse.interface import Progress, RawObservations, Warehouse
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
 if TYPE_CHECKING:
-    import duckdb
+    from duckdb import DuckDBPyConnection
 
 FORCE_TAG: Final = "seq_assets/force"
 """A run with this tag builds even what is unchanged."""
@@ -48,7 +49,7 @@ class LocalWarehouseResource(WarehouseResource):
         return LocalWarehouse(Path(self.home), self.database, self.environment, self._connect)
 
     @contextmanager
-    def _connect(self, config: dict[str, Any]) -> "Iterator[duckdb.DuckDBPyConnection]":
+    def _connect(self, config: dict[str, Any]) -> "Iterator[DuckDBPyConnection]":
         settings = {**self.duckdb.connection_config, **config}
         resource = DuckDBResource(database=self.duckdb.database, connection_config=settings)
         with resource.get_connection() as connection:

@@ -16,16 +16,16 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
         name="raw_observations",
         outs={
             "raw_observations": dg.AssetOut(
-                description="Observations that met their model's contract, typed, assigned to train or validation, and stored in "
-                "the order of entity and time. Models without sequences read this table directly.",
+                description="Observations that met their model's contract, typed, assigned to train or validation, and "
+                "stored in the order of entity and time. Models without sequences read this table directly.",
                 owners=owners,
                 kinds=kinds,
                 tags={"layer": "raw"},
                 group_name="observations",
             ),
             "rejected_observations": dg.AssetOut(
-                description="Why records were refused: file, row, column, the value as it stood and the reason, one row per failed "
-                "column.",
+                description="Why records were refused: file, row, column, the value as it stood and the reason, one row per "
+                "failed column.",
                 owners=owners,
                 kinds=kinds,
                 tags={"layer": "raw"},

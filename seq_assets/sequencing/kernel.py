@@ -1,8 +1,9 @@
 """The streaming kernel: observations clustered by entity in, sequences out, in one linear pass of bounded memory.
 
 It works on index arrays: for every item that a sequence holds, `source` says where it stands in the buffered rows and
-`destination` where it goes in the flat (sequences x positions) output, which is filled with padding beforehand. There is no loop
-over rows, entities or windows. Of an entity that goes on in the next batch only the rows that later windows need are carried over.
+`destination` where it goes in the flat (sequences x positions) output, which is filled with padding beforehand. There is no
+loop over rows, entities or windows. Of an entity that goes on in the next batch only the rows that later windows need are
+carried over.
 """
 
 from collections.abc import Iterable, Iterator
@@ -133,10 +134,10 @@ class Kernel:
             Batches of the plan's stored schema, of at most `CELLS_PER_BATCH` positions per feature.
         """
         carry: _Carry | None = None
-        for batch in observations:
-            if batch.num_rows == 0:
+        for unselected in observations:
+            if unselected.num_rows == 0:
                 continue
-            batch = batch.select(self.input_columns)
+            batch = unselected.select(self.input_columns)
             self._counts["observations"] += batch.num_rows
             buffer, segments = _segments(carry, batch, self._plan.entity[0])
             yield from self._sequences(buffer, segments)

@@ -211,9 +211,9 @@ def _evolve(transaction: Transaction, schema: TableSchema) -> None:
                 update.delete_column(name)
     if [name for name in current if name in same] != list(wanted):
         with transaction.update_schema() as update:
-            for name in wanted:
+            for name, field_type in wanted.items():
                 if name not in same:
-                    update.add_column(name, wanted[name])
+                    update.add_column(name, field_type)
             first, *others = wanted
             update.move_first(first)
             for previous, name in zip(wanted, others, strict=False):

@@ -137,8 +137,8 @@ def _no_leakage(engine: Engine, spec: ModelSpec, rows: str) -> Finding:
 def _shared_entities(engine: Engine, spec: ModelSpec, rows: str, numbers: dict[str, int | float | str]) -> list[str]:
     entity = quoted(spec.entity)
     found = engine.row(f"""
-        SELECT count(*) AS entities, count(*) FILTER (subsets > 1) AS shared
-        FROM (SELECT {entity}, count(DISTINCT subset) AS subsets FROM {rows} GROUP BY 1)""")
+        SELECT count(*) AS entities, count(*) FILTER (_subsets > 1) AS shared
+        FROM (SELECT {entity}, count(DISTINCT subset) AS _subsets FROM {rows} GROUP BY 1)""")
     numbers |= {"entities": found["entities"], "entities_in_both": found["shared"]}
     return [f"{found['shared']} entities are in both subsets"] if found["shared"] else []
 

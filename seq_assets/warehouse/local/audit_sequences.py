@@ -57,14 +57,14 @@ def _nothing_lost(
     engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {_expected_query(plan, parquet(raw))}")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {_unpadded_query(plan, parquet(files))}")
     found = engine.row("""
-        SELECT coalesce(sum(observations), 0)::BIGINT AS observations, coalesce(sum(items), 0)::BIGINT AS sequenced,
-            coalesce(sum(dropped_min_length), 0)::BIGINT AS dropped_min_length,
-            coalesce(sum(dropped_truncation), 0)::BIGINT AS dropped_truncation
+        SELECT coalesce(sum(_observations), 0)::BIGINT AS observations, coalesce(sum(_items), 0)::BIGINT AS sequenced,
+            coalesce(sum(_dropped_min_length), 0)::BIGINT AS dropped_min_length,
+            coalesce(sum(_dropped_truncation), 0)::BIGINT AS dropped_truncation
         FROM expected""")
     different = engine.rows(f"""
-        SELECT coalesce(expected.{entity}, found.{entity}) AS entity, coalesce(expected.items, 0), coalesce(found.items, 0)
-        FROM (SELECT * FROM expected WHERE items > 0) AS expected FULL JOIN found USING ({entity})
-        WHERE expected.items IS DISTINCT FROM found.items OR expected.content IS DISTINCT FROM found.content
+        SELECT coalesce(expected.{entity}, found.{entity}) AS _entity, coalesce(expected._items, 0), coalesce(found._items, 0)
+        FROM (SELECT * FROM expected WHERE _items > 0) AS expected FULL JOIN found USING ({entity})
+        WHERE expected._items IS DISTINCT FROM found._items OR expected._content IS DISTINCT FROM found._content
         ORDER BY 1 LIMIT 5""")
     problems = accounting.problems + [
         f"{name}: the raw observations say {count}, the kernel counted {getattr(accounting, name)}"
@@ -79,21 +79,24 @@ def _nothing_lost(
 
 
 def _unpadded_query(plan: SequencePlan, rows: str) -> str:
-    """Per entity: how many items its sequences hold, each counted once, and a hash of their positions and values."""
+    """Per entity: how many items its sequences hold, each counted once, and a hash of their positions and values.
+
+    Names made up here begin with `_`, which no column of a contract does.
+    """
     entity, L = quoted(plan.entity[0]), plan.sequence_length  # noqa: N806
     lists = ", ".join(
-        f"unnest({quoted(f'{feature.name}_sequence')}) AS {quoted(f'f{i}')}" for i, feature in enumerate(plan.features)
+        f"unnest({quoted(f'{feature.name}_sequence')}) AS {quoted(f'_f{i}')}" for i, feature in enumerate(plan.features)
     )
     repeat = "unnest(is_repeat_sequence)" if plan.window.overlaps else "0"
     first = f"({L} - sequence_size)" if plan.padding_side == "left" else "0"
-    values = ", ".join(f"{quoted(f'f{i}')}::{_item_type(feature)}" for i, feature in enumerate(plan.features))
+    values = ", ".join(f"{quoted(f'_f{i}')}::{_item_type(feature)}" for i, feature in enumerate(plan.features))
     return f"""
-        SELECT {entity}, count(*) AS items, sum(hash(position, {values})::HUGEINT) AS content
+        SELECT {entity}, count(*) AS _items, sum(hash(_position, {values})::HUGEINT) AS _content
         FROM (
-            SELECT {entity}, sequence_start + unnest(range({L})) - {first} AS position, {lists},
-                unnest(is_pad_sequence) AS is_pad, {repeat} AS is_repeat
+            SELECT {entity}, sequence_start + unnest(range({L})) - {first} AS _position, {lists},
+                unnest(is_pad_sequence) AS _is_pad, {repeat} AS _is_repeat
             FROM {rows})
-        WHERE is_pad = 0 AND is_repeat = 0 GROUP BY 1"""
+        WHERE _is_pad = 0 AND _is_repeat = 0 GROUP BY 1"""
 
 
 def _expected_query(plan: SequencePlan, rows: str) -> str:
@@ -102,20 +105,21 @@ def _expected_query(plan: SequencePlan, rows: str) -> str:
     values = ", ".join(_raw_item(feature) for feature in plan.features)
     rule = _coverage(plan)
     return f"""
-        WITH histories AS (SELECT {entity}, count(*) AS n FROM {rows} GROUP BY 1),
+        WITH histories AS (SELECT {entity}, count(*) AS _n FROM {rows} GROUP BY 1),
         items AS (
-            SELECT {entity}, {rule.kept} AS is_kept, {rule.min_length} AS is_short, hash(_position, {values})::HUGEINT AS content
-            FROM (SELECT *, _position AS p FROM {rows}) JOIN histories USING ({entity}))
-        SELECT {entity}, count(*) AS observations, count(*) FILTER (is_kept) AS items,
-            sum(content) FILTER (is_kept) AS content,
-            count(*) FILTER (NOT is_kept AND is_short) AS dropped_min_length,
-            count(*) FILTER (NOT is_kept AND NOT is_short) AS dropped_truncation
+            SELECT {entity}, {rule.kept} AS _is_kept, {rule.min_length} AS _is_short,
+                hash(_position, {values})::HUGEINT AS _content
+            FROM (SELECT *, _position AS _p FROM {rows}) JOIN histories USING ({entity}))
+        SELECT {entity}, count(*) AS _observations, count(*) FILTER (_is_kept) AS _items,
+            sum(_content) FILTER (_is_kept) AS _content,
+            count(*) FILTER (NOT _is_kept AND _is_short) AS _dropped_min_length,
+            count(*) FILTER (NOT _is_kept AND NOT _is_short) AS _dropped_truncation
         FROM items GROUP BY 1"""
 
 
 @dataclass(frozen=True)
 class _Coverage:
-    """SQL conditions on an item at position p of a history of n items.
+    """SQL conditions on an item at position `_p` of a history of `_n` items.
 
     Attributes:
         kept: It stands in a kept window.
@@ -129,18 +133,18 @@ class _Coverage:
 def _coverage(plan: SequencePlan) -> _Coverage:
     L, short = plan.sequence_length, plan.min_length  # noqa: N806
     if isinstance(plan.window, Chunk):
-        return _Coverage(f"p < n - CASE WHEN n % {L} < {short} THEN n % {L} ELSE 0 END", "true")
+        return _Coverage(f"_p < _n - CASE WHEN _n % {L} < {short} THEN _n % {L} ELSE 0 END", "true")
     if isinstance(plan.window, Sliding):
         s = plan.window.stride
-        last = f"(((n - {L} + {s - 1}) // {s}) * {s})"
-        reached = f"CASE WHEN n <= {L} THEN 0 ELSE {last} - {s} + {L} END"
-        size = f"CASE WHEN n <= {L} THEN n ELSE n - {last} END"
-        return _Coverage(f"{size} >= {short} OR p < {reached}", "true")
+        last = f"(((_n - {L} + {s - 1}) // {s}) * {s})"
+        reached = f"CASE WHEN _n <= {L} THEN 0 ELSE {last} - {s} + {L} END"
+        size = f"CASE WHEN _n <= {L} THEN _n ELSE _n - {last} END"
+        return _Coverage(f"{size} >= {short} OR _p < {reached}", "true")
     if isinstance(plan.window, Prefix):
         # With room for one item only, the first item is never a target.
-        return _Coverage(f"n >= {max(short, 2)} AND (p > 0 OR {L} > 1)", f"n < {max(short, 2)}")
-    inside = f"p < {L}" if type(plan.window).__name__ == "First" else f"p >= n - {L}"
-    return _Coverage(f"n >= {short} AND {inside}", f"n < {short}")
+        return _Coverage(f"_n >= {max(short, 2)} AND (_p > 0 OR {L} > 1)", f"_n < {max(short, 2)}")
+    inside = f"_p < {L}" if type(plan.window).__name__ == "First" else f"_p >= _n - {L}"
+    return _Coverage(f"_n >= {short} AND {inside}", f"_n < {short}")
 
 
 def _item_type(feature: FeaturePlan) -> str:

@@ -1,7 +1,8 @@
 """Lossless reading, as DuckDB SQL: the value of the contract's type, or null where the source's value is none.
 
-DuckDB's own casts are kinder than the contract (`1.5` becomes 2, `yes` is true, an offset is ignored), so a pattern comes first,
-wherever casting the value back does not already give the same text. Null says "not readable"; the caller knows real nulls.
+DuckDB's own casts are kinder than the contract (`1.5` becomes 2, `yes` is true, an offset is ignored), so a pattern comes
+first, wherever casting the value back does not already give the same text. Null says "not readable"; the caller knows which
+values were null before.
 """
 
 from typing import Final

@@ -1,7 +1,8 @@
 """The contract as SQL over source records: typed values, rejections, subset. Pure functions from a plan to text.
 
-The stage table that results has, per record, `_file` (index), `_row`, `subset`, `_rejections` (null where it was accepted, else one
-entry per failed column, in contract order) and the contract's columns in their stored types.
+The stage table that results has, per record, `_file` (index), `_row`, `subset`, `_rejections` (null where it was accepted,
+else one entry per failed column, in contract order) and the contract's columns in their stored types. Names that the queries make up begin
+with `_`, which no column of a contract does.
 """
 
 import math
@@ -37,11 +38,11 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
     """
     values, typed, rejections = [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
-        source, value = quoted(name), quoted(f"v{number}")
-        values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'w{number}')}")
-        typed.append(f"{readable_sql(quoted(f'w{number}'), source_types[name], column)} AS {value}")
+        source, value = quoted(name), quoted(f"_v{number}")
+        values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'_w{number}')}")
+        typed.append(f"{readable_sql(quoted(f'_w{number}'), source_types[name], column)} AS {value}")
         rejections.append(_rejection(spec, name, column, number, source_types[name]))
-    columns = ", ".join(f"{quoted(f'v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
+    columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'reason': '{MALFORMED_REASON}'}}]"
     return f"""
         WITH trimmed AS (SELECT *, {", ".join(values)} FROM {records}),
@@ -56,8 +57,8 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
 
 def _rejection(spec: ModelSpec, name: str, column: ColumnSpec, number: int, source_type: str) -> str:
     """A struct of column, value and reason, or null where the column did not fail."""
-    source, value = quoted(name), quoted(f"v{number}")
-    is_null = null_sql(quoted(f"w{number}"), source_type, column)
+    source, value = quoted(name), quoted(f"_v{number}")
+    is_null = null_sql(quoted(f"_w{number}"), source_type, column)
     marked = f"coalesce(contains(',' || _unreadable || ',', ',{name},'), false)"
     cases = [f"WHEN NOT {is_null} AND ({value} IS NULL OR {marked}) THEN 'unreadable'"]
     if not column.nullable:
@@ -94,7 +95,7 @@ def _subset(spec: ModelSpec, subsets: tuple[list[int], list[int]]) -> str:
         indexes = ", ".join(map(str, subsets[1])) or "NULL"
         return f"CASE WHEN _file IN ({indexes}) THEN 'validation' ELSE 'train' END"
     name = spec.entity if isinstance(split, EntityHashSplit) else split.column
-    value = quoted(f"v{list(spec.columns).index(name)}")
+    value = quoted(f"_v{list(spec.columns).index(name)}")
     return subset_sql(spec, value)
 
 

@@ -12,8 +12,10 @@ LONGEST_TEXT: Final = 100
 
 
 def column_metrics(engine: Engine, spec: ModelSpec, rows: str) -> dict[str, Mapping[str, Any]]:
-    """Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers
-    (in float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
+    """Measures every column.
+
+    Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
+    float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
 
     Args:
         engine: Where the rows are.

@@ -3,7 +3,7 @@
 from typing import Final
 
 from pyiceberg.io import InputFile, OutputFile
-from pyiceberg.io.pyarrow import PyArrowFileIO
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 _MARKER: Final = "/warehouse/"
 
@@ -17,11 +17,11 @@ class MovedHomeFileIO(PyArrowFileIO):
             return location
         return f"{root}/{location.rsplit(_MARKER, maxsplit=1)[1]}"
 
-    def new_input(self, location: str) -> InputFile:
+    def new_input(self, location: str) -> PyArrowFile:
         """The file to read."""
         return super().new_input(self._here(location))
 
-    def new_output(self, location: str) -> OutputFile:
+    def new_output(self, location: str) -> PyArrowFile:
         """The file to write."""
         return super().new_output(self._here(location))
 

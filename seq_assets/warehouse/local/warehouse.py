@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import pyarrow.fs
 
@@ -133,7 +133,7 @@ class LocalWarehouse(Warehouse):
             raw_files, rejected_files = [str(path) for path in result.raw], [str(result.rejected)]
             findings = raw_findings(engine, spec, raw_files, rejected_files, result.accounting, result.first_rejected)
             _require(findings, plan.dataset)
-        metadata = {
+        metadata: dict[str, Any] = {
             "identity": identity,
             "source": plan.location,
             "source_fingerprint": source.fingerprint,

@@ -110,7 +110,7 @@ def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
     if path.is_file():
         return path.parent, [path]
     root = _literal_folder(path)
-    found = (Path(match) for match in glob.glob(str(path), recursive=True))
+    found = (Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # the pattern may be absolute
     return root, [match for match in found if match.is_file() and not _is_hidden(match.relative_to(root))]
 
 

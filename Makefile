@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made from requirements.lock on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test check format lock clean
+
+help: ## Show what each target does.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: .venv/installed ## Build every bundled model on this machine; show what was built, where, and one padded sequence.
+	$(BIN)/seq-assets materialize
+	$(BIN)/python docs/examples/first_sequence.py
+
+dev: .venv/installed ## Serve the Dagster UI, with the runs of `make demo` and the command line.
+	DAGSTER_HOME="$$($(BIN)/python -m seq_assets.environments)" $(BIN)/dagster dev
+
+test: .venv/installed ## Run the tests.
+	$(BIN)/pytest
+
+check: .venv/installed ## Check format, lint and types.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/installed ## Format the code and mend what the linter can.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: .venv/installed ## Resolve requirements.lock anew from pyproject.toml.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-annotate --no-header --output-file requirements.lock
+
+clean: ## Remove the virtual environment and the caches; built tables stay.
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
