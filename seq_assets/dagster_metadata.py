@@ -14,31 +14,27 @@ REJECTED_KEY: Final = dg.AssetKey("rejected_observations")
 
 
 def publication_metadata(publication: Publication) -> dict[str, Any]:
-    """Metadata of a materialization: what the version holds, and how it came to be."""
-    metadata = version_metadata(publication.version) | {"seconds": round(publication.seconds, 3)}
+    """Metadata of a materialization: how it came to be, then what the version holds."""
+    how: dict[str, Any] = {"seconds": round(publication.seconds, 3)}
     if publication.unchanged:
-        metadata["unchanged"] = True
+        how["unchanged"] = True
     elif publication.previous is not None:
-        metadata["previous_version"] = publication.previous.id
-    return metadata
+        how["previous_version"] = publication.previous.id
+    return version_metadata(publication.version) | how
 
 
 def version_metadata(version: Version) -> dict[str, Any]:
-    """Metadata of a version of any table."""
-    metadata: dict[str, Any] = {
+    """Metadata of a version of any table, what people look for first."""
+    kinds = {"raw_observations": _raw_metadata, "rejected_observations": _rejected_metadata}
+    return kinds.get(version.dataset.kind, _sequence_metadata)(version) | {
         "version": version.id,
-        "dagster/partition_row_count": version.rows,
-        "dagster/table_name": version.dataset.table,
-        "dagster/column_schema": _column_schema(version.schema),
-        "dagster/column_lineage": _column_lineage(version),
         "source_fingerprint": version.metadata["source_fingerprint"][:12],
         "model_digest": version.metadata["model_digest"][:12],
+        "dagster/table_name": version.dataset.table,
+        "dagster/partition_row_count": version.rows,
+        "dagster/column_schema": _column_schema(version.schema),
+        "dagster/column_lineage": _column_lineage(version),
     }
-    if version.dataset.kind == "raw_observations":
-        return metadata | _raw_metadata(version)
-    if version.dataset.kind == "rejected_observations":
-        return metadata | {"rejected": version.rows}
-    return metadata | _sequence_metadata(version)
 
 
 def _raw_metadata(version: Version) -> dict[str, Any]:
@@ -52,6 +48,10 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "accounting": dg.MetadataValue.json(dict(accounting)),
         "metrics": dg.MetadataValue.json(version.metadata["metrics"]),
     }
+
+
+def _rejected_metadata(version: Version) -> dict[str, Any]:
+    return {"rejected": version.rows}
 
 
 def _sequence_metadata(version: Version) -> dict[str, Any]:
