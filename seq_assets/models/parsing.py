@@ -92,7 +92,7 @@ def parse_model(text: str, file: str) -> ModelSpec:
         ModelFileError: The text has mistakes; all of them are listed.
     """
     try:
-        content = yaml.load(text, Loader=_Loader)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as error:
         raise ModelFileError([Mistake(file, "", _yaml_problem(error), "well-formed YAML")]) from error
     except (ValueError, RecursionError) as error:  # an impossible date such as 2024-02-30, a number of 5,000 digits
@@ -125,7 +125,7 @@ def _read_fields(content: Mapping[Any, Any]) -> tuple[list[Finding], ReadablePar
             continue
         if name in _ENTRIES and isinstance(content[name], dict):
             readable[name] = dict(_read_entries(name, content[name], findings))
-        field_findings, value = _read_field(name, content[name], content)
+        field_findings, value = _read_field(name, content[name])
         findings += field_findings
         if not field_findings:
             readable[name] = value
@@ -144,10 +144,11 @@ def _read_entries(name: str, entries: Mapping[Any, Any], findings: list[Finding]
             continue  # _read_field words the mistakes of the whole field
 
 
-def _read_field(name: str, value: Any, content: Mapping[Any, Any]) -> tuple[list[Finding], Any]:
+def _read_field(name: str, value: Any) -> tuple[list[Finding], Any]:
     """The findings of one field, and its value if there are none."""
+    model: Any = ModelSpec  # without its fields, which the type checker would ask for
     try:
-        return [], getattr(ModelSpec.__pydantic_validator__.validate_assignment(ModelSpec.model_construct(), name, value), name)
+        return [], getattr(model.__pydantic_validator__.validate_assignment(model.model_construct(), name, value), name)
     except ValidationError as error:
         return [_finding(details, value) for details in error.errors(include_url=False)], None
 

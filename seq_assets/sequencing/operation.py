@@ -64,6 +64,7 @@ def sequence(
     observations = _as_arrow(table)
     plan = _plan(observations, entity, features, sequence_length, window, stride, padding_side, min_length)
     kernel = Kernel(plan)
+    _require(not isinstance(order_by, str), f"order_by: found {order_by!r}; allowed: a list of columns, [{order_by!r}]")
     order = [_order(observations, name) for name in order_by]
     clean = pa.table({name: _items(observations, name) for name in kernel.input_columns})
     keys = [clean.column(entity), *order, np.arange(clean.num_rows)]
@@ -92,7 +93,10 @@ def _plan(
         f"min_length: found {min_length!r}; allowed: an integer from 1 to sequence_length, {sequence_length}",
     )
     _require(padding_side in ("right", "left"), f"padding_side: found {padding_side!r}; allowed: 'right' or 'left'")
-    _require(bool(features), "features: found none; allowed: at least one column with its pad value")
+    _require(
+        isinstance(features, Mapping) and bool(features),
+        f"features: found {features!r}; allowed: a mapping of at least one column to its pad value",
+    )
     entity_type = _column_type(_column(table, entity, "entity"), entity)
     _require(
         entity_type.is_integer or entity_type is ColumnType.STRING,

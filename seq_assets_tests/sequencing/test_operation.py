@@ -1,0 +1,380 @@
+"""The bare operation on tables in memory: what comes out, and what every mistake is told."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq_assets.errors import InputError
+from seq_assets.sequencing.operation import WINDOWS, sequence
+from seq_assets_tests import reference
+from seq_assets_tests.reference import Row, examples
+from seq_assets_tests.sequencing.cases import Case, cases
+
+Frame = Callable[[dict[str, Any]], Any]
+
+FRAMES = pytest.mark.parametrize(
+    "frame",
+    [pa.table, pa.RecordBatch.from_pydict, pd.DataFrame, pl.DataFrame],
+    ids=["arrow", "batch", "pandas", "polars"],
+)
+ANSWERS = {"pupilid": [1, 1, 2], "timestamp": [10, 20, 30], "correct": [1, 0, 1], "school": ["a", "a", "b"]}
+
+
+def cut(table: Any = None, **changes: Any) -> pa.Table:
+    """The answers, or another table, cut into sequences of 3; `changes` of the arguments."""
+    arguments: dict[str, Any] = {"entity": "pupilid", "features": {"correct": -1}, "sequence_length": 3} | changes
+    return sequence(pa.table(ANSWERS) if table is None else table, **arguments)
+
+
+def message_of(table: Any = None, **changes: Any) -> str:
+    """What a call with a mistake is told."""
+    with pytest.raises(InputError) as error:
+        cut(table, **changes)
+    return str(error.value)
+
+
+def arguments_of(case: Case) -> dict[str, Any]:
+    definition = case.definition
+    return {
+        "entity": definition.entity,
+        "features": {feature.name: feature.pad_value for feature in definition.features},
+        "sequence_length": definition.sequence_length,
+        "window": definition.window,
+        "stride": definition.stride,
+        "padding_side": definition.padding_side,
+        "min_length": definition.min_length,
+    }
+
+
+def without_nulls(case: Case) -> Case:
+    """The case with only the rows that have every value, and with plain integers in place of timestamps."""
+    features = tuple(replace(f, type="int64" if f.type == "timestamp" else f.type) for f in case.definition.features)
+    rows = [row for row in case.rows if None not in row.values()]
+    return replace(case, definition=replace(case.definition, features=features), rows=rows)
+
+
+@FRAMES
+def test_one_pupil_with_one_right_answer(frame: Frame) -> None:
+    answers = frame({"pupilid": [1], "timestamp": [0], "correct": [1]})
+    table = sequence(
+        answers,
+        entity="pupilid",
+        order_by=["timestamp"],
+        features={"correct": 0, "pupilid": -1},
+        sequence_length=5,
+    )
+    assert table.to_pylist() == [
+        {
+            "pupilid": 1,
+            "sequence_index": 0,
+            "sequence_start": 0,
+            "sequence_size": 1,
+            "correct_sequence": [1, 0, 0, 0, 0],
+            "pupilid_sequence": [1, -1, -1, -1, -1],
+            "is_pad_sequence": [0, 1, 1, 1, 1],
+        }
+    ]
+
+
+@FRAMES
+def test_padding_may_stand_on_the_left(frame: Frame) -> None:
+    table = cut(frame(ANSWERS), padding_side="left")
+    assert table["correct_sequence"].to_pylist() == [[-1, 1, 0], [-1, -1, 1]]
+    assert table["is_pad_sequence"].to_pylist() == [[1, 0, 0], [1, 1, 0]]
+
+
+@FRAMES
+def test_sliding_windows_say_which_items_are_repeated(frame: Frame) -> None:
+    history = frame({"pupilid": [1] * 5, "correct": [0, 1, 2, 3, 4]})
+    table = cut(history, window="sliding", stride=2)
+    assert table["correct_sequence"].to_pylist() == [[0, 1, 2], [2, 3, 4]]
+    assert table["is_repeat_sequence"].to_pylist() == [[0, 0, 0], [1, 0, 0]]
+
+
+@FRAMES
+def test_rows_need_not_be_sorted_and_may_be_interleaved(frame: Frame) -> None:
+    answers = frame({"pupilid": [2, 1, 2, 1], "timestamp": [4, 3, 2, 1], "correct": [24, 13, 22, 11]})
+    table = cut(answers, order_by=["timestamp"])
+    assert table["pupilid"].to_pylist() == [1, 2]
+    assert table["correct_sequence"].to_pylist() == [[11, 13, -1], [22, 24, -1]]
+
+
+@FRAMES
+def test_ties_keep_the_order_of_the_rows(frame: Frame) -> None:
+    size = 1000
+    answers = frame({"pupilid": [1] * size, "timestamp": [0] * size, "correct": list(range(size))})
+    table = cut(answers, order_by=["timestamp"], sequence_length=size)
+    assert table["correct_sequence"].to_pylist() == [list(range(size))]
+
+
+def test_without_an_order_rows_keep_theirs() -> None:
+    table = cut(pa.table({"pupilid": [1, 1, 1], "correct": [3, 1, 2]}))
+    assert table["correct_sequence"].to_pylist() == [[3, 1, 2]]
+
+
+def test_entities_that_are_text_are_ordered_by_utf8_bytes() -> None:
+    names = ["é", "z", "Z", "𝄞", "｡", ""]
+    table = cut(pa.table({"pupilid": names, "correct": range(6)}))
+    assert table["pupilid"].to_pylist() == sorted(names, key=str.encode)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(cases(), st.randoms(use_true_random=False), st.lists(st.sampled_from(["second", "first"]), unique=True))
+def test_any_table_is_cut_as_the_reference_says(case: Case, shuffle: random.Random, order_by: list[str]) -> None:
+    case = without_nulls(case)
+    rows: list[Row] = [{**row, "first": shuffle.randrange(3), "second": shuffle.choice("aé𝄞")} for row in case.rows]
+    shuffle.shuffle(rows)
+    case = replace(case, rows=rows)
+    table = case.table
+    for name, type_ in (("first", pa.int64()), ("second", pa.string())):
+        table = table.append_column(name, pa.array([row[name] for row in case.rows], type_))
+    expected = reference.sequences(reference.in_order(case.rows, "entity", order_by), case.definition)
+    for frame in (table, pl.from_arrow(table)):
+        assert sequence(frame, order_by=order_by, **arguments_of(case)).to_pylist() == expected
+
+
+def test_an_empty_table_gives_an_empty_table_of_the_right_schema() -> None:
+    empty = pa.table(ANSWERS).slice(0, 0)
+    assert cut(empty).num_rows == 0
+    assert cut(empty).schema == cut().schema
+
+
+def test_a_table_in_many_pieces_is_one_table() -> None:
+    pieces = pa.concat_tables([pa.table(ANSWERS).slice(row, 1) for row in (0, 1, 2)])
+    assert cut(pieces) == cut()
+
+
+def test_only_the_named_columns_are_looked_at() -> None:
+    odd = pa.table(ANSWERS).append_column("odd", pa.array([{"a": 1}, None, None]))
+    assert cut(odd) == cut()
+
+
+def test_the_index_of_a_data_frame_does_not_matter() -> None:
+    frame = pd.DataFrame(ANSWERS).set_index("pupilid", drop=False).sort_values("timestamp", ascending=False)
+    assert cut(frame, order_by=["timestamp"]) == cut()
+
+
+def test_columns_may_have_the_names_that_tables_of_the_platform_use() -> None:
+    table = pa.table({"_row": [1, 1], "_position": [2, 1], "0": [5, 6]})
+    made = cut(table, entity="_row", order_by=["_position"], features={"0": -1})
+    assert made.select(["_row", "0_sequence"]).to_pylist() == [{"_row": 1, "0_sequence": [6, 5, -1]}]
+
+
+MOMENT = datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([MOMENT], pa.timestamp("us", tz="UTC")),
+        pa.array([MOMENT], pa.timestamp("us", tz="Europe/Berlin")),
+        pa.array([-1], pa.timestamp("ms")),
+        pa.array([-1], pa.timestamp("ns")),
+        pa.array([-1_000_000], pa.timestamp("ns", tz="UTC")),
+        pd.Series([pd.Timestamp(MOMENT)]),
+        pl.Series([MOMENT]),
+    ],
+    ids=["us_utc", "us_berlin", "ms", "ns", "ns_utc", "pandas", "polars"],
+)
+def test_a_moment_before_1970_is_floored_to_the_millisecond_before_it(values: Any) -> None:
+    frame = {pd.Series: pd.DataFrame, pl.Series: pl.DataFrame}.get(type(values), pa.table)
+    table = cut(frame({"pupilid": [1], "when": values}), features={"when": 0})
+    assert table.schema.field("when_sequence").type.value_type == pa.int64()
+    assert table["when_sequence"].to_pylist() == [[-1, 0, 0]]
+
+
+@pytest.mark.parametrize("type_", [pa.date32(), pa.date64()], ids=str)
+def test_dates_become_days(type_: pa.DataType) -> None:
+    dates = pa.array([date(1969, 12, 31)], type_)
+    table = cut(pa.table({"pupilid": [1], "day": dates}), features={"day": 0})
+    assert table.schema.field("day_sequence").type.value_type == pa.int32()
+    assert table["day_sequence"].to_pylist() == [[-1, 0, 0]]
+
+
+def test_rows_are_ordered_by_nanoseconds_where_there_are_some() -> None:
+    answers = {"pupilid": [1, 1], "correct": [1, 2], "when": pa.array([2, 1], pa.timestamp("ns"))}
+    assert cut(pa.table(answers), order_by=["when"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+
+
+@pytest.mark.parametrize(
+    "values", [[2.5, 1.5], ["b", "a"], [True, False], [date(2024, 1, 2), date(2024, 1, 1)], [time(2), time(1)]], ids=str
+)
+def test_rows_may_be_ordered_by_any_single_values(values: list[Any]) -> None:
+    answers = pa.table({"pupilid": [1, 1], "correct": [1, 2], "key": values})
+    assert cut(answers, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pa.table({"pupilid": pa.array(["b", "a", "b"]).dictionary_encode(), "skill": ["x", "y", "z"]}),
+        pa.table({"pupilid": pa.array(["b", "a", "b"], pa.large_string()), "skill": ["x", "y", "z"]}),
+        pd.DataFrame({"pupilid": pd.Categorical(["b", "a", "b"]), "skill": ["x", "y", "z"]}),
+        pl.DataFrame({"pupilid": pl.Series(["b", "a", "b"], dtype=pl.Categorical), "skill": ["x", "y", "z"]}),
+    ],
+    ids=["dictionary", "large_string", "pandas_categorical", "polars_categorical"],
+)
+def test_categories_and_other_kinds_of_text_are_text(frame: Any) -> None:
+    table = cut(frame, features={"skill": ""})
+    assert table["pupilid"].to_pylist() == ["a", "b"]
+    assert table["skill_sequence"].to_pylist() == [["y", "", ""], ["x", "z", ""]]
+
+
+def test_a_list_of_rows_is_no_table() -> None:
+    assert message_of([{"pupilid": 1}]) == "table: found list; allowed: an Arrow table or a DataFrame"
+
+
+def test_two_columns_of_one_name_are_told() -> None:
+    twice = pa.table([pa.array([1])] * 3, names=["pupilid", "correct", "correct"])
+    assert message_of(twice) == "table: found several columns named ['correct']; allowed: each name once"
+    assert "Duplicate column names" in message_of(twice.to_pandas())
+
+
+def test_a_pandas_column_of_mixed_types_is_told_by_name() -> None:
+    mixed = pd.DataFrame({"pupilid": [1, 1], "correct": pd.Series([1, "a"], dtype=object)})
+    assert "correct" in message_of(mixed)
+
+
+@pytest.mark.parametrize(
+    ("argument", "change"),
+    [
+        ("entity", {"entity": "pupil_id"}),
+        ("order_by", {"order_by": ["timestamp", "pupil_id"]}),
+        ("features", {"features": {"correct": 0, "pupil_id": 0}}),
+    ],
+)
+def test_a_missing_column_is_told_with_the_nearest(argument: str, change: dict[str, Any]) -> None:
+    columns = "pupilid, timestamp, correct, school"
+    allowed = f"a column of the table ({columns}); did you mean 'pupilid'?"
+    assert message_of(**change) == f"{argument}: found 'pupil_id'; allowed: {allowed}"
+
+
+@FRAMES
+@pytest.mark.parametrize("column", ["pupilid", "timestamp", "correct"])
+def test_a_null_in_a_column_that_is_used_is_told(frame: Frame, column: str) -> None:
+    answers: dict[str, Any] = ANSWERS | {column: ["a", None, "c"]}
+    message = message_of(frame(answers), order_by=["timestamp"], features={"correct": "" if column == "correct" else 0})
+    assert message == f"{column!r}: found 1 nulls (or NaN); allowed: none; fill or drop them first"
+
+
+@FRAMES
+def test_nan_is_told_like_null(frame: Frame) -> None:
+    answers = frame(ANSWERS | {"elapsed": np.array([1.0, np.nan, np.nan])})
+    for change in ({"features": {"elapsed": 0.0}}, {"order_by": ["elapsed"]}):
+        expected = "'elapsed': found 2 nulls (or NaN); allowed: none; fill or drop them first"
+        assert message_of(answers, **change) == expected
+
+
+def test_nulls_in_a_column_that_is_not_used_do_not_matter() -> None:
+    assert cut(pa.table(ANSWERS | {"school": [None, None, None]})) == cut()
+
+
+@pytest.mark.parametrize(
+    ("values", "pad_value", "allowed"),
+    [
+        (pa.array([1, 2, 3], pa.int8()), 128, "an integer from -128 to 127 (int8)"),
+        (pa.array([1, 2, 3], pa.int8()), 0.0, "an integer from -128 to 127 (int8)"),
+        (pa.array([1, 2, 3], pa.int8()), True, "an integer from -128 to 127 (int8)"),
+        (pa.array([1, 2, 3], pa.int8()), None, "an integer from -128 to 127 (int8)"),
+        (pa.array([1.0, 2.0, 3.0], pa.float32()), 1e39, "a finite number that float32 can hold"),
+        (pa.array([1.0, 2.0, 3.0], pa.float64()), float("nan"), "a finite number"),
+        (pa.array([True, False, True]), 0, "true or false"),
+        (pa.array(["a", "b", "c"]), 0, "text (quote it if YAML reads it as something else)"),
+        (pa.array([1, 2, 3], pa.date32()), "2024-01-01", "an integer from -2147483648 to 2147483647 (int32)"),
+    ],
+)
+def test_a_pad_value_that_the_feature_cannot_hold_is_told(values: pa.Array, pad_value: Any, allowed: str) -> None:
+    message = message_of(pa.table(ANSWERS | {"correct": values}), features={"correct": pad_value})
+    assert message == f"features: the pad value of 'correct': found {pad_value!r}; allowed: {allowed}"
+
+
+@pytest.mark.parametrize("column", ["pupilid", "correct"])
+@pytest.mark.parametrize("type_", [pa.uint8(), pa.decimal128(5), pa.float16()], ids=str)
+def test_a_type_that_the_platform_lacks_is_told_with_the_remedy(column: str, type_: pa.DataType) -> None:
+    table = pa.table(ANSWERS | {column: pa.array([1, 1, 2]).cast(pa.float32()).cast(type_)})
+    allowed = "int8, int16, int32, int64, float32, float64, bool, string, date, timestamp"
+    assert message_of(table) == f"{column!r}: found type {type_}; allowed: {allowed}; cast it first"
+
+
+def test_an_entity_is_neither_a_float_nor_a_moment() -> None:
+    message = message_of(pa.table(ANSWERS | {"pupilid": [1.0, 1.0, 2.0]}))
+    assert message == "entity: found 'pupilid' of type float64; allowed: a column of an integer type or string"
+    moments = pa.array([1, 1, 2], pa.timestamp("us"))
+    assert "of type timestamp" in message_of(pa.table(ANSWERS | {"pupilid": moments}))
+
+
+def test_rows_cannot_be_ordered_by_nested_values() -> None:
+    message = message_of(pa.table(ANSWERS | {"timestamp": [[1], [2], [3]]}), order_by=["timestamp"])
+    assert message.startswith("order_by: found 'timestamp' of type list<")
+
+
+def test_a_moment_beyond_64_bits_of_microseconds_is_told() -> None:
+    table = pa.table(ANSWERS | {"timestamp": pa.array([2**62] * 3, pa.timestamp("s"))})
+    assert "timestamps that int64 microseconds can hold" in message_of(table, features={"timestamp": 0})
+
+
+@pytest.mark.parametrize("entity", ["sequence_index", "sequence_start", "sequence_size", "is_pad_sequence"])
+def test_the_entity_is_not_named_like_a_column_of_the_result(entity: str) -> None:
+    message = message_of(pa.table({entity: [1], "correct": [1]}), entity=entity)
+    assert message == f"entity: found {entity!r}; allowed: a name that the result does not use itself"
+
+
+@pytest.mark.parametrize("feature", ["is_pad", "is_repeat"])
+def test_a_feature_is_not_named_like_a_mask(feature: str) -> None:
+    message = message_of(pa.table({"pupilid": [1], feature: [1]}), features={feature: 0})
+    assert message == f"features: found {feature!r}; allowed: a name that the result does not use itself"
+
+
+def test_a_feature_is_not_named_like_the_entity() -> None:
+    message = message_of(pa.table({"x_sequence": [1], "x": [1]}), entity="x_sequence", features={"x": 0})
+    assert message == "features: found 'x'; allowed: a name that the result does not use itself"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": {}}, "features: found none; allowed: at least one column with its pad value"),
+        ({"sequence_length": 0}, "sequence_length: found 0; allowed: an integer from 1 to 10000"),
+        ({"sequence_length": 10_001}, "sequence_length: found 10001; allowed: an integer from 1 to 10000"),
+        ({"sequence_length": 3.0}, "sequence_length: found 3.0; allowed: an integer from 1 to 10000"),
+        ({"sequence_length": True}, "sequence_length: found True; allowed: an integer from 1 to 10000"),
+        ({"min_length": 0}, "min_length: found 0; allowed: an integer from 1 to sequence_length, 3"),
+        ({"min_length": 4}, "min_length: found 4; allowed: an integer from 1 to sequence_length, 3"),
+        ({"padding_side": "both"}, "padding_side: found 'both'; allowed: 'right' or 'left'"),
+        (
+            {"window": "slidng"},
+            "window: found 'slidng'; allowed: chunk, sliding, last, first, prefix; did you mean 'sliding'?",
+        ),
+        (
+            {"window": "sliding"},
+            "stride: found None; allowed: an integer from 1 to sequence_length, 3, because window is sliding",
+        ),
+        (
+            {"window": "sliding", "stride": 0},
+            "stride: found 0; allowed: an integer from 1 to sequence_length, 3, because window is sliding",
+        ),
+        (
+            {"window": "sliding", "stride": 4},
+            "stride: found 4; allowed: an integer from 1 to sequence_length, 3, because window is sliding",
+        ),
+        ({"stride": 1}, "stride: found 1; allowed: None, because window is chunk"),
+        ({"window": "last", "stride": 1}, "stride: found 1; allowed: None, because window is last"),
+    ],
+    ids=str,
+)
+def test_an_argument_out_of_its_range_is_told(change: dict[str, Any], message: str) -> None:
+    assert message_of(**change) == message
+
+
+def test_the_window_kinds_are_those_of_a_model_file() -> None:
+    assert set(WINDOWS) == {"chunk", "sliding", "last", "first", "prefix"}
