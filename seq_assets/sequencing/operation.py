@@ -94,9 +94,10 @@ def _plan(
     )
     _require(padding_side in ("right", "left"), f"padding_side: found {padding_side!r}; allowed: 'right' or 'left'")
     _require(
-        isinstance(features, Mapping) and bool(features),
-        f"features: found {features!r}; allowed: a mapping of at least one column to its pad value",
+        isinstance(features, Mapping),
+        f"features: found {type(features).__name__}; allowed: a mapping of columns to their pad values",
     )
+    _require(bool(features), "features: found none; allowed: at least one column with its pad value")
     entity_type = _column_type(_column(table, entity, "entity"), entity)
     _require(
         entity_type.is_integer or entity_type is ColumnType.STRING,

@@ -344,6 +344,8 @@ def test_a_feature_is_not_named_like_the_entity() -> None:
     ("change", "message"),
     [
         ({"features": {}}, "features: found none; allowed: at least one column with its pad value"),
+        ({"features": ["x"]}, "features: found list; allowed: a mapping of columns to their pad values"),
+        ({"order_by": "t"}, "order_by: found 't'; allowed: a list of columns, ['t']"),
         ({"sequence_length": 0}, "sequence_length: found 0; allowed: an integer from 1 to 10000"),
         ({"sequence_length": 10_001}, "sequence_length: found 10001; allowed: an integer from 1 to 10000"),
         ({"sequence_length": 3.0}, "sequence_length: found 3.0; allowed: an integer from 1 to 10000"),
