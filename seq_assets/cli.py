@@ -114,7 +114,7 @@ def validate(files: tuple[Path, ...]) -> None:
 
 @cli.command()
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
-@click.option("--sequence-length", "lengths", type=int, multiple=True, help="Only this length; may be repeated.")
+@click.option("--sequence-length", "lengths", type=int, multiple=True, help="Only this length (repeatable); default: all.")
 @click.option("--force", is_flag=True, help="Build even what is unchanged.")
 @JSON_OPTION
 def materialize(names: tuple[str, ...], lengths: tuple[int, ...], force: bool, as_json: bool) -> None:
@@ -156,7 +156,7 @@ def _require_known(names: Iterable[str], lengths: Sequence[int], registry: Model
 @cli.command()
 @click.argument("model")
 @click.option("--sequence-length", type=int, help="The sequences of this length; default: the raw observations.")
-@click.option("--subset", type=click.Choice(SUBSETS), help="Only this subset.")
+@click.option("--subset", type=click.Choice(SUBSETS), help="Only this subset; default: both.")
 @JSON_OPTION
 def versions(model: str, sequence_length: int | None, subset: Subset | None, as_json: bool) -> None:
     """The published versions, newest first: id, time, rows, pad ratio, source."""
@@ -193,8 +193,8 @@ def _flag(name: str, **settings: Any) -> Callable[[_Command], _Command]:
 def sequence(s3_data_location: str, sequence_length: int, output_s3_location: str, model: str, subset: str) -> None:
     """Cuts the observations at IN into sequences of one length, without keeping tables.
 
-    Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and replaces what stands there. IN has the
-    columns of the model's source; those of the default model are the sample school's.
+    Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and replaces what stands there. IN has
+    the columns of the model's source; those of the default model are the sample school's.
     """
     arguments = click.get_current_context().params
     click.echo("\n".join(f"{name}: {value}" for name, value in arguments.items()))

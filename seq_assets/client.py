@@ -260,7 +260,7 @@ def _find_sequences(warehouse: "Warehouse", model: str, sequence_length: int, su
         return warehouse.find(dataset, version)
     except NotPublishedError as error:
         published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, dataset.kind)]
-        lengths = ", ".join(str(other.sequence_length) for other in sorted(published, key=lambda other: other.sequence_length or 0))
+        lengths = ", ".join(map(str, sorted(other.sequence_length or 0 for other in published)))
         raise NotPublishedError(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
 
 

@@ -45,6 +45,7 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "train": accounting["train"],
         "validation": accounting["validation"],
         "source": version.metadata["source"],
+        "ignored_columns": ", ".join(version.metadata["ignored_columns"]) or "none",
         "accounting": dg.MetadataValue.json(dict(accounting)),
         "metrics": dg.MetadataValue.json(version.metadata["metrics"]),
     }

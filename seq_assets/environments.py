@@ -5,6 +5,7 @@ registry or resources as arguments. Importing it loads neither Dagster nor an en
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Warehouse
 
 AVAILABLE: Final = ("local",)
+_DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _DAGSTER_YAML: Final = """\
 # Written once by seq_assets; yours to change.
 telemetry:
@@ -88,18 +90,23 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
     defaults.
 
     Raises:
-        SettingsError: There is no such environment.
+        SettingsError: There is no such environment, or a name is none.
     """
-    name = variables.get("SEQ_ASSETS_ENV") or variables.get("MODE") or "local"
+    variable = next((variable for variable in ("SEQ_ASSETS_ENV", "MODE") if variables.get(variable)), None)
+    name = variables[variable] if variable else "local"
     if name not in AVAILABLE:
-        raise SettingsError(f"SEQ_ASSETS_ENV: found {name!r}; allowed: {', '.join(AVAILABLE)}{nearest(name, AVAILABLE)}")
+        raise SettingsError(f"{variable}: found {name!r}; allowed: {', '.join(AVAILABLE)}{nearest(name, AVAILABLE)}")
+    database = variables.get("SEQ_ASSETS_DATABASE") or f"seq_assets_{name}"
+    if not _DATABASE.fullmatch(database):
+        allowed = "a name: a to z first, then a to z, 0 to 9 and _, 63 at most"
+        raise SettingsError(f"SEQ_ASSETS_DATABASE: found {database!r}; allowed: {allowed}")
     home = variables.get("SEQ_ASSETS_HOME")
     models = variables.get("SEQ_ASSETS_MODELS")
     return Environment(
         name=cast(EnvironmentName, name),
         home=Path(home).expanduser().resolve() if home else default_home(Path.cwd()),
         models_folder=Path(models).expanduser().resolve() if models else bundled_models_folder(),
-        database=variables.get("SEQ_ASSETS_DATABASE") or f"seq_assets_{name}",
+        database=database,
     )
 
 
@@ -114,11 +121,14 @@ def default_home(folder: Path) -> Path:
 def prepare_dagster_home(environment: Environment) -> Path:
     """Makes Dagster's home, with a configuration for local use where it has none, and returns it.
 
-    A `DAGSTER_HOME` that is set already is left as it is.
+    A `DAGSTER_HOME` that is set already gets no configuration; it is only made, because Dagster refuses a folder that is not
+    there, or whose path is relative.
     """
     given = os.environ.get("DAGSTER_HOME")
     if given:
-        return Path(given)
+        home = Path(given).expanduser().resolve()
+        home.mkdir(parents=True, exist_ok=True)
+        return home
     environment.dagster_home.mkdir(parents=True, exist_ok=True)
     configuration = environment.dagster_home / "dagster.yaml"
     if not configuration.exists():

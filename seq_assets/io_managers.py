@@ -118,7 +118,8 @@ def _execute(warehouse: Warehouse, plan: Plan, force: bool, progress: Progress) 
 def _rejected_metadata(warehouse: Warehouse, model: str) -> dict[str, Any]:
     """What the newest raw version says of the rejected observations that were published with it."""
     raw = warehouse.find(Dataset.raw(model))
-    return version_metadata(warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"]))
+    rejected = warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"])
+    return version_metadata(rejected) | {"raw_version": raw.id}
 
 
 def _record(context: dg.OutputContext, published: Mapping[str, dict[str, Any]]) -> None:

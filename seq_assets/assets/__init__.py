@@ -15,6 +15,7 @@ from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import build_raw_observations
 from seq_assets.assets.sequenced import build_sequenced
 from seq_assets.environments import Environment
+from seq_assets.errors import SettingsError
 from seq_assets.models import SUBSETS, ModelRegistry
 
 
@@ -27,8 +28,15 @@ def build_definitions(
         environment: Where tables live and models are read from.
         registry: Other models than the environment's.
         resources: Replace the environment's resources of the same names.
+
+    Raises:
+        SettingsError: There is no model, of which Dagster could not make partitions.
     """
     models = environment.registry() if registry is None else registry
+    if not models.names:
+        raise SettingsError(
+            f"No model file (.yaml) in {environment.models_folder}; add one, or set SEQ_ASSETS_MODELS to a folder that has one."
+        )
     with warnings.catch_warnings():
         # Partition mappings and backfill policies are beta, checks on partitions a preview, in the version that is pinned.
         warnings.simplefilter("ignore", dg.BetaWarning)

@@ -1,18 +1,19 @@
 """Asset checks: what holds of the published versions, per partition, at any time.
 
-The blocking conditions were verified before publication (write, audit, publish); here they are verified again on what is published.
-`pad_ratio` only warns or reports an error; it blocks nothing.
+The blocking conditions were verified before publication (write, audit, publish); here they are verified again on what is
+published. `pad_ratio` only warns or reports an error; it blocks nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from seq_assets.assets.partitions import Grid, split_cell_key
 from seq_assets.errors import SeqAssetsError
-from seq_assets.io_managers import WarehouseResource
+from seq_assets.io_managers import FORCE_TAG, WarehouseResource
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import Dataset
@@ -41,8 +42,8 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         for model in context.op_execution_context.partition_keys:
-            for result in _inspected(opened, Dataset.raw(model), RAW_CHECKS):
-                yield from _selected(context, asset, model, result)
+            results = _inspected(opened, Dataset.raw(model), RAW_CHECKS, context.log.exception)
+            yield from _evaluations(context, asset, model, results)
 
     return check
 
@@ -54,8 +55,8 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         for key in context.op_execution_context.partition_keys:
-            for result in _cell_results(opened, grid, subset, key):
-                yield from _selected(context, asset, key, result)
+            results = _cell_results(opened, grid, subset, key, context.log.exception)
+            yield from _evaluations(context, asset, key, results)
 
     return check
 
@@ -76,47 +77,74 @@ class _Result:
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
 
 
-def _selected(
-    context: dg.AssetCheckExecutionContext, asset: str, partition: str, result: _Result
+def _evaluations(
+    context: dg.AssetCheckExecutionContext, asset: str, partition: str, results: Iterable[_Result]
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The result as Dagster's event for that partition, if the run asked for the check.
+    """The results that the run asked for, as Dagster's events of that partition.
 
     An ordinary result would be recorded without its partition in a run over several of them.
     """
-    key = dg.AssetCheckKey(dg.AssetKey(asset), result.check)
-    if key in context.selected_asset_check_keys:
-        yield dg.AssetCheckEvaluation(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=result.passed,
-            metadata=dict(result.metadata),
-            severity=result.severity,
-            description=result.description,
-            partition=partition,
-        )
+    target = _newest_materialization(context.instance, dg.AssetKey(asset), partition)
+    for result in results:
+        key = dg.AssetCheckKey(dg.AssetKey(asset), result.check)
+        if key in context.selected_asset_check_keys:
+            yield dg.AssetCheckEvaluation(
+                asset_key=key.asset_key,
+                check_name=key.name,
+                passed=result.passed,
+                metadata=dict(result.metadata),
+                target_materialization_data=target,
+                severity=result.severity,
+                description=result.description,
+                partition=partition,
+            )
 
 
-def _inspected(warehouse: Warehouse, dataset: Dataset, names: tuple[str, ...]) -> list[_Result]:
+def _newest_materialization(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """What a result is about: without it, Dagster takes the result for one of an older materialization, and shows none."""
+    found = instance.fetch_materializations(dg.AssetRecordsFilter(asset, asset_partitions=[partition]), limit=1).records
+    if not found:
+        return None
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=found[0].storage_id, run_id=found[0].run_id, timestamp=found[0].timestamp
+    )
+
+
+def _inspected(
+    warehouse: Warehouse, dataset: Dataset, names: tuple[str, ...], log_exception: Callable[[str], None]
+) -> list[_Result]:
     """The blocking conditions on the newest version of a table."""
     try:
         version = warehouse.find(dataset)
         findings = warehouse.inspect(version)
     except SeqAssetsError as error:
         return [_Result(name, False, {}, str(error)) for name in names]
+    except Exception as error:
+        # A file that is lost or broken, which each engine says in its own way, fails the checks of its own partition only.
+        log_exception(f"{dataset.table} could not be inspected")
+        message = (
+            f"{dataset.table} could not be inspected: {type(error).__name__}: {error}. If its files are lost or broken, "
+            f"restore them, or materialize the partition in a run with the tag {FORCE_TAG}=true."
+        )
+        return [_Result(name, False, {}, message) for name in names]
     return [
         _Result(finding.check, finding.passed, {"version": version.id, **finding.numbers}, "\n".join(finding.problems) or None)
         for finding in findings
     ]
 
 
-def _cell_results(warehouse: Warehouse, grid: Grid, subset: Subset, key: str) -> list[_Result]:
+def _cell_results(
+    warehouse: Warehouse, grid: Grid, subset: Subset, key: str, log_exception: Callable[[str], None]
+) -> list[_Result]:
     model, length = split_cell_key(key)
     spec = grid.registry.specs.get(model)
     if spec is not None and length not in spec.lengths:
         skipped = f"{model} does not declare the length {length}"
         return [_Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
     dataset = Dataset.sequenced(model, subset, length)
-    results = _inspected(warehouse, dataset, SEQUENCE_CHECKS[:-1])
+    results = _inspected(warehouse, dataset, SEQUENCE_CHECKS[:-1], log_exception)
     return [*results, _pad_ratio(warehouse, grid, dataset)]
 
 

@@ -12,24 +12,20 @@ from seq_assets.sequencing.plans import IngestPlan, PartitionPlans, Plan, Refuse
 def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg.AssetsDefinition:
     """The multi-asset over the grid's models: one pass of a source makes both tables."""
 
+    def out(description: str) -> dg.AssetOut:
+        return dg.AssetOut(
+            description=description, owners=owners, kinds=kinds, tags={"layer": "raw"}, group_name="observations"
+        )
+
     @dg.multi_asset(
         name="raw_observations",
         outs={
-            "raw_observations": dg.AssetOut(
-                description="Observations that met their model's contract, typed, assigned to train or validation, and "
-                "stored in the order of entity and time. Models without sequences read this table directly.",
-                owners=owners,
-                kinds=kinds,
-                tags={"layer": "raw"},
-                group_name="observations",
+            "raw_observations": out(
+                "Observations that met their model's contract, typed, assigned to train or validation, and stored in the order "
+                "of entity and time. Models without sequences read this table directly."
             ),
-            "rejected_observations": dg.AssetOut(
-                description="Why records were refused: file, row, column, the value as it stood and the reason, one row per "
-                "failed column.",
-                owners=owners,
-                kinds=kinds,
-                tags={"layer": "raw"},
-                group_name="observations",
+            "rejected_observations": out(
+                "Why records were refused: file, row, column, the value as it stood and the reason, one row per failed column."
             ),
         },
         partitions_def=grid.models,

@@ -8,7 +8,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from pyiceberg.exceptions import (
     ValidationException,
 )
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.manifest import DataFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.snapshots import Snapshot
@@ -165,6 +166,8 @@ class Tables:
                 ENVIRONMENT_PROPERTY: self._environment,
                 "write.metadata.delete-after-commit.enabled": "true",
                 "write.metadata.previous-versions-max": "10",
+                # A lost race is repeated here, on the new state; pyiceberg's own repetition could not replace that.
+                "commit.retry.num-retries": "0",
             }
             location = self.location(dataset)
             table = self._catalog.create_table(identifier, _iceberg_schema(schema), location=location, properties=properties)
@@ -190,13 +193,21 @@ def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], su
     with table.transaction() as transaction:
         _evolve(transaction, schema)
         with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
-            for task in table.scan().plan_files():
-                overwrite.delete_data_file(task.file)
-            for file in files:
-                overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, file))
+            for file in _live_files(table):
+                overwrite.delete_data_file(file)
+            for path in files:
+                overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, path))
     snapshot = table.current_snapshot()
     assert snapshot is not None, "the transaction has just added one"
     return snapshot
+
+
+def _live_files(table: Table) -> Iterator[DataFile]:
+    """The files of a table's content, those without rows included, which a scan leaves out."""
+    snapshot = table.current_snapshot()
+    for manifest in snapshot.manifests(table.io) if snapshot else ():
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            yield entry.data_file
 
 
 def _evolve(transaction: Transaction, schema: TableSchema) -> None:

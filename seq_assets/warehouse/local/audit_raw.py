@@ -58,8 +58,8 @@ def _contract(
         first = "".join(f"\n  {row}" for row in first_rejected)
         problems.append(
             f"{accounting.rejected} of {accounting.read} records were rejected ({reasons}), a ratio of "
-            f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {most:g}. Mend the rows, widen the contract of "
-            f"the columns (nullable, is_in, …) or raise the maximum. The first rejected:{first}"
+            f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {most:g}. Mend the rows, widen the contract "
+            f"of the columns (nullable, is_in, …) or raise the maximum. The first rejected:{first}"
         )
     return Finding(
         "contract",

@@ -1,7 +1,7 @@
 """The blocking conditions on sequences, verified from the finished files and the raw observations they were made from.
 
 Written independently of the kernel: what it un-pads is compared with the raw rows by count and by an order-sensitive hash per
-entity, and which items should be there is said once more, in SQL, from the definition of each window kind.
+entity, and which items should be there, and how often, is said once more, in SQL, from the definition of each window kind.
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def _nothing_lost(
 
 
 def _unpadded_query(plan: SequencePlan, rows: str) -> str:
-    """Per entity: how many items its sequences hold, each counted once, and a hash of their positions and values.
+    """Per entity: how many items its sequences hold, each counted once, and a hash of all positions and values that they hold.
 
     Names made up here begin with `_`, which no column of a contract does.
     """
@@ -91,12 +91,12 @@ def _unpadded_query(plan: SequencePlan, rows: str) -> str:
     first = f"({L} - sequence_size)" if plan.padding_side == "left" else "0"
     values = ", ".join(f"{quoted(f'_f{i}')}::{_item_type(feature)}" for i, feature in enumerate(plan.features))
     return f"""
-        SELECT {entity}, count(*) AS _items, sum(hash(_position, {values})::HUGEINT) AS _content
+        SELECT {entity}, count(*) FILTER (_is_repeat = 0) AS _items, sum(hash(_position, {values})::HUGEINT) AS _content
         FROM (
             SELECT {entity}, sequence_start + unnest(range({L})) - {first} AS _position, {lists},
                 unnest(is_pad_sequence) AS _is_pad, {repeat} AS _is_repeat
             FROM {rows})
-        WHERE _is_pad = 0 AND _is_repeat = 0 GROUP BY 1"""
+        WHERE _is_pad = 0 GROUP BY 1"""
 
 
 def _expected_query(plan: SequencePlan, rows: str) -> str:
@@ -107,44 +107,50 @@ def _expected_query(plan: SequencePlan, rows: str) -> str:
     return f"""
         WITH histories AS (SELECT {entity}, count(*) AS _n FROM {rows} GROUP BY 1),
         items AS (
-            SELECT {entity}, {rule.kept} AS _is_kept, {rule.min_length} AS _is_short,
+            SELECT {entity}, {rule.windows} AS _windows, {rule.min_length} AS _is_short,
                 hash(_position, {values})::HUGEINT AS _content
             FROM (SELECT *, _position AS _p FROM {rows}) JOIN histories USING ({entity}))
-        SELECT {entity}, count(*) AS _observations, count(*) FILTER (_is_kept) AS _items,
-            sum(_content) FILTER (_is_kept) AS _content,
-            count(*) FILTER (NOT _is_kept AND _is_short) AS _dropped_min_length,
-            count(*) FILTER (NOT _is_kept AND NOT _is_short) AS _dropped_truncation
+        SELECT {entity}, count(*) AS _observations, count(*) FILTER (_windows > 0) AS _items,
+            sum(_content * _windows) AS _content,
+            count(*) FILTER (_windows = 0 AND _is_short) AS _dropped_min_length,
+            count(*) FILTER (_windows = 0 AND NOT _is_short) AS _dropped_truncation
         FROM items GROUP BY 1"""
 
 
 @dataclass(frozen=True)
 class _Coverage:
-    """SQL conditions on an item at position `_p` of a history of `_n` items.
+    """SQL about an item at position `_p` of a history of `_n` items.
 
     Attributes:
-        kept: It stands in a kept window.
-        min_length: If not kept: it was dropped because of `min_length` (or has no window at all), not by truncation.
+        windows: In how many kept windows it stands.
+        min_length: If in none: it was dropped because of `min_length` (or has no window at all), not by truncation.
     """
 
-    kept: str
+    windows: str
     min_length: str
 
 
 def _coverage(plan: SequencePlan) -> _Coverage:
     L, short = plan.sequence_length, plan.min_length  # noqa: N806
     if isinstance(plan.window, Chunk):
-        return _Coverage(f"_p < _n - CASE WHEN _n % {L} < {short} THEN _n % {L} ELSE 0 END", "true")
+        return _Coverage(f"(_p < _n - CASE WHEN _n % {L} < {short} THEN _n % {L} ELSE 0 END)::BIGINT", "true")
     if isinstance(plan.window, Sliding):
         s = plan.window.stride
-        last = f"(((_n - {L} + {s - 1}) // {s}) * {s})"
-        reached = f"CASE WHEN _n <= {L} THEN 0 ELSE {last} - {s} + {L} END"
-        size = f"CASE WHEN _n <= {L} THEN _n ELSE _n - {last} END"
-        return _Coverage(f"{size} >= {short} OR _p < {reached}", "true")
+        last = f"CASE WHEN _n <= {L} THEN 0 ELSE (_n - {L} + {s - 1}) // {s} END"
+        last_kept = f"{last} - (_n - {s} * {last} < {short})::BIGINT"
+        first_with_item = f"CASE WHEN _p < {L} THEN 0 ELSE (_p - {L}) // {s} + 1 END"
+        return _Coverage(_number(first_with_item, f"least(_p // {s}, {last_kept})"), "true")
     if isinstance(plan.window, Prefix):
-        # With room for one item only, the first item is never a target.
-        return _Coverage(f"_n >= {max(short, 2)} AND (_p > 0 OR {L} > 1)", f"_n < {max(short, 2)}")
+        # A window is named by the position of its target, the last item.
+        first_kept = max(short, 2) - 1
+        return _Coverage(_number(f"greatest(_p, {first_kept})", f"least(_p + {L - 1}, _n - 1)"), f"_n <= {first_kept}")
     inside = f"_p < {L}" if type(plan.window).__name__ == "First" else f"_p >= _n - {L}"
-    return _Coverage(f"_n >= {short} AND {inside}", f"_n < {short}")
+    return _Coverage(f"(_n >= {short} AND {inside})::BIGINT", f"_n < {short}")
+
+
+def _number(first: str, last: str) -> str:
+    """How many whole numbers there are from the first to the last."""
+    return f"greatest(({last}) - ({first}) + 1, 0)"
 
 
 def _item_type(feature: FeaturePlan) -> str:
@@ -176,17 +182,20 @@ def _no_leakage(engine: Engine, plan: SequencePlan, spec: ModelSpec, files: Sequ
 
 
 def _well_formed(plan: SequencePlan, files: Sequence[str]) -> Finding:
-    """Columns, order, ordinals, sizes, masks and pad values are what the design says."""
+    """Columns, order, ordinals, starts, sizes, masks and pad values are what the design says."""
     schema = plan.schema.stored()
     if any(not pq.read_schema(file).equals(schema) for file in files):
         names = ", ".join(Path(file).name for file in files)
         return Finding("well_formed", (f"{names}: other columns than {', '.join(schema.names)}",), {})
-    wrong = dict.fromkeys(["order", "size", "is_pad", "is_repeat", "pad_value"], 0)
+    wrong = dict.fromkeys(["order", "start", "size", "is_pad", "is_repeat", "pad_value"], 0)
     rows = 0
     previous: pa.RecordBatch | None = None
     for batch in read_batches(files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1)):
         rows += batch.num_rows
         wrong["order"] += _wrong_order(previous, batch, plan.entity[0])
+        wrong["start"] += _wrong_start(plan, batch)
+        if plan.window.overlaps:
+            wrong["is_repeat"] += _wrong_repeat(plan, previous, batch)
         for name, count in _wrong_cells(plan, batch).items():
             wrong[name] += count
         previous = batch.slice(batch.num_rows - 1)
@@ -205,18 +214,50 @@ def _wrong_order(previous: pa.RecordBatch | None, batch: pa.RecordBatch, entity:
     return int((~follows).sum()) + int(previous is None and index[0] != 0)
 
 
+def _wrong_start(plan: SequencePlan, batch: pa.RecordBatch) -> int:
+    """Sequences that do not start where their ordinal says. Of `last`, which has one only, `nothing_lost` knows the start."""
+    L = plan.sequence_length  # noqa: N806
+    index, start = np.asarray(batch.column("sequence_index")).astype(np.int64), np.asarray(batch.column("sequence_start"))
+    if isinstance(plan.window, Sliding):  # chunks slide too
+        wrong = start != index * plan.window.step(L)
+    elif isinstance(plan.window, Prefix):
+        wrong = start != np.maximum(index + max(plan.min_length, 2) - L, 0)
+    else:
+        wrong = (index != 0) | ((start != 0) & (type(plan.window).__name__ == "First"))
+    return int(wrong.sum())
+
+
+def _wrong_repeat(plan: SequencePlan, previous: pa.RecordBatch | None, batch: pa.RecordBatch) -> int:
+    """Sequences whose flags are not on the items that the sequence before has too; as windows advance, those are all."""
+    joined = batch if previous is None else pa.concat_batches([previous, batch])
+    entities = joined.column(plan.entity[0])
+    start = np.asarray(joined.column("sequence_start"))
+    end = start + np.asarray(joined.column("sequence_size"))
+    same = np.asarray(pc.equal(entities.slice(1), entities.slice(0, joined.num_rows - 1)))
+    shared = np.where(same, end[:-1] - start[1:], 0)
+    if previous is None:
+        shared = np.concatenate([[0], shared])
+    item = _item_numbers(plan, batch)
+    expected = (item >= 0) & (item < shared[:, None]) & (item < np.asarray(batch.column("sequence_size"))[:, None])
+    return int((_matrix(batch, "is_repeat_sequence", plan.sequence_length) != expected).any(axis=1).sum())
+
+
+def _item_numbers(plan: SequencePlan, batch: pa.RecordBatch) -> np.ndarray:
+    """Of each position of each sequence: which of the sequence's items it holds, from 0; outside 0 to size - 1 for padding."""
+    L = plan.sequence_length  # noqa: N806
+    size = np.asarray(batch.column("sequence_size"))[:, None]
+    return np.arange(L)[None, :] - (L - size if plan.padding_side == "left" else 0)
+
+
 def _wrong_cells(plan: SequencePlan, batch: pa.RecordBatch) -> dict[str, int]:
     L = plan.sequence_length  # noqa: N806
     size = np.asarray(batch.column("sequence_size"))[:, None]
-    position = np.arange(L)[None, :]
-    is_pad = position < L - size if plan.padding_side == "left" else position >= size
+    item = _item_numbers(plan, batch)
+    is_pad = (item < 0) | (item >= size)
     wrong = {
         "size": int(((size < plan.min_length) | (size > L)).sum()),
         "is_pad": int((_matrix(batch, "is_pad_sequence", L) != is_pad).any(axis=1).sum()),
     }
-    if plan.window.overlaps:
-        is_repeat = _matrix(batch, "is_repeat_sequence", L)
-        wrong["is_repeat"] = int(((is_repeat & is_pad) | (is_repeat > 1)).any(axis=1).sum())
     differs = np.zeros(is_pad.shape, np.bool_)
     for feature in plan.features:
         values = batch.column(f"{feature.name}_sequence").flatten()

@@ -23,13 +23,15 @@ from seq_assets.warehouse.local.files import write_parquet
 from seq_assets.warehouse.local.ingest_sql import REASONS, order_sql, stage_query
 from seq_assets.warehouse.local.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
-from seq_assets.warehouse.sources.records import WantedColumn, missing_column, read_records, records_schema
+from seq_assets.warehouse.sources.reading import ignored_columns, read_records
+from seq_assets.warehouse.sources.records import WantedColumn, missing_column, records_schema
 
 logger = logging.getLogger(__name__)
 
 STAGE: Final = "stage.records"
 _ABSENT: Final = '"NULL"'
 """DuckDB's type of a column that a file does not have."""
+_TAKEN_NAMES: Final = ("file_row_number", "file_index")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class IngestResult:
         accounting: Where every record went.
         metrics: Of each column, over accepted rows.
         first_rejected: The first rejected rows, for messages.
+        ignored: Columns of the source that the contract does not read.
     """
 
     raw: tuple[Path, ...]
@@ -51,6 +54,7 @@ class IngestResult:
     accounting: IngestAccounting
     metrics: Mapping[str, Mapping[str, Any]]
     first_rejected: tuple[str, ...]
+    ignored: tuple[str, ...]
 
 
 def ingest(
@@ -92,17 +96,23 @@ def ingest(
         accounting=_accounting(engine, read),
         metrics=column_metrics(engine, spec, f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"),
         first_rejected=tuple(_describe(row) for row in engine.rows(f"{_REJECTED_QUERY} LIMIT 5")),
+        ignored=tuple(ignored_columns(source, _wanted(spec), spec.source.options)),
     )
 
 
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress) -> int:
     """Fills the stage table; returns the number of records read, as the reader counted them."""
+    import duckdb
+
     subsets = _files_by_subset(spec, source)
     if source.format == "parquet":
         parts = list(_parquet_parts(spec, source))
-        queries = [stage_query(spec, records, types, subsets) for records, types in parts]
-        engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
-        read = sum(pq.read_metadata(file.path).num_rows for file in source.files)
+        queries = [f"({stage_query(spec, records, types, subsets)})" for records, types in parts]
+        try:
+            engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
+        except duckdb.InvalidInputException as error:  # names the file
+            raise SourceError(_unreadable_parquet(error)) from error
+        read: int = sum(pq.read_metadata(file.path).num_rows for file in source.files)
         progress("read", read)
         return read
     columns = _wanted(spec)
@@ -115,6 +125,11 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
         # DuckDB wraps what the reader raised into an error of its own.
         raise counted.error or error from None
     return counted.rows
+
+
+def _unreadable_parquet(error: Exception) -> str:
+    reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+    return f"The source cannot be read as Parquet: {reason}; mend or remove that file."
 
 
 def _wanted(spec: ModelSpec) -> tuple[WantedColumn, ...]:
@@ -174,7 +189,7 @@ def _parquet_parts(spec: ModelSpec, source: SourceFiles) -> Iterator[tuple[str, 
     with duckdb.connect() as connection:
         for index, file in enumerate(source.files):
             try:
-                described = connection.execute(f"DESCRIBE SELECT * FROM {parquet([file.path])}").fetchall()
+                described = connection.execute(f"DESCRIBE SELECT * FROM {_parquet_files([file.path])}").fetchall()
             except duckdb.Error as error:
                 reason = str(error).splitlines()[0]
                 raise SourceError(f"The source file {file.path} cannot be read as Parquet: {reason}") from error
@@ -185,10 +200,15 @@ def _parquet_parts(spec: ModelSpec, source: SourceFiles) -> Iterator[tuple[str, 
 
 
 def _column_types(spec: ModelSpec, file: Any, found: Mapping[str, str]) -> dict[str, str]:
+    taken = [name for name in found if name.lower() in _TAKEN_NAMES]
+    if taken:
+        raise SourceError(
+            f"The source file {file.path} has a column {taken[0]!r}, which the reader of Parquet adds; rename it."
+        )
     types = {}
     for column in _wanted(spec):
         if column.source in found:
-            types[column.name] = "VARCHAR" if found[column.source] == "BLOB" else found[column.source]
+            types[column.name] = found[column.source]
         elif column.nullable:
             logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
             types[column.name] = _ABSENT
@@ -202,13 +222,18 @@ def _parquet_records(spec: ModelSpec, source: SourceFiles, types: Mapping[str, s
         f"{'NULL' if types[column.name] == _ABSENT else quoted(column.source)} AS {quoted(column.name)}"
         for column in _wanted(spec)
     )
-    files = parquet(source.files[index].path for index in indexes).removesuffix(")")
+    files = _parquet_files((source.files[index].path for index in indexes), "file_row_number = true")
     numbers = f"[{', '.join(map(str, indexes))}]"
     return (
         f"(SELECT CAST({numbers}[file_index::BIGINT + 1] AS INTEGER) AS _file, file_row_number + 1 AS _row, "
         f"NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _unreadable, {columns} "
-        f"FROM {files}, file_row_number = true))"
+        f"FROM {files})"
     )
+
+
+def _parquet_files(paths: Iterable[Path], *options: str) -> str:
+    """A table function that reads a source's Parquet files; old writers leave it open that their bytes are text."""
+    return f"{parquet(paths).removesuffix(')')}, {', '.join(['binary_as_string = true', *options])})"
 
 
 def _names(source: SourceFiles) -> str:

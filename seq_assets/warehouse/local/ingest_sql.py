@@ -1,8 +1,8 @@
 """The contract as SQL over source records: typed values, rejections, subset. Pure functions from a plan to text.
 
 The stage table that results has, per record, `_file` (index), `_row`, `subset`, `_rejections` (null where it was accepted,
-else one entry per failed column, in contract order) and the contract's columns in their stored types. Names that the queries make up begin
-with `_`, which no column of a contract does.
+else one entry per failed column, in contract order) and the contract's columns in their stored types. Names that the queries
+make up begin with `_`, which no column of a contract does.
 """
 
 import math

@@ -4,7 +4,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -28,6 +28,8 @@ from seq_assets.warehouse.local.ingest import ingest
 from seq_assets.warehouse.sources.location import find_files
 
 if TYPE_CHECKING:
+    from pyiceberg.catalog.sql import SqlCatalog
+
     from seq_assets.warehouse.tables import Tables
 
 AUDIT_MEMORY_LIMIT: Final = "512MiB"
@@ -58,7 +60,6 @@ class LocalWarehouse(Warehouse):
     @cached_property
     def tables(self) -> "Tables":
         """The tables; makes the home and its catalog on first use."""
-        from pyiceberg.catalog.sql import SqlCatalog
         from sqlalchemy.engine import URL
 
         from seq_assets.warehouse.tables import Tables
@@ -67,7 +68,7 @@ class LocalWarehouse(Warehouse):
         # Seconds that a writer waits for another process' write, which takes milliseconds.
         url = URL.create("sqlite", database=str(self.home / "catalog.db"), query={"timeout": "60"})
         root = self.home / "warehouse" / self.database
-        catalog = SqlCatalog(
+        catalog = _open_catalog(
             self.environment,
             uri=url.render_as_string(hide_password=False),
             warehouse=str(root.parent),
@@ -148,6 +149,7 @@ class LocalWarehouse(Warehouse):
             "rejected_version": rejected.id,
             "accounting": asdict(result.accounting),
             "metrics": result.metrics,
+            "ignored_columns": result.ignored,
             "seconds": time.monotonic() - started,
         }
         published = self.tables.publish(plan.dataset, plan.schema, raw_files, result.accounting.accepted, metadata)
@@ -204,6 +206,17 @@ class LocalWarehouse(Warehouse):
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_catalog(name: str, **properties: str) -> "SqlCatalog":
+    """The catalog. It makes its two tables where they are missing; another process may be making each at the same moment."""
+    from pyiceberg.catalog.sql import SqlCatalog
+    from sqlalchemy.exc import OperationalError
+
+    for _ in range(2):
+        with suppress(OperationalError):
+            return SqlCatalog(name, **properties)
+    return SqlCatalog(name, **properties)
 
 
 def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:

@@ -22,8 +22,7 @@ def read_csv(
     Raises:
         SourceError: A column is missing or stands twice, or the file cannot be read.
     """
-    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
-    delimited = DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
+    delimited = _open(file, options)
     present = _present(file, columns, delimited.names)
     schema = records_schema(columns)
     for numbers, batch, malformed in delimited.batches([column.source for column in present]):
@@ -38,6 +37,16 @@ def read_csv(
         ]
         arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def csv_columns(file: SourceFile, options: SourceOptions) -> list[str]:
+    """The names of the file's columns: the header's, or `1`, `2`, … without one."""
+    return _open(file, options).names
+
+
+def _open(file: SourceFile, options: SourceOptions) -> DelimitedFile:
+    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
+    return DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
 
 
 def _present(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:

@@ -11,6 +11,7 @@ from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
     FILE,
+    LONGEST_TEXT,
     MALFORMED,
     ROW,
     UNREADABLE,
@@ -50,19 +51,23 @@ def _parsed(
     connection: "duckdb.DuckDBPyConnection", index: int, numbers: pa.Array, lines: pa.Array, columns: tuple[WantedColumn, ...]
 ) -> Iterator[pa.RecordBatch]:
     connection.register("lines", pa.table({"number": numbers, "line": lines}))
+    # Each function is called once per line with all pointers, because each call parses the line.
+    pointers = f"[{', '.join(_pointer(column) for column in columns)}]"
     query = f"""
         WITH parsed AS (
             SELECT number, line, CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END AS is_object
             FROM lines
-        ), objects AS (
-            SELECT number, CASE WHEN is_object THEN NULL ELSE left(line, 1000) END AS malformed,
-                CASE WHEN is_object THEN line END AS object
+        ), extracted AS (
+            SELECT number, CASE WHEN is_object THEN NULL ELSE left(line, {LONGEST_TEXT}) END AS malformed,
+                CASE WHEN is_object THEN json_extract_string(line, {pointers}) END AS texts,
+                CASE WHEN is_object THEN json_type(line, {pointers}) END AS types
             FROM parsed
         )
         SELECT {index}::INTEGER AS "{FILE}", number AS "{ROW}", malformed AS "{MALFORMED}",
-            nullif(concat_ws(',', {", ".join(_unreadable(column) for column in columns)}), '') AS "{UNREADABLE}",
-            {", ".join(f'{_text(column)} AS "{column.name}"' for column in columns)}
-        FROM objects"""
+            nullif(concat_ws(',', {", ".join(_unreadable(*numbered) for numbered in enumerate(columns, 1))}), '')
+                AS "{UNREADABLE}",
+            {", ".join(_text(*numbered) for numbered in enumerate(columns, 1))}
+        FROM extracted"""
     yield from connection.sql(query).to_arrow_reader(1 << 17)
 
 
@@ -72,15 +77,15 @@ def _pointer(column: WantedColumn) -> str:
     return f"'/{key}'"
 
 
-def _text(column: WantedColumn) -> str:
-    text = f"json_extract_string(object, {_pointer(column)})"
-    if not column.type.is_integer:
-        return text
-    number = f"TRY_CAST({text} AS DOUBLE)"
-    whole = f"json_type(object, {_pointer(column)}) = 'DOUBLE' AND {number} = trunc({number}) AND abs({number}) < 1e19"
-    return f"CASE WHEN {whole} THEN CAST(CAST({number} AS HUGEINT) AS VARCHAR) ELSE {text} END"
+def _text(number: int, column: WantedColumn) -> str:
+    text = f"texts[{number}]"
+    if column.type.is_integer:
+        value = f"TRY_CAST({text} AS DOUBLE)"
+        whole = f"types[{number}] = 'DOUBLE' AND {value} = trunc({value}) AND abs({value}) < 1e19"
+        text = f"CASE WHEN {whole} THEN CAST(CAST({value} AS HUGEINT) AS VARCHAR) ELSE {text} END"
+    return f'{text} AS "{column.name}"'
 
 
-def _unreadable(column: WantedColumn) -> str:
+def _unreadable(number: int, column: WantedColumn) -> str:
     types = "('OBJECT', 'ARRAY', 'DOUBLE')" if column.type is ColumnType.STRING else "('OBJECT', 'ARRAY')"
-    return f"CASE WHEN json_type(object, {_pointer(column)}) IN {types} THEN '{column.name}' END"
+    return f"CASE WHEN types[{number}] IN {types} THEN '{column.name}' END"

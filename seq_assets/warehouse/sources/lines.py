@@ -74,6 +74,10 @@ class DelimitedFile:
             numbers = pa.array(ordinals + np.searchsorted(before, ordinals, side="left"))
             records += batch.num_rows
             yield *self._without_undecodable(numbers, batch, malformed), malformed
+        if self._malformed:
+            # Arrow makes no batch of a file whose records are all malformed.
+            nothing = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
+            yield pa.array([], pa.int64()), nothing, self._malformed
         if not self._end_seen:
             raise SourceError(
                 f"The source file {self._file.path} has a quote that is never closed, in record "

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,10 @@ def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
         return path, [found for found in path.rglob("*") if found.is_file() and not _is_hidden(found.relative_to(path))]
     if path.is_file():
         return path.parent, [path]
-    root = _literal_folder(path)
-    found = (Path(match) for match in glob.glob(str(path), recursive=True))  # noqa: PTH207  # the pattern may be absolute
+    pattern = Path(location).expanduser()
+    root = Path(folder) / _literal_folder(pattern)
+    # Not Path.glob, which takes no absolute pattern. A set, because `**/**` finds a file more than once.
+    found = {Path(folder) / match for match in glob.glob(str(pattern), root_dir=folder, recursive=True)}  # noqa: PTH207
     return root, [match for match in found if match.is_file() and not _is_hidden(match.relative_to(root))]
 
 
@@ -127,7 +130,12 @@ def _is_hidden(name: Path) -> bool:
 
 def _source_file(path: Path, root: Path) -> SourceFile:
     status = path.stat()
-    return SourceFile(path, path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)
+    name = path.relative_to(root).as_posix()
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise SourceError(f"The source file {os.fsencode(path)!r} has a name that is not UTF-8; rename it.") from error
+    return SourceFile(path, name, status.st_size, status.st_mtime_ns)
 
 
 def _format_of(files: list[SourceFile], wanted: str) -> str:

@@ -1,14 +1,13 @@
-"""Records of text sources: what every text reader yields, and the choice of reader."""
+"""Records of text sources: what every text reader yields."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
 from seq_assets.models import ColumnType
-from seq_assets.models.spec import SourceOptions
-from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
+from seq_assets.warehouse.sources.location import SourceFile
 
 FILE: Final = "_file"
 ROW: Final = "_row"
@@ -53,23 +52,6 @@ def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, str]) -> 
     ]
     columns += [pa.nulls(len(rows), field.type) for field in list(schema)[len(columns) :]]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def read_records(source: SourceFiles, columns: tuple[WantedColumn, ...], options: SourceOptions) -> Iterator[pa.RecordBatch]:
-    """All records of a text source, file after file, in batches of `records_schema`.
-
-    Raises:
-        SourceError: A file cannot be read as its format says; the message names the file and the remedy.
-    """
-    from seq_assets.warehouse.sources.csv_format import read_csv
-    from seq_assets.warehouse.sources.json_format import read_json
-    from seq_assets.warehouse.sources.three_line_format import read_three_line
-
-    reader = {"csv": read_csv, "json": read_json, "dkt": read_three_line}[source.format]
-    schema = records_schema(columns)
-    for index, file in enumerate(source.files):
-        for batch in reader(file, index, columns, options):
-            yield batch.cast(schema) if batch.schema != schema else batch
 
 
 def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> str:

@@ -43,19 +43,20 @@ class Utf8Stream(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, about `size`; none at the end."""
+        """The next bytes, at least `size` unless the end is near, and some more; always whole characters. None at the end."""
         if size is None or size < 0:
             return self.readall()
-        while not self._ended:
+        found = b""
+        # Arrow takes what one call returns as one block, and needs a first one with more than a header in it.
+        while not self._ended and len(found) < size:
             raw = self._source.read(size)
             text = self._decoder.decode(raw, final=not raw)
             if not raw:
                 self._ended = True
                 text += f"\n{END}\n"
             self.undecodable = self.undecodable or UNDECODABLE in text
-            if text:
-                return text.encode("utf-8", "replace")
-        return b""
+            found += text.encode("utf-8", "replace")
+        return found
 
     def readall(self) -> bytes:
         """All that is left."""

@@ -1,7 +1,7 @@
 """The three-line text format of knowledge-tracing data sets: per pupil a count, the skills, the answers."""
 
 from collections.abc import Iterator
-from typing import IO, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -36,7 +36,8 @@ def read_three_line(
         if not (count.isascii() and count.isdecimal() and int(count) == items == len(fields["answer"])) or any(
             UNDECODABLE in line for line in (skills, answers)
         ):
-            yield malformed_records(schema, index, {row: f"{count}\n{skills}\n{answers}"})
+            block = f"{count}\n{skills}\n{answers}".replace(UNDECODABLE, "\ufffd")
+            yield malformed_records(schema, index, {row: block})
             row += 1
             continue
         arrays: dict[str, pa.Array] = {
@@ -60,19 +61,22 @@ def read_three_line(
 
 def _blocks(file: SourceFile, encoding: str) -> Iterator[tuple[str, str, str]]:
     """Three lines at a time; blank lines between blocks do not count."""
-    lines = _lines(Utf8Stream(file.path, encoding))
-    for line in lines:
-        if line:
-            rest = next(lines, None), next(lines, None)
-            if rest[0] is None or rest[1] is None:
-                raise SourceError(f"The source file {file.path} ends within a block of three lines; mend its end.")
-            yield line, rest[0], rest[1]
+    try:
+        lines = _lines(Utf8Stream(file.path, encoding))
+        for line in lines:
+            if line:
+                rest = next(lines, None), next(lines, None)
+                if rest[0] is None or rest[1] is None:
+                    raise SourceError(f"The source file {file.path} ends within a block of three lines; mend its end.")
+                yield line, rest[0], rest[1]
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise SourceError(f"The source file {file.path} cannot be read as {encoding} text: {reason}; mend it.") from error
 
 
 def _lines(stream: Utf8Stream) -> Iterator[str]:
-    text: IO[bytes] = pa.PythonFile(stream, mode="r")
     rest = ""
-    while block := text.read(1 << 20).decode():
+    while block := stream.read(1 << 20).decode():
         *complete, rest = (rest + block).split("\n")
         for line in complete:
             if line == END:
