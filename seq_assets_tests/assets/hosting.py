@@ -1,0 +1,273 @@
+"""A code location as Dagster itself hosts it: the webserver's GraphQL, the daemon's iterations, an instance on disk.
+
+Only what would start processes is replaced: the code location is loaded in this process, and runs are executed in it too.
+"""
+
+import asyncio
+import logging
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import pytest
+import yaml
+from dagster._core.definitions.reconstruct import ReconstructableJob
+from dagster._core.remote_origin import InProcessCodeLocationOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
+from dagster._daemon.backfill import execute_backfill_iteration
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+from dagster_graphql.schema import create_schema
+
+from seq_assets.environments import prepare_dagster_home
+from seq_assets_tests.assets.building import School
+
+MODULE: Final = "seq_assets.definitions"
+LOCATION: Final = "seq_assets"
+MOST_ITERATIONS: Final = 20
+_SCHEMA: Final = create_schema()
+_IN_THIS_PROCESS: Final = {
+    "run_launcher": {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"}
+}
+
+LAUNCH_BACKFILL: Final = """
+mutation($parameters: LaunchBackfillParams!) { started: launchPartitionBackfill(backfillParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+RETRY_BACKFILL: Final = """
+mutation($parameters: ReexecutionParams!) { started: reexecutePartitionBackfill(reexecutionParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+LAUNCH_RUN: Final = """
+mutation($parameters: ExecutionParams!) { started: launchPipelineExecution(executionParams: $parameters) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+BACKFILL: Final = """
+query($id: String!) { backfill: partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status
+  assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
+    assetKey { path } numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed numPartitionsInProgress } } } } } }"""
+RUNS: Final = """
+query($filter: RunsFilter!) { runs: runsOrError(filter: $filter) { ... on Runs { results { runId status
+  assetSelection { path } tags { key value }
+  eventConnection { events { ... on ExecutionStepFailureEvent {
+    error { message } failureMetadata { description } } } } } } } }"""
+ASSETS: Final = """
+query { assetNodes { assetKey { path }
+  assetPartitionStatuses {
+    ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions }
+    ... on MultiPartitionStatuses { ranges { primaryDimStartKey primaryDimEndKey secondaryDim {
+      ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions } } } } }
+  latestMaterializationByPartition { partition metadataEntries { __typename label
+    ... on IntMetadataEntry { intRepr } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text } } }
+  assetChecksOrError { ... on AssetChecks { checks { name canExecuteIndividually partitionStatuses {
+    ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions inProgressPartitions
+      skippedPartitions executionFailedPartitions }
+    ... on AssetCheckMultiPartitionStatuses { ranges { primaryDimStartKey primaryDimEndKey secondaryDim {
+      ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions inProgressPartitions
+        skippedPartitions executionFailedPartitions } } } } } } } } } }"""
+
+
+@dataclass(frozen=True)
+class AssetShown:
+    """What the UI shows of an asset.
+
+    Attributes:
+        partitions: The partition keys by status, such as `materializedPartitions`.
+        metadata: By partition, the metadata of its newest materialization; other than numbers and texts, the type of the entry.
+        checks: By check, the partition keys by status, such as `succeededPartitions`; a status without partitions is absent.
+    """
+
+    partitions: Mapping[str, set[str]]
+    metadata: Mapping[str, Mapping[str, Any]]
+    checks: Mapping[str, Mapping[str, set[str]]]
+
+
+@dataclass(frozen=True)
+class RunShown:
+    """What the UI shows of a run."""
+
+    status: str
+    assets: frozenset[str]
+    first: str
+    last: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """A hosted code location.
+
+    Attributes:
+        process: Dagster's view of it, as the webserver and the daemon have one.
+        models: The models by name, in the order of the partitions.
+    """
+
+    process: WorkspaceProcessContext
+    models: tuple[str, ...]
+
+    @property
+    def instance(self) -> dg.DagsterInstance:
+        """Keeps runs and events on disk."""
+        return self.process.instance
+
+    def query(self, text: str, **variables: Any) -> Any:
+        """What the webserver answers."""
+        context = self.process.create_request_context()
+        result = asyncio.run(_SCHEMA.execute_async(text, context_value=context, variable_values=variables))
+        assert not result.errors, result.errors
+        return result.data
+
+    def backfill(self, assets: Iterable[str]) -> str:
+        """Backfills all partitions of assets, as the UI does, until it is over; returns its id."""
+        parameters = {"assetSelection": [{"path": [asset]} for asset in assets], "allPartitions": True}
+        return str(self._started(LAUNCH_BACKFILL, parameters, "backfillId"))
+
+    def retry(self, backfill: str) -> str:
+        """Backfills what failed in a backfill once more."""
+        return str(self._started(RETRY_BACKFILL, {"parentRunId": backfill, "strategy": "FROM_FAILURE"}, "backfillId"))
+
+    def run(self, job: str, tags: Mapping[str, str], checks: Iterable[dg.AssetCheckKey] = ()) -> str:
+        """Runs a job, or of it these checks alone, until it is over; returns its id."""
+        selector: dict[str, Any] = {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": LOCATION,
+            "jobName": job,
+        }
+        handles = [{"assetKey": {"path": key.asset_key.path}, "name": key.name} for key in checks]
+        if handles:
+            selector |= {"assetSelection": [], "assetCheckSelection": handles}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        run: Mapping[str, str] = self._started(LAUNCH_RUN, {"selector": selector, "executionMetadata": metadata}, "run")
+        return run["runId"]
+
+    def succeeded(self, run: str) -> bool:
+        """Whether a run succeeded."""
+        record = self.instance.get_run_by_id(run)
+        return record is not None and record.is_success
+
+    def _started(self, mutation: str, parameters: Mapping[str, Any], what: str) -> Any:
+        started = self.query(mutation, parameters=parameters)["started"]
+        assert what in started, started
+        self._work_through()
+        return started[what]
+
+    def _work_through(self) -> None:
+        """What the daemon does, without its pauses, until no backfill is in progress and no run is queued."""
+        logger = logging.getLogger(__name__)
+        with QueuedRunCoordinatorDaemon(interval_seconds=0) as queue:
+            for _ in range(MOST_ITERATIONS):
+                errors = [error for error in execute_backfill_iteration(self.process, logger) if error is not None]
+                assert not errors, errors
+                for _ in queue.run_iteration(self.process):
+                    pass
+                open_backfills = [
+                    backfill for backfill in self.instance.get_backfills() if not backfill.status.name.startswith("COMPLETED")
+                ]
+                if not open_backfills and all(run.is_finished for run in self.instance.get_runs()):
+                    return
+        raise AssertionError(f"the work is not over after {MOST_ITERATIONS} iterations of the daemon")
+
+    def backfill_shown(self, backfill: str) -> tuple[str, dict[str, tuple[int, ...]]]:
+        """A backfill's status, and by asset how many partitions were targeted, materialized and failed; none is in progress."""
+        shown = self.query(BACKFILL, id=backfill)["backfill"]
+        counts = {count["assetKey"]["path"][0]: count for count in shown["assetBackfillData"]["assetBackfillStatuses"]}
+        assert not any(count["numPartitionsInProgress"] for count in counts.values())
+        names = ("numPartitionsTargeted", "numPartitionsMaterialized", "numPartitionsFailed")
+        return shown["status"], {asset: tuple(count[name] for name in names) for asset, count in counts.items()}
+
+    def runs_shown(self, backfill: str) -> list[RunShown]:
+        """The runs of a backfill, oldest first."""
+        runs = self.query(RUNS, filter={"tags": [{"key": "dagster/backfill", "value": backfill}]})["runs"]["results"]
+        return [_run_shown(run) for run in reversed(runs)]
+
+    def assets_shown(self) -> dict[str, AssetShown]:
+        """All assets by name."""
+        return {node["assetKey"]["path"][0]: self._asset_shown(node) for node in self.query(ASSETS)["assetNodes"]}
+
+    def _asset_shown(self, node: Mapping[str, Any]) -> AssetShown:
+        events = [event for event in node["latestMaterializationByPartition"] if event is not None]
+        return AssetShown(
+            partitions=self._flat(node["assetPartitionStatuses"]),
+            metadata={event["partition"]: _metadata_shown(event["metadataEntries"]) for event in events},
+            checks={
+                check["name"]: self._flat(check["partitionStatuses"]) for check in node["assetChecksOrError"].get("checks", [])
+            },
+        )
+
+    def _flat(self, statuses: Mapping[str, Any]) -> dict[str, set[str]]:
+        """Partition keys by status, the ranges of a grid written out."""
+        flat: defaultdict[str, set[str]] = defaultdict(set)
+        if "ranges" not in statuses:
+            return {status: set(keys) for status, keys in statuses.items() if keys}
+        for stretch in statuses["ranges"]:
+            first, last = (self.models.index(stretch[f"primaryDim{end}Key"]) for end in ("Start", "End"))
+            for model in self.models[first : last + 1]:
+                for status, lengths in stretch["secondaryDim"].items():
+                    flat[status] |= {f"{model}|{length}" for length in lengths}
+        return {status: keys for status, keys in flat.items() if keys}
+
+
+def _metadata_shown(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for entry in entries:
+        kind, label = entry["__typename"], entry["label"]
+        if kind == "IntMetadataEntry":
+            values[label] = int(entry["intRepr"])
+        else:
+            values[label] = entry.get("floatValue", entry.get("text", kind))
+    return values
+
+
+def _run_shown(run: Mapping[str, Any]) -> RunShown:
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    single = tags.get("dagster/partition", "")
+    return RunShown(
+        status=run["status"],
+        assets=frozenset(key["path"][0] for key in run["assetSelection"]),
+        first=tags.get("dagster/asset_partition_range_start", single),
+        last=tags.get("dagster/asset_partition_range_end", single),
+        failures=tuple(
+            event["failureMetadata"]["description"] if event["failureMetadata"] else event["error"]["message"]
+            for event in run["eventConnection"]["events"]
+            if "failureMetadata" in event
+        ),
+    )
+
+
+@contextmanager
+def hosted(school: School) -> Iterator[Hosted]:
+    """Hosts the code location over a school's model files, on an instance of its own as `make dev` configures it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SEQ_ASSETS_ENV", "SEQ_ASSETS_DATABASE", "MODE", "DAGSTER_HOME"):
+            patch.delenv(name, raising=False)
+        patch.setenv("SEQ_ASSETS_HOME", str(school.environment.home))
+        patch.setenv("SEQ_ASSETS_MODELS", str(school.models_folder))
+        home = prepare_dagster_home(school.environment)
+        _execute_in_this_process(home)
+        patch.setenv("DAGSTER_HOME", str(home))
+        _forget_definitions()
+        origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=MODULE), location_name=LOCATION)
+        try:
+            with (
+                dg.DagsterInstance.get() as instance,
+                WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as process,
+            ):
+                yield Hosted(process, school.grid().registry.names)
+        finally:
+            _forget_definitions()
+
+
+def _execute_in_this_process(home: Path) -> None:
+    """Replaces nothing but the launcher of the configuration."""
+    file = home / "dagster.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text(encoding="utf-8")) | _IN_THIS_PROCESS), encoding="utf-8")
+
+
+def _forget_definitions() -> None:
+    """Lets the module be loaded anew, with the environment's variables as they are then."""
+    sys.modules.pop(MODULE, None)
+    ReconstructableJob.get_definition.cache_clear()
+    ReconstructableJob.get_repository_definition.cache_clear()

@@ -1,0 +1,93 @@
+"""The graph over the bundled models, as text: a change of it shows up in review.
+
+Renew the text after a change that is meant: `python -m seq_assets_tests.assets.test_graph`, and read the difference.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
+
+from seq_assets.assets import build_definitions
+from seq_assets.environments import Environment
+from seq_assets.models import bundled_models_folder
+
+SNAPSHOT: Final = Path(__file__).parent / "graph_snapshot.txt"
+RENEW: Final = "python -m seq_assets_tests.assets.test_graph"
+
+
+def bundled_graph() -> dg.Definitions:
+    """The graph over the bundled models; nothing of it is run, so its home need not exist."""
+    return build_definitions(Environment("local", Path("home"), bundled_models_folder(), "seq_assets_local"))
+
+
+def describe(definitions: dg.Definitions) -> str:
+    """A graph as text: all that people and scripts see of it before anything runs."""
+    graph = definitions.resolve_asset_graph()
+    lines = [line for key in sorted(graph.get_all_asset_keys()) for line in _asset(graph, graph.get(key))]
+    for job in sorted(definitions.resolve_all_job_defs(), key=lambda job: job.name):
+        lines += _job(job)
+    return "\n".join([*lines, f"resources: {', '.join(sorted(definitions.resources or {}))}"]) + "\n"
+
+
+def _asset(graph: AssetGraph, node: AssetNode) -> Iterator[str]:
+    yield f"asset {node.key.to_user_string()}"
+    yield f"  {_first_sentence(node.description)}"
+    yield f"  group: {node.group_name}"
+    yield f"  owners: {', '.join(node.owners)}"
+    yield f"  kinds: {', '.join(sorted(node.kinds))}"
+    tags = {name: value for name, value in node.tags.items() if not name.startswith("dagster/kind/")}
+    yield f"  tags: {', '.join(f'{name}={value}' for name, value in sorted(tags.items()))}"
+    yield "  partitions:"
+    yield from (f"    {dimension}: {', '.join(keys)}" for dimension, keys in _dimensions(node.partitions_def))
+    policy = node.backfill_policy
+    yield f"  backfill: {policy.policy_type.name.lower() if policy else 'no policy'}"
+    others = sorted(key.to_user_string() for key in node.execution_set_asset_keys - {node.key})
+    yield f"  made with: {', '.join(others) or 'no other'}"
+    for parent in sorted(node.parent_keys):
+        mapping = node.partition_mappings.get(parent)
+        yield f"  reads {parent.to_user_string()}, by {type(mapping).__name__ if mapping else 'the default mapping'}"
+    for key in sorted(node.check_keys, key=lambda key: key.name):
+        check = graph.get(key)
+        yield f"  check {key.name}{' (blocking)' if check.blocking else ''}, by {_dimension_names(check.partitions_def)}"
+        yield f"    {_first_sentence(check.description)}"
+    yield ""
+
+
+def _job(job: dg.JobDefinition) -> Iterator[str]:
+    if job.name.startswith("__"):
+        return
+    yield f"job {job.name}"
+    yield f"  {_first_sentence(job.description)}"
+    yield f"  partitions: {_dimension_names(job.partitions_def)}"
+    yield f"  executor: {job.executor_def.name}"
+    yield f"  assets: {', '.join(sorted(key.to_user_string() for key in job.asset_layer.executable_asset_keys))}"
+    yield f"  checks: {len(job.asset_layer.asset_graph.asset_check_keys)}"
+    yield ""
+
+
+def _first_sentence(text: str | None) -> str:
+    return f"{text.split('. ', maxsplit=1)[0].rstrip('.')}." if text else "no description"
+
+
+def _dimensions(partitions: dg.PartitionsDefinition | None) -> list[tuple[str, list[str]]]:
+    if isinstance(partitions, dg.MultiPartitionsDefinition):
+        return [
+            (dimension.name, list(dimension.partitions_def.get_partition_keys())) for dimension in partitions.partitions_defs
+        ]
+    return [("keys", list(partitions.get_partition_keys()))] if partitions else []
+
+
+def _dimension_names(partitions: dg.PartitionsDefinition | None) -> str:
+    return ", ".join(f"{name} ({len(keys)})" for name, keys in _dimensions(partitions)) or "no partitions"
+
+
+def test_the_graph_is_the_one_in_the_snapshot() -> None:
+    assert describe(bundled_graph()) == SNAPSHOT.read_text(encoding="utf-8"), f"If the change is meant, renew it: {RENEW}"
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(describe(bundled_graph()), encoding="utf-8")
+    print(f"{SNAPSHOT} is renewed; read its difference.")

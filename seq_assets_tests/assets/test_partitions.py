@@ -1,0 +1,138 @@
+"""The grid's keys, and the ranges of it that hold just what a model declares."""
+
+from itertools import combinations
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq_assets.assets.partitions import Grid, cell_key, split_cell_key
+from seq_assets.errors import SettingsError
+from seq_assets.models import ModelRegistry, ModelSpec
+from seq_assets_tests.assets.building import School
+
+LENGTHS = st.sets(st.integers(1, 10_000), min_size=1, max_size=8)
+
+
+def spec(name: str, lengths: set[int]) -> ModelSpec:
+    """A model that differs from others in its lengths only."""
+    return ModelSpec.model_validate(
+        {
+            "name": name,
+            "source": {"location": "answers.csv"},
+            "entity": "pupil",
+            "columns": {"pupil": {"type": "int64"}},
+            "features": {"pupil": {"pad_value": -1}},
+            "sequence_lengths": sorted(lengths),
+        }
+    )
+
+
+def grid_of(**lengths: set[int]) -> Grid:
+    """The grid of models with these lengths."""
+    specs = {name: spec(name, chosen) for name, chosen in lengths.items()}
+    return Grid(ModelRegistry(specs, {}, {name: Path(f"{name}.yaml") for name in specs}), "local")
+
+
+def keys_in(grid: Grid, ranges: list[tuple[str, str]]) -> list[str]:
+    """The keys that Dagster takes from ranges."""
+    return [
+        str(key) for first, last in ranges for key in grid.cells.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
+    ]
+
+
+def fewest_ranges(everything: list[int], wanted: set[int]) -> int:
+    """The least number of stretches of a list that hold the wanted elements and no other, by trying all of them."""
+    stretches = [
+        set(everything[first:last])
+        for first, last in combinations(range(len(everything) + 1), 2)
+        if set(everything[first:last]) <= wanted
+    ]
+    return next(
+        count
+        for count in range(len(wanted) + 1)
+        if any(set().union(*chosen) == wanted for chosen in combinations(stretches, count))
+    )
+
+
+@given(st.data())
+def test_declared_ranges_hold_the_asked_lengths_and_no_other_in_the_fewest_ranges(data: st.DataObject) -> None:
+    declared, others = data.draw(LENGTHS), data.draw(LENGTHS)
+    asked = data.draw(st.sets(st.sampled_from(sorted(declared))))
+    grid = grid_of(mine=declared, other=others)
+
+    ranges = grid.declared_ranges("mine", tuple(asked))
+
+    assert sorted(keys_in(grid, ranges)) == sorted(cell_key("mine", length) for length in asked)
+    if len(grid.registry.lengths) <= 8:
+        assert len(ranges) == fewest_ranges(list(grid.registry.lengths), asked)
+
+
+def test_lengths_of_another_model_in_between_break_a_range_in_two() -> None:
+    grid = grid_of(mine={5, 10, 50, 100}, other={20})
+    assert grid.declared_ranges("mine", (5, 10, 50, 100)) == [("mine|5", "mine|10"), ("mine|50", "mine|100")]
+
+
+def test_no_lengths_make_no_range() -> None:
+    assert grid_of(mine={5}).declared_ranges("mine", ()) == []
+
+
+@given(LENGTHS)
+def test_a_cells_key_is_the_key_that_dagster_makes_and_splits_into_what_it_was_made_of(lengths: set[int]) -> None:
+    cells = [("mine", length) for length in sorted(lengths)]
+    assert {cell_key(*cell) for cell in cells} == set(grid_of(mine=lengths).cells.get_partition_keys())
+    assert [split_cell_key(cell_key(*cell)) for cell in cells] == cells
+
+
+def test_lengths_are_in_the_order_of_numbers() -> None:
+    dimensions = grid_of(mine={100, 5, 20}).cells.partitions_defs
+    assert [(dimension.name, list(dimension.partitions_def.get_partition_keys())) for dimension in dimensions] == [
+        ("model", ["mine"]),
+        ("sequence_length", ["5", "20", "100"]),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # of the partition mapping
+def test_every_model_has_a_cell_at_every_length_so_that_it_reads_the_raw_observations_of_its_model() -> None:
+    grid = grid_of(first={5, 10}, second={50})
+    assert len(grid.cells.get_partition_keys()) == 2 * 3
+    upstream = grid.cell_to_model.get_upstream_mapped_partitions_result_for_partitions(
+        DefaultPartitionsSubset({"first|5", "first|50"}), grid.cells, grid.models
+    )
+    assert set(upstream.partitions_subset.get_partition_keys()) == {"first"}
+    assert not upstream.required_but_nonexistent_subset.get_partition_keys()
+
+
+def test_broken_and_raw_models_have_partitions_too(school: School) -> None:
+    school.add_model("good", [5])
+    school.add_model("raw", [])
+    school.add_file("broken")
+    grid = school.grid()
+    assert list(grid.models.get_partition_keys()) == ["broken", "good", "raw"]
+    assert set(grid.cells.get_partition_keys()) == {"broken|5", "good|5", "raw|5"}
+
+
+@pytest.mark.parametrize("stem", ["we|ird", "[a]", "a,b", "a...b", "Ünï", "två ord"])
+def test_a_broken_file_of_any_name_gets_a_key_that_dagster_takes(school: School, stem: str) -> None:
+    school.add_model("good", [5])
+    school.add_file(stem)
+    keys = list(school.grid().models.get_partition_keys())
+    assert len(keys) == 2
+    assert len(school.grid().cells.get_partition_keys()) == 2
+    dg.Definitions.validate_loadable(school.definitions())
+
+
+def test_a_graph_of_raw_models_alone_has_no_cells_and_loads(school: School) -> None:
+    school.add_model("raw", [])
+    dg.Definitions.validate_loadable(school.definitions())
+    assert not school.grid().cells.get_partition_keys()
+
+
+def test_a_folder_without_model_files_is_an_error_that_names_it(school: School) -> None:
+    with pytest.raises(SettingsError) as error:
+        school.definitions()
+    assert str(school.models_folder) in str(error.value)
+    assert "SEQ_ASSETS_MODELS" in str(error.value)

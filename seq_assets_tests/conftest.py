@@ -1,0 +1,133 @@
+"""Fixtures of all tests: no test sees this machine's settings, and none writes outside a folder of its own.
+
+Belongs here: places to work in, and data sets that are dear to build. Not here: what a test expects.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+# This file is loaded before the tests' processes start, so what is heavy is imported where it is used.
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
+    from seq_assets.models import Subset
+    from seq_assets_tests.warehouse.building import Workspace
+
+# Examples have no time limit: it would fail tests on a busy machine.
+settings.register_profile("seq_assets", deadline=None)
+settings.load_profile("seq_assets")
+
+_SETTINGS = ("MODE", "DAGSTER_HOME")
+_SEQUENCE_LENGTHS = (50, 100)
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings are unset but for a home below the test's folder, which is the working directory; all is restored afterwards."""
+    before = dict(os.environ)
+    for name in before:
+        if name in _SETTINGS or (name.startswith("SEQ_ASSETS_") and not name.startswith("SEQ_ASSETS_TEST_")):
+            del os.environ[name]
+    os.environ["SEQ_ASSETS_HOME"] = str(tmp_path / "home")
+    monkeypatch.chdir(tmp_path)
+    yield
+    # The command line sets DAGSTER_HOME, which monkeypatch would not notice.
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Workspace":
+    """A folder of model files that SEQ_ASSETS_MODELS names, and the warehouse of the test's home."""
+    from seq_assets.warehouse.local.warehouse import LocalWarehouse
+    from seq_assets_tests.warehouse.building import Workspace
+
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("SEQ_ASSETS_MODELS", str(folder))
+    return Workspace(folder, LocalWarehouse(tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def _bundled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the bundled models `dkt` (two lengths) and `irt`, built once per process."""
+    from seq_assets.environments import Environment
+    from seq_assets.models import SUBSETS, bundled_models_folder
+    from seq_assets.sequencing.plans import IngestPlan, SequencePlan
+
+    home = tmp_path_factory.mktemp("bundled") / "home"
+    environment = Environment("local", home, bundled_models_folder(), "seq_assets_local")
+    registry, warehouse = environment.registry(), environment.warehouse()
+    for name in ("dkt", "irt"):
+        spec = registry[name]
+        location = spec.location("local")
+        assert location is not None
+        raw = warehouse.execute(IngestPlan(spec, location, str(registry.folder_of(name)))).version
+        for sequence_length in set(spec.lengths) & set(_SEQUENCE_LENGTHS):
+            for subset in SUBSETS:
+                warehouse.execute(SequencePlan.of(spec, subset, sequence_length, raw.id))
+    return home
+
+
+@pytest.fixture
+def bundled_home(_bundled_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SEQ_ASSETS_HOME is a home with the bundled models `dkt` (lengths 50 and 100) and `irt`; for reading only."""
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(_bundled_home))
+    return _bundled_home
+
+
+@pytest.fixture(scope="session")
+def _home_with_history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of two raw versions of the model `plain`, whose model file and source are gone."""
+    from seq_assets.warehouse.local.warehouse import LocalWarehouse
+    from seq_assets_tests.warehouse.building import Workspace
+
+    folder = tmp_path_factory.mktemp("history")
+    there = Workspace(folder, LocalWarehouse(folder / "home"))
+    cells: list[list[tuple[Subset, int]]] = [
+        [("train", 4), ("validation", 4), ("validation", 4), ("train", 2)],
+        [("train", 4), ("validation", 2)],
+    ]
+    for items, built in zip(([7], [7, 8, 9]), cells, strict=True):
+        source = there.write("source.csv", "pupil,time,item\n" + "".join(f"1,{item},{item}\n" for item in items))
+        spec = there.sequence_model(sequence_lengths=[2, 4])
+        there.ingest(spec)
+        for subset, sequence_length in built:
+            there.sequence(spec, subset, sequence_length, force=True)
+        source.unlink()
+    (folder / "plain.yaml").unlink()
+    return folder / "home"
+
+
+@pytest.fixture
+def home_with_history(_home_with_history: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """SEQ_ASSETS_HOME is a home of two raw versions of the model `plain`, which has no file any more; for reading only.
+
+    From both, of one and of three items of one pupil: train at length 4. From the first alone: validation at length 4 (twice),
+    train at length 2. From the second alone: validation at length 2.
+    """
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(_home_with_history))
+    return _home_with_history
+
+
+@pytest.fixture(scope="session")
+def _instance() -> "Iterator[DagsterInstance]":
+    import dagster as dg
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+@pytest.fixture
+def runs_in_memory(_instance: "DagsterInstance", monkeypatch: pytest.MonkeyPatch) -> "DagsterInstance":
+    """Dagster's instance keeps its runs in memory, of which there are none: making a home on disk takes seconds."""
+    _instance.wipe()
+    # Users of the instance close it; here, others still need it.
+    monkeypatch.setattr("dagster.DagsterInstance.get", lambda: nullcontext(_instance))
+    return _instance

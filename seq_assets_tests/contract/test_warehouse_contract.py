@@ -1,0 +1,352 @@
+"""What every warehouse does, whatever it computes with and wherever it publishes.
+
+Each test says which methods of the interface it covers; the last one fails when a method of the interface is covered by none.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from seq_assets.errors import AuditError, NotPublishedError, SourceError
+from seq_assets.models import SUBSETS, ModelSpec
+from seq_assets.sequencing.plans import Dataset, SequencePlan
+from seq_assets.warehouse.interface import Publication, Version, Warehouse
+from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
+from seq_assets_tests.warehouse.building import Row, Workspace
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+SPLIT = {"strategy": "entity_hash", "validation_fraction": 0.5}
+RECORDS: list[Row] = [{"pupil": number % 7, "time": number // 14, "item": number} for number in range(100)]
+
+_covered: set[str] = set()
+
+
+def covers(*methods: str) -> Callable[[Test], Test]:
+    """Notes which methods of the interface a test covers."""
+    _covered.update(methods)
+    return lambda test: test
+
+
+def read(warehouse: Warehouse, files: tuple[str, ...]) -> list[Row]:
+    """The rows of files, wherever the warehouse keeps them."""
+    tables = []
+    for file in files:
+        with warehouse.filesystem.open_input_file(file) as stream:
+            tables.append(pq.ParquetFile(stream).read())
+    rows: list[Row] = pa.concat_tables(tables).to_pylist()
+    return rows
+
+
+def write_source(workspace: Workspace, records: list[Row] = RECORDS) -> None:
+    workspace.write(
+        "source.csv", "pupil,time,item\n" + "".join("{pupil},{time},{item}\n".format(**record) for record in records)
+    )
+
+
+@pytest.fixture
+def spec(workspace: Workspace) -> ModelSpec:
+    """A sequence model whose source is written."""
+    write_source(workspace)
+    return workspace.sequence_model(split=SPLIT, sequence_lengths=[4, 10])
+
+
+# Ingest
+
+
+@covers("execute", "filesystem")
+def test_an_ingest_publishes_raw_and_rejected_observations(workspace: Workspace, spec: ModelSpec) -> None:
+    publication = workspace.ingest(spec)
+    raw = publication.version
+    assert (publication.previous, publication.unchanged) == (None, False)
+    assert raw.dataset == Dataset.raw("plain")
+    assert raw.rows == len(RECORDS)
+    assert raw.raw_version is None
+    found = read(workspace.warehouse, raw.files)
+    for subset in SUBSETS:
+        rows = [row for row in found if row["subset"] == subset]
+        pupils = {row["pupil"] for row in rows}
+        expected = in_order([record for record in RECORDS if record["pupil"] in pupils], "pupil", ["time"])
+        assert [{name: row[name] for name in ("pupil", "time", "item")} for row in rows] == expected
+    rejected = workspace.warehouse.find(Dataset.rejected("plain"))
+    assert (rejected.rows, read(workspace.warehouse, rejected.files)) == (0, [])
+    assert raw.metadata["rejected_version"] == rejected.id
+
+
+@covers("execute")
+def test_a_raw_version_says_what_it_was_made_from_and_what_was_measured(workspace: Workspace, spec: ModelSpec) -> None:
+    version = workspace.ingest(spec).version
+    metadata = version.metadata
+    assert ModelSpec.model_validate(metadata["model"]) == spec
+    assert metadata["model_digest"] == spec.digest()
+    assert metadata["accounting"]["read"] == len(RECORDS)
+    assert set(metadata["metrics"]) == {"pupil", "time", "item"}
+    assert metadata["seconds"] > 0
+    assert {"identity", "source_fingerprint", "program"} <= set(metadata)
+    assert version.schema == workspace.ingest_plan(spec).schema
+
+
+@covers("execute", "versions")
+def test_an_unchanged_source_keeps_its_version(workspace: Workspace, spec: ModelSpec) -> None:
+    first = workspace.ingest(spec)
+    second = workspace.ingest(spec)
+    assert (second.version, second.previous, second.unchanged) == (first.version, first.version, True)
+    assert workspace.warehouse.versions(Dataset.raw("plain")) == [first.version]
+
+
+@covers("execute", "versions")
+def test_force_rebuilds_what_is_unchanged(workspace: Workspace, spec: ModelSpec) -> None:
+    first = workspace.ingest(spec).version
+    second = workspace.ingest(spec, force=True)
+    assert (second.previous, second.unchanged) == (first, False)
+    assert second.version.id != first.id
+    assert workspace.warehouse.versions(Dataset.raw("plain")) == [second.version, first]
+    assert read(workspace.warehouse, second.version.files) == read(workspace.warehouse, first.files)
+
+
+@covers("execute")
+def test_a_changed_source_rebuilds_its_model_whole(workspace: Workspace, spec: ModelSpec) -> None:
+    first = workspace.ingest(spec).version
+    write_source(workspace, RECORDS[:50])
+    second = workspace.ingest(spec)
+    assert (second.previous, second.unchanged, second.version.rows) == (first, False, 50)
+    assert len(read(workspace.warehouse, first.files)) == len(RECORDS)
+
+
+@covers("execute")
+def test_a_touched_source_rebuilds(workspace: Workspace, spec: ModelSpec) -> None:
+    workspace.ingest(spec)
+    os.utime(workspace.folder / "source.csv", ns=(1, 1))
+    assert not workspace.ingest(spec).unchanged
+
+
+@covers("execute")
+@pytest.mark.parametrize(
+    ("change", "unchanged"),
+    [
+        ({"description": "other words"}, True),
+        ({"window": {"mode": "last"}, "min_length": 2, "padding": {"side": "left"}, "sequence_lengths": [7]}, True),
+        ({"features": {"time": {"pad_value": 0}}}, True),
+        ({"checks": {"pad_ratio": {"warn": 0.1}}}, True),
+        ({"split": {"strategy": "entity_hash", "validation_fraction": 0.5, "seed": 1}}, False),
+        ({"order_by": []}, False),
+        ({"columns": {"pupil": {"type": "int32"}, "time": {"type": "int64"}, "item": {"type": "int32"}}}, False),
+        ({"checks": {"rejected_ratio": {"max": 0.5}}}, False),
+    ],
+)
+def test_raw_observations_are_rebuilt_by_what_decides_them_only(
+    workspace: Workspace, spec: ModelSpec, change: dict[str, Any], unchanged: bool
+) -> None:
+    workspace.ingest(spec)
+    changed = workspace.sequence_model(**{"split": SPLIT, "sequence_lengths": [4, 10], **change})
+    assert workspace.ingest(changed).unchanged is unchanged
+
+
+@covers("execute", "datasets", "versions")
+def test_what_fails_is_not_published_and_the_last_version_stands(workspace: Workspace, spec: ModelSpec) -> None:
+    version = workspace.ingest(spec).version
+    write_source(workspace, [*RECORDS, {"pupil": "x", "time": 1, "item": 1}])
+    with pytest.raises(AuditError, match=r"1 of 101 records were rejected \(unreadable 1\)"):
+        workspace.ingest(spec)
+    (workspace.folder / "source.csv").unlink()
+    with pytest.raises(SourceError, match="No source file"):
+        workspace.ingest(spec)
+    assert workspace.warehouse.versions(Dataset.raw("plain")) == [version]
+    assert len(workspace.warehouse.versions(Dataset.rejected("plain"))) == 1
+    assert len(read(workspace.warehouse, version.files)) == len(RECORDS)
+
+
+@covers("raw_files")
+def test_the_files_of_each_subset_hold_its_rows_in_order(workspace: Workspace, spec: ModelSpec) -> None:
+    raw = workspace.ingest(spec).version
+    rows = {subset: read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset)) for subset in SUBSETS}
+    assert rows["train"] + rows["validation"] == read(workspace.warehouse, raw.files)
+    for subset in SUBSETS:
+        assert {row["subset"] for row in rows[subset]} == {subset}
+
+
+# Sequences
+
+
+def definition(sequence_length: int) -> Definition:
+    return Definition("pupil", (Feature("item", "int32", -1),), sequence_length)
+
+
+@covers("execute", "raw_files", "filesystem")
+@pytest.mark.parametrize("subset", SUBSETS)
+@pytest.mark.parametrize("length", [4, 10])
+def test_sequences_are_those_of_the_reference(workspace: Workspace, spec: ModelSpec, subset: Any, length: int) -> None:
+    raw = workspace.ingest(spec).version
+    publication = workspace.sequence(spec, subset, length)
+    version = publication.version
+    assert (publication.previous, publication.unchanged) == (None, False)
+    assert version.dataset == Dataset.sequenced("plain", subset, length)
+    assert version.raw_version == raw.id
+    rows = read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset))
+    expected = sequences(rows, definition(length))
+    assert read(workspace.warehouse, version.files) == expected
+    assert version.rows == len(expected)
+    assert version.metadata["accounting"] == accounting(rows, definition(length))
+    assert version.schema == SequencePlan.of(spec, subset, length, raw.id).schema
+
+
+@covers("execute")
+def test_sequences_are_rebuilt_by_what_decides_them_only(workspace: Workspace, spec: ModelSpec) -> None:
+    workspace.ingest(spec)
+    first = workspace.sequence(spec)
+    again = workspace.sequence(spec)
+    assert (again.version, again.previous, again.unchanged) == (first.version, first.version, True)
+    forced = workspace.sequence(spec, force=True)
+    assert (forced.previous, forced.unchanged) == (first.version, False)
+    left = workspace.sequence_model(split=SPLIT, sequence_lengths=[4, 10], padding={"side": "left"})
+    assert not workspace.sequence(left).unchanged
+    assert not workspace.sequence(spec).unchanged
+    workspace.ingest(spec, force=True)
+    assert not workspace.sequence(spec).unchanged
+    assert len(workspace.warehouse.versions(Dataset.sequenced("plain", "train", 4))) == 5
+
+
+@covers("execute")
+def test_any_raw_version_can_be_sequenced(workspace: Workspace, spec: ModelSpec) -> None:
+    first = workspace.ingest(spec).version
+    expected = workspace.sequence(spec).version
+    write_source(workspace, RECORDS[:10])
+    workspace.ingest(spec)
+    assert workspace.sequence(spec).version.rows < expected.rows
+    again = workspace.warehouse.execute(SequencePlan.of(spec, "train", 4, first.id)).version
+    assert again.raw_version == first.id
+    assert read(workspace.warehouse, again.files) == read(workspace.warehouse, expected.files)
+
+
+@covers("execute")
+def test_sequences_of_a_raw_version_that_is_not_there_are_refused(workspace: Workspace, spec: ModelSpec) -> None:
+    plan = SequencePlan.of(spec, "train", 4, 7)
+    with pytest.raises(NotPublishedError, match="plain_raw_observations has no published version; materialize it first"):
+        workspace.warehouse.execute(plan)
+    raw = workspace.ingest(spec).version
+    with pytest.raises(NotPublishedError, match=f"plain_raw_observations has no version 7; its newest are {raw.id}"):
+        workspace.warehouse.execute(plan)
+    assert workspace.warehouse.versions(plan.dataset) == []
+
+
+@covers("execute")
+def test_progress_is_told(workspace: Workspace, spec: ModelSpec) -> None:
+    told: list[tuple[str, int]] = []
+
+    def progress(stage: str, rows: int) -> None:
+        told.append((stage, rows))
+
+    workspace.ingest(spec, progress=progress)
+    assert max(rows for _, rows in told) == len(RECORDS)
+    told.clear()
+    version = workspace.sequence(spec, progress=progress).version
+    assert told[-1][1] == version.rows
+
+
+# Looking
+
+
+@covers("inspect")
+def test_the_blocking_conditions_hold_on_what_is_published(workspace: Workspace, spec: ModelSpec) -> None:
+    raw = workspace.warehouse.inspect(workspace.ingest(spec).version)
+    assert [(finding.check, finding.problems) for finding in raw] == [
+        ("contract", ()),
+        ("nothing_lost", ()),
+        ("no_leakage", ()),
+        ("well_formed", ()),
+    ]
+    sequenced = workspace.warehouse.inspect(workspace.sequence(spec).version)
+    assert [(finding.check, finding.problems) for finding in sequenced] == [
+        ("nothing_lost", ()),
+        ("no_leakage", ()),
+        ("well_formed", ()),
+    ]
+
+
+@covers("inspect")
+def test_old_versions_can_be_inspected_after_model_and_source_have_changed(workspace: Workspace, spec: ModelSpec) -> None:
+    raw, sequenced = workspace.ingest(spec).version, workspace.sequence(spec).version
+    write_source(workspace, RECORDS[:10])
+    changed = workspace.sequence_model(order_by=[], window={"mode": "prefix"})
+    workspace.ingest(changed)
+    workspace.sequence(changed)
+    for version in (raw, sequenced):
+        assert all(finding.passed for finding in workspace.warehouse.inspect(version))
+
+
+@covers("datasets")
+def test_datasets_are_those_that_are_published_by_name(workspace: Workspace, spec: ModelSpec) -> None:
+    assert workspace.warehouse.datasets() == []
+    workspace.ingest(spec)
+    workspace.sequence(spec, "validation", 10)
+    workspace.sequence(spec, "validation", 4)
+    assert [dataset.table for dataset in workspace.warehouse.datasets()] == [
+        "plain_raw_observations",
+        "plain_rejected_observations",
+        "plain_sequenced_validation_10",
+        "plain_sequenced_validation_4",
+    ]
+
+
+@covers("versions")
+def test_a_dataset_that_was_never_published_has_no_versions(warehouse: Warehouse) -> None:
+    assert warehouse.versions(Dataset.raw("nobody")) == []
+
+
+@covers("versions")
+def test_versions_are_newest_first_and_each_keeps_its_own_columns(workspace: Workspace, spec: ModelSpec) -> None:
+    versions = [workspace.ingest(spec).version]
+    for type_ in ("int32", "string", "int64"):
+        columns = {"pupil": {"type": "int64"}, "time": {"type": type_}, "item": {"type": "int32"}}
+        versions.append(workspace.ingest(workspace.model(split=SPLIT, columns=columns)).version)
+    found = workspace.warehouse.versions(Dataset.raw("plain"))
+    assert found == versions[::-1]
+    assert [found_.schema.stored().field("time").type for found_ in found] == [pa.int64(), pa.string(), pa.int32(), pa.int64()]
+    times = [{type(row["time"]) for row in read(workspace.warehouse, version.files)} for version in versions]
+    assert times == [{int}, {int}, {str}, {int}]
+    assert [version.committed_at for version in found] == sorted((v.committed_at for v in found), reverse=True)
+
+
+@covers("find")
+def test_a_version_is_found_by_its_id_and_the_newest_without_one(workspace: Workspace, spec: ModelSpec) -> None:
+    first, second = workspace.ingest(spec).version, workspace.ingest(spec, force=True).version
+    dataset = Dataset.raw("plain")
+    assert workspace.warehouse.find(dataset) == second
+    assert workspace.warehouse.find(dataset, first.id) == first
+
+
+@covers("find")
+def test_what_is_not_there_is_not_found_and_the_message_says_what_is(workspace: Workspace, spec: ModelSpec) -> None:
+    dataset = Dataset.raw("plain")
+    with pytest.raises(NotPublishedError, match="plain_raw_observations has no published version; materialize it first"):
+        workspace.warehouse.find(dataset)
+    with pytest.raises(NotPublishedError, match="plain_raw_observations has no published version"):
+        workspace.warehouse.find(dataset, 7)
+    versions: list[Version] = [workspace.ingest(spec, force=True).version for _ in range(2)]
+    newest = ", ".join(str(version.id) for version in reversed(versions))
+    with pytest.raises(NotPublishedError, match=f"plain_raw_observations has no version 7; its newest are {newest}"):
+        workspace.warehouse.find(dataset, 7)
+
+
+@covers("execute")
+def test_models_do_not_touch_each_other(workspace: Workspace, spec: ModelSpec) -> None:
+    other = workspace.sequence_model(name="plain_sequenced_train_4", split=SPLIT, sequence_lengths=[4])
+    publications: list[Publication] = [
+        workspace.ingest(spec),
+        workspace.ingest(other),
+        workspace.sequence(spec),
+        workspace.sequence(other),
+    ]
+    assert [publication.previous for publication in publications] == [None] * 4
+    assert len({publication.version.dataset for publication in publications}) == 4
+    assert all(len(workspace.warehouse.versions(dataset)) == 1 for dataset in workspace.warehouse.datasets())
+
+
+def test_every_method_of_the_interface_is_covered() -> None:
+    concrete = {name for name, value in vars(Warehouse).items() if callable(value) and not name.startswith("_")}
+    assert Warehouse.__abstractmethods__ <= _covered
+    assert concrete <= _covered

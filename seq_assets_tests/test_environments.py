@@ -1,0 +1,138 @@
+"""The one switch: which settings the process' variables ask for, and Dagster's home."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seq_assets.environments import Environment, current_environment, default_home, prepare_dagster_home
+from seq_assets.errors import SettingsError
+from seq_assets.io_managers import LocalIOManager, LocalWarehouseResource
+from seq_assets.models import bundled_models_folder
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
+
+
+def environment_of(**variables: str) -> Environment:
+    return current_environment(variables)
+
+
+def test_without_settings_the_environment_is_local_below_the_users_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert environment_of() == Environment(
+        "local", tmp_path / "me" / ".seq_assets", bundled_models_folder(), "seq_assets_local"
+    )
+
+
+def test_the_default_home_is_beside_the_nearest_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = tmp_path / "outer" / "inner"
+    deep = inner / "a" / "b"
+    deep.mkdir(parents=True)
+    for folder in (tmp_path / "outer", inner):
+        (folder / "workspace.yaml").write_text("load_from: []\n")
+    assert default_home(deep) == inner / "data"
+    assert default_home(inner) == inner / "data"
+    assert default_home(tmp_path / "outer") == tmp_path / "outer" / "data"
+    monkeypatch.chdir(deep)
+    assert environment_of().home == inner / "data"
+    assert environment_of(SEQ_ASSETS_HOME=str(tmp_path / "mine")).home == tmp_path / "mine"
+
+
+def test_a_folder_named_like_a_workspace_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "workspace.yaml").mkdir()
+    assert default_home(tmp_path) == tmp_path / ".seq_assets"
+
+
+def test_variables_beat_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    found = environment_of(SEQ_ASSETS_HOME="~/tables", SEQ_ASSETS_MODELS="my_models", SEQ_ASSETS_DATABASE="experiment")
+    assert found == Environment("local", tmp_path / "me" / "tables", tmp_path / "my_models", "experiment")
+    assert found.dagster_home == tmp_path / "me" / "tables" / "dagster"
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    empty = environment_of(SEQ_ASSETS_ENV="", SEQ_ASSETS_HOME="", SEQ_ASSETS_MODELS="", SEQ_ASSETS_DATABASE="", MODE="")
+    assert empty == environment_of()
+
+
+def test_the_process_variables_are_read_at_each_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert current_environment().home == tmp_path / "home"
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(tmp_path / "other"))
+    assert current_environment().home == tmp_path / "other"
+
+
+def test_mode_local_is_honoured() -> None:
+    assert environment_of(MODE="local").name == "local"
+    assert environment_of(MODE="elsewhere", SEQ_ASSETS_ENV="local").name == "local"
+
+
+@pytest.mark.parametrize("variable", ["SEQ_ASSETS_ENV", "MODE"])
+def test_an_unknown_environment_names_the_variable_and_the_nearest_allowed_one(variable: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable}: found 'locale'; allowed: local.*did you mean 'local'"):
+        environment_of(**{variable: "locale"})
+
+
+@pytest.mark.parametrize("name", ["../other", "/tmp", "a/b", "a.b", "A", "1a", "a b", "a" * 64, " "])
+def test_a_database_name_stays_a_name(name: str) -> None:
+    with pytest.raises(SettingsError, match=r"^SEQ_ASSETS_DATABASE: found .* allowed: a name"):
+        environment_of(SEQ_ASSETS_DATABASE=name)
+
+
+def test_a_models_folder_that_is_none_is_named(tmp_path: Path) -> None:
+    missing = environment_of(SEQ_ASSETS_MODELS=str(tmp_path / "nowhere"))
+    with pytest.raises(SettingsError, match=r"No folder of model files at .*nowhere; set SEQ_ASSETS_MODELS"):
+        missing.registry()
+
+
+def test_an_environment_binds_its_warehouse(tmp_path: Path) -> None:
+    environment = environment_of(SEQ_ASSETS_HOME=str(tmp_path / "home"), SEQ_ASSETS_DATABASE="experiment")
+    warehouse = environment.warehouse()
+    assert isinstance(warehouse, LocalWarehouse)
+    assert (warehouse.home, warehouse.database, warehouse.environment) == (tmp_path / "home", "experiment", "local")
+    resources = environment.resources()
+    assert set(resources) == {"warehouse", "io_manager"}
+    assert isinstance(resources["warehouse"], LocalWarehouseResource)
+    assert isinstance(resources["io_manager"], LocalIOManager)
+    opened = resources["warehouse"].open()
+    assert isinstance(opened, LocalWarehouse)
+    assert (opened.home, opened.database, opened.environment) == (tmp_path / "home", "experiment", "local")
+
+
+def test_dagsters_home_is_configured_once() -> None:
+    environment = current_environment()
+    home = prepare_dagster_home(environment)
+    assert home == environment.home / "dagster"
+    configuration = home / "dagster.yaml"
+    assert yaml.safe_load(configuration.read_text())["telemetry"] == {"enabled": False}
+    configuration.write_text("# mine\n")
+    assert prepare_dagster_home(environment) == home
+    assert configuration.read_text() == "# mine\n"
+
+
+def test_a_given_dagster_home_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(given))
+    environment = current_environment()
+    assert prepare_dagster_home(environment) == given
+    assert list(given.iterdir()) == []
+    assert not environment.dagster_home.exists()
+
+
+def test_a_given_dagster_home_may_be_relative_and_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "new/runs")
+    assert prepare_dagster_home(current_environment()) == tmp_path / "new" / "runs"
+    assert (tmp_path / "new" / "runs").is_dir(), "Dagster refuses one that is not there"
+
+
+def test_run_as_a_module_it_prints_dagsters_home_for_make_dev() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "seq_assets.environments"], env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{current_environment().dagster_home}\n"
+    assert (current_environment().dagster_home / "dagster.yaml").is_file()

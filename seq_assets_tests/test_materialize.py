@@ -1,0 +1,120 @@
+"""Running the graph in this process: what became of each model, and which partitions its runs had."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from seq_assets.environments import current_environment
+from seq_assets.materialize import Outcome, materialize_models
+from seq_assets.progress import progress_of, terminal_progress
+from seq_assets.sequencing.plans import SequencePlan
+from seq_assets.warehouse.interface import Finding
+from seq_assets.warehouse.local.audit_sequences import sequence_findings
+from seq_assets.warehouse.local.engine import Engine
+from seq_assets_tests.warehouse.building import Workspace
+
+SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
+
+
+def materialized(*models: str, lengths: Sequence[int] = ()) -> list[Outcome]:
+    environment = current_environment()
+    return materialize_models(environment, environment.registry(), models, lengths, force=False)
+
+
+def tables(outcome: Outcome) -> list[str]:
+    return [version.dataset.table for version in outcome.versions]
+
+
+def ranges(instance: DagsterInstance) -> list[tuple[str, str, str]]:
+    """Job, first and last partition of each run, oldest first."""
+    return [
+        (run.job_name, run.tags[ASSET_PARTITION_RANGE_START_TAG], run.tags[ASSET_PARTITION_RANGE_END_TAG])
+        for run in reversed(instance.get_runs())
+    ]
+
+
+@pytest.fixture
+def models(workspace: Workspace) -> Workspace:
+    """Models `a` (lengths 2, 4 and 8) and `raw`, of one source."""
+    workspace.write("source.csv", SOURCE)
+    workspace.sequence_model(name="a", sequence_lengths=[8, 2, 4])
+    workspace.model(name="raw")
+    return workspace
+
+
+@pytest.mark.usefixtures("models")
+def test_an_outcome_has_what_was_built_by_the_fewest_ranges_of_wanted_lengths(runs_in_memory: DagsterInstance) -> None:
+    a, raw = materialized("a", "raw", lengths=[8, 2])
+    assert (a.model, a.failures) == ("a", ())
+    assert tables(a) == [
+        "a_raw_observations",
+        "a_sequenced_train_2",
+        "a_sequenced_validation_2",
+        "a_sequenced_train_8",
+        "a_sequenced_validation_8",
+    ]
+    assert [version.rows for version in a.versions] == [4, 3, 0, 2, 0]
+    assert {version.raw_version for version in a.versions[1:]} == {a.versions[0].id}
+    assert (tables(raw), raw.failures) == (["raw_raw_observations"], ())
+    assert all(run.is_success for run in runs_in_memory.get_runs())
+    assert ranges(runs_in_memory) == [
+        ("ingest", "a", "a"),
+        ("sequence", "a|2", "a|2"),
+        ("sequence", "a|8", "a|8"),
+        ("ingest", "raw", "raw"),
+    ]
+
+
+def test_a_failing_model_leaves_the_others_whole(models: Workspace, runs_in_memory: DagsterInstance) -> None:
+    models.sequence_model(name="gone", source={"location": "gone.csv"})
+    (models.folder / "typo.yaml").write_text("name: typo\nentitty: pupil\n", encoding="utf-8")
+    gone, typo, raw = materialized("gone", "typo", "raw")
+    assert gone.versions == typo.versions == ()
+    assert len(gone.failures) == 1
+    assert gone.failures[0].startswith("gone: No source file at 'gone.csv'")
+    assert len(typo.failures) == 1
+    assert "entitty: found" in typo.failures[0]
+    assert "did you mean 'entity'" in typo.failures[0]
+    assert (tables(raw), raw.failures) == (["raw_raw_observations"], ())
+    # What was not ingested is not sequenced.
+    assert [job for job, *_ in ranges(runs_in_memory)] == ["ingest", "ingest", "ingest"]
+
+
+def test_a_failing_length_leaves_the_others_whole(
+    models: Workspace, runs_in_memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(engine: Engine, plan: SequencePlan, *arguments: Any) -> list[Finding]:
+        if (plan.subset, plan.sequence_length) == ("train", 4):
+            raise RuntimeError("a mistake of the program")
+        return sequence_findings(engine, plan, *arguments)
+
+    monkeypatch.setattr("seq_assets.warehouse.local.warehouse.sequence_findings", failing)
+    (a,) = materialized("a")
+    assert a.failures == ("a|4: RuntimeError: a mistake of the program",)
+    assert "a_sequenced_train_4" not in tables(a)
+    assert {"a_sequenced_train_2", "a_sequenced_train_8", "a_sequenced_validation_4"} <= set(tables(a))
+    assert [run.is_success for run in runs_in_memory.get_runs()] == [False, True]
+    assert ranges(runs_in_memory)[1] == ("sequence", "a|2", "a|8")
+    assert not list((models.folder.parent / "home").rglob("a_sequenced_train_4/*/*")), "nothing is left behind"
+
+
+def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("seq_assets.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    logged: list[str] = []
+    with terminal_progress():
+        progress = progress_of("dkt", logged.append)
+        for now[0], rows in ((1, 1000), (11, 2000), (12, 3000), (22, 4000)):
+            progress("read", rows)
+    assert capsys.readouterr() == ("", "dkt: read, 2,000 rows\ndkt: read, 4,000 rows\n")
+    assert logged == []
+    log = progress_of("dkt|5", logged.append)
+    now[0] = 33
+    log("write", 5)
+    assert logged == ["dkt|5: write, 5 rows"], "outside a command it is the run's log"

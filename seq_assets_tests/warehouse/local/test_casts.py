@@ -1,0 +1,522 @@
+"""Reading is lossless or refused: the grammar of the design, said once more in plain Python, against the SQL.
+
+The reference below knows no SQL. Where the design leaves a form open (a leading dot or an exponent in epoch numbers, a float
+1.0 for a bool), the tests do not ask.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seq_assets.models import ColumnSpec, ColumnType
+from seq_assets.models.columns import integer_range
+from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
+
+NULL: Final = "<null>"
+UNREADABLE: Final = "<unreadable>"
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECONDS: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+FIRST, LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+COLUMNS: Final[Mapping[str, ColumnSpec]] = {
+    **{type_.value: ColumnSpec(type=type_) for type_ in ColumnType},
+    **{f"timestamp {unit}": ColumnSpec(type=ColumnType.TIMESTAMP, unit=unit) for unit in ("s", "ms", "us")},
+}
+
+
+# The reference
+
+
+def read_text(text: str, column: ColumnSpec) -> Any:
+    """What the design says that a text is for a column: a value, `NULL` or `UNREADABLE`."""
+    if column.type is ColumnType.STRING:
+        return text
+    text = text.strip(" \t")
+    if column.type.is_integer:
+        match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
+        return in_integer_range(int(match[1]), column.type) if match else UNREADABLE
+    if column.type.is_float:
+        if text.lower() == "nan":
+            return NULL
+        match = re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", text)
+        return nearest_float(Fraction(text), column.type, text.startswith("-")) if match else UNREADABLE
+    if column.type is ColumnType.BOOL:
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), UNREADABLE)
+    if column.unit:
+        match = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text)
+        return in_time_range(Fraction(text) * MICROSECONDS[column.unit]) if match else UNREADABLE
+    microseconds = read_timestamp(text)
+    return midnight(microseconds) if column.type is ColumnType.DATE else microseconds
+
+
+def read_value(value: Any, column: ColumnSpec) -> Any:
+    """The same for a value of a Parquet file; timestamps are given as microseconds, a Fraction, of type `Instant`."""
+    if value is None:
+        return NULL
+    if isinstance(value, str):
+        return read_text(value, column)
+    if isinstance(value, Decimal):
+        return UNREADABLE if column.type is ColumnType.STRING else read_text(f"{value:f}", column)
+    if isinstance(value, bool):
+        return {ColumnType.BOOL: value, ColumnType.STRING: str(value).lower()}.get(column.type, UNREADABLE)
+    if isinstance(value, int):
+        return read_integer(value, column)
+    if isinstance(value, float):
+        return read_float(value, column)
+    if isinstance(value, date):
+        days = (value - EPOCH.date()).days
+        return {ColumnType.DATE: value, ColumnType.TIMESTAMP: days * 86_400_000_000}.get(column.type, UNREADABLE)
+    assert isinstance(value, Instant)
+    microseconds = in_time_range(value.microseconds)
+    if column.type is ColumnType.TIMESTAMP:
+        return microseconds
+    return midnight(microseconds) if column.type is ColumnType.DATE else UNREADABLE
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A point in time with any precision."""
+
+    microseconds: Fraction
+
+
+def read_integer(value: int, column: ColumnSpec) -> Any:
+    if column.type.is_integer:
+        return in_integer_range(value, column.type)
+    if column.type.is_float:
+        nearest = nearest_float(Fraction(value), column.type, negative=value < 0)
+        return nearest if nearest == value else UNREADABLE
+    if column.type is ColumnType.BOOL:
+        return {0: False, 1: True}.get(value, UNREADABLE)
+    if column.type is ColumnType.STRING:
+        return str(value)
+    return in_time_range(Fraction(value * MICROSECONDS[column.unit])) if column.unit else UNREADABLE
+
+
+def read_float(value: float, column: ColumnSpec) -> Any:
+    if math.isnan(value):
+        return NULL
+    if not math.isfinite(value):
+        return UNREADABLE
+    if column.type.is_integer:
+        return in_integer_range(int(value), column.type) if value == int(value) else UNREADABLE
+    if column.type.is_float:
+        return nearest_float(Fraction(value), column.type, negative=math.copysign(1, value) < 0)
+    return in_time_range(Fraction(value) * MICROSECONDS[column.unit]) if column.unit else UNREADABLE
+
+
+def read_timestamp(text: str) -> Any:
+    time = r"[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0*)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    match = re.fullmatch(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}})(?:{time})?", text)
+    if match is None:
+        return UNREADABLE
+    *numbers, fraction, zone = match.groups()
+    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+    microsecond = int((fraction or "0").ljust(6, "0"))
+    try:
+        local = datetime(year, month, day, hour, minute, second, microsecond, UTC)
+    except ValueError:
+        return UNREADABLE
+    offset = timedelta()
+    if zone and zone != "Z":
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        if hours > 23 or minutes > 59:
+            return UNREADABLE
+        offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+    return in_time_range(Fraction((local - EPOCH) // timedelta(microseconds=1) - offset // timedelta(microseconds=1)))
+
+
+def in_integer_range(value: int, type_: ColumnType) -> Any:
+    low, high = integer_range(type_)
+    return value if low <= value <= high else UNREADABLE
+
+
+def in_time_range(microseconds: Fraction) -> Any:
+    return int(microseconds) if microseconds.denominator == 1 and FIRST <= microseconds <= LAST else UNREADABLE
+
+
+def midnight(microseconds: Any) -> Any:
+    if microseconds == UNREADABLE or microseconds % 86_400_000_000:
+        return UNREADABLE
+    return EPOCH.date() + timedelta(days=microseconds // 86_400_000_000)
+
+
+def nearest_float(exact: Fraction, type_: ColumnType, negative: bool) -> Any:
+    """The nearest value of the width, ties to even; overflow is unreadable."""
+    digits, lowest = (24, -149) if type_ is ColumnType.FLOAT32 else (53, -1074)
+    magnitude = abs(exact)
+    exponent = lowest
+    if magnitude:
+        exponent = max(math.floor(math.log2(magnitude.numerator) - math.log2(magnitude.denominator)) - digits, lowest)
+        while round(magnitude / Fraction(2) ** exponent) >= 2**digits:
+            exponent += 1
+    steps = round(magnitude / Fraction(2) ** exponent)
+    largest = (2**24 - 1) * 2**104 if type_ is ColumnType.FLOAT32 else (2**53 - 1) * 2**971
+    result = steps * Fraction(2) ** exponent
+    return math.copysign(float(result), -1 if negative else 1) if result <= largest else UNREADABLE
+
+
+# The SQL
+
+
+@dataclass
+class Sql:
+    """A DuckDB connection, forgotten at the end, because Hypothesis remembers what it passes on."""
+
+    connection: duckdb.DuckDBPyConnection | None
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        assert self.connection is not None
+        return self.connection.execute(query).fetchall()
+
+    def read(self, relation: str, source_type: str, columns: Mapping[str, ColumnSpec]) -> list[dict[str, Any]]:
+        """Each `value` of a relation, in the order of `number`, as each of the columns."""
+        found = [self._read_as(relation, source_type, column) for column in columns.values()]
+        return [dict(zip(columns, row, strict=True)) for row in zip(*found, strict=True)]
+
+    def read_array(self, array: pa.Array, source_type: str, name: str) -> list[Any]:
+        """The values of an array as the named column."""
+        assert self.connection is not None
+        self.connection.register("arrow", pa.table({"number": range(len(array)), "value": array}))
+        return self._read_as("arrow", source_type, COLUMNS[name])
+
+    def read_texts(self, texts: Sequence[str], name: str) -> list[Any]:
+        return self.read_array(pa.array(texts, pa.string()), "VARCHAR", name)
+
+    def _read_as(self, relation: str, source_type: str, column: ColumnSpec) -> list[Any]:
+        rows = self.rows(f"""
+            SELECT {null_sql("trimmed", source_type, column)}, {readable_sql("trimmed", source_type, column)}
+            FROM (SELECT number, {trimmed_sql("value", source_type, column)} AS trimmed FROM {relation}) ORDER BY number""")
+        return [NULL if is_null else UNREADABLE if value is None else value for is_null, value in rows]
+
+
+@pytest.fixture(scope="module")
+def sql() -> Iterator[Sql]:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        sql = Sql(connection)
+        yield sql
+        sql.connection = None
+
+
+def assert_reads(sql: Sql, texts: Sequence[str], name: str) -> None:
+    """The SQL and the reference agree on every text, the sign of zero included."""
+    found = sql.read_texts(texts, name)
+    expected = [read_text(text, COLUMNS[name]) for text in texts]
+    assert dict(zip(texts, map(repr, found), strict=True)) == dict(zip(texts, map(repr, expected), strict=True))
+
+
+# From text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("int8", "127", 127),
+        ("int8", "-128", -128),
+        ("int16", "+32767", 32767),
+        ("int32", " \t7\t ", 7),
+        ("int64", "9223372036854775807", 2**63 - 1),
+        ("int64", "-9223372036854775808", -(2**63)),
+        ("int64", "0009223372036854775807.000", 2**63 - 1),
+        ("int32", "1.", 1),
+        ("int32", "-0", 0),
+        ("float32", "0.1", float(np.float32(0.1))),
+        ("float64", ".5", 0.5),
+        ("float64", "5.", 5.0),
+        ("float64", "-1.5E+3", -1500.0),
+        ("float64", "1e-400", 0.0),
+        ("float32", "1e-60", 0.0),
+        ("float32", "3.4028235e38", float(np.finfo(np.float32).max)),
+        # Just below the middle of two float32, which the nearest float64 would round up to.
+        ("float32", "1.00000017881393432617187499", 1.00000011920928955078125),
+        ("float64", " NaN ", NULL),
+        ("float32", "nan", NULL),
+        ("bool", "TRUE", True),
+        ("bool", " fALSE", False),
+        ("bool", "1", True),
+        ("bool", "0", False),
+        ("date", "2024-02-29", date(2024, 2, 29)),
+        ("date", "0001-01-01", date(1, 1, 1)),
+        ("date", "2024-02-29 00:00", date(2024, 2, 29)),
+        ("date", "2024-02-28T23:00-01:00", date(2024, 2, 29)),
+        ("timestamp", "1970-01-02", 86_400_000_000),
+        ("timestamp", "1970-01-01 00:01", 60_000_000),
+        ("timestamp", "1970-01-01T00:00:01Z", 1_000_000),
+        ("timestamp", "1970-01-01 00:00:00.1", 100_000),
+        ("timestamp", "1970-01-01 00:00:00.123456000000", 123_456),
+        ("timestamp", "1970-01-01 00:00:00+01:30", -5_400_000_000),
+        ("timestamp", "9999-12-31 23:59:59.999999", LAST),
+        ("timestamp s", "1.5", 1_500_000),
+        ("timestamp s", "1499059021.123456", 1_499_059_021_123_456),
+        ("timestamp ms", "-1", -1_000),
+        ("timestamp us", "7.000", 7),
+        ("string", " as it is \t", " as it is \t"),
+        ("string", "nan", "nan"),
+        ("string", "e\u0301", "e\u0301"),
+    ],
+)
+def test_text_is_read_as_the_design_says(sql: Sql, name: str, text: str, value: Any) -> None:
+    assert sql.read_texts([text], name) == [value]
+    assert read_text(text, COLUMNS[name]) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "texts"),
+    [
+        ("int8", ["128", "-129", "1e2"]),
+        (
+            "int32",
+            ["1.5", "1e3", "0x10", "1_000", "٣", "", " ", "1 2", "--1", "+", ".0", "1.0.0", "1,0", "\n1", "1\u00a0", "true"],
+        ),
+        ("int64", ["9223372036854775808", "-9223372036854775809", "9" * 50]),
+        (
+            "float64",
+            ["inf", "-Infinity", "1d", "1f", "0x1p3", "1e", "e1", ".", "1e400", "1_0.0", "١", "", "nan1", "-nan", "1e1.5"],
+        ),
+        ("float32", ["1e39", "3.4028236e38", "-1e39"]),
+        ("bool", ["yes", "no", "t", "f", "on", "2", "1.0", "", "true false", "-1"]),
+        (
+            "date",
+            ["2023-02-29", "2024-13-01", "2024-00-01", "2024-1-1", "24-01-01", "01/02/2024", "2024-01-01 01:00", "0000-01-01"],
+        ),
+        ("date", ["20240101", "2024-01-01T", "2024-01-01 00:00:00.000001", "10000-01-01", "epoch", "infinity", "1"]),
+        ("timestamp", ["2024-01-01 24:00", "2024-01-01 23:59:60", "2024-01-01 23:60", "2024-01-01T1:00", "2024-01-01 01"]),
+        ("timestamp", ["2024-01-01 01:00:00.", "2024-01-01 01:00:00.1234567", "2024-01-01 01:00:00 Z", "2024-01-01 01:00:00z"]),
+        (
+            "timestamp",
+            ["2024-01-01 01:00+24:00", "2024-01-01 01:00+0100", "2024-01-01 01:00+01", "2024-01-01Z", "0001-01-01 00:00+00:01"],
+        ),
+        (
+            "timestamp",
+            ["2024-01-01 01:00 UTC", "2024-01-01  01:00", "9999-12-31 23:59:59-00:01", "1704067200", "now", "infinity"],
+        ),
+        ("timestamp s", ["1.0000001", "2024-01-01", "9" * 20, "253402300800", "-62135596801", "", "x"]),
+        ("timestamp ms", ["0.0001", "0x10"]),
+        ("timestamp us", ["0.5", "9223372036854775808"]),
+    ],
+)
+def test_text_of_another_form_is_unreadable(sql: Sql, name: str, texts: list[str]) -> None:
+    assert dict(zip(texts, sql.read_texts(texts, name), strict=True)) == dict.fromkeys(texts, UNREADABLE)
+    assert {read_text(text, COLUMNS[name]) for text in texts} == {UNREADABLE}
+
+
+SPACES = st.text(" \t", max_size=2)
+SIGNS = st.sampled_from(["", "", "-", "+", "--", "+-"])
+DIGITS = st.text("0123456789", max_size=6) | st.text("0123456789", min_size=15, max_size=25) | st.text("09", max_size=6)
+NEAR_LIMITS = st.sampled_from([2**bits for bits in (7, 8, 15, 16, 24, 31, 32, 53, 63, 64)]).flatmap(
+    lambda limit: st.integers(limit - 3, limit + 3).map(str)
+)
+EXPONENTS = st.sampled_from(["", "", "", "e", "E"]).flatmap(
+    lambda letter: (
+        st.builds(lambda sign, number: f"{letter}{sign}{number}", SIGNS, st.integers(0, 330)) if letter else st.just("")
+    )
+)
+NOISE = st.text("0123456789+-.eE_xnaNifTtruelsZ: \t\n", max_size=10) | st.text(max_size=5)
+FRACTIONS = st.sampled_from(["", "", ".", ".0", ".000", ".5", ".25", ".123456", ".1234567", ".000001", ".999999"]) | DIGITS.map(
+    ".{}".format
+)
+
+
+def joined(*parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds(lambda *texts: "".join(texts), *parts)
+
+
+INTEGERS = joined(SPACES, SIGNS, DIGITS | NEAR_LIMITS, FRACTIONS, SPACES)
+FLOATS = (
+    joined(SPACES, SIGNS, DIGITS | NEAR_LIMITS, FRACTIONS, EXPONENTS, SPACES)
+    | st.floats().map(repr)
+    | st.floats(width=32).map(repr)
+)
+BOOLS = joined(SPACES, st.sampled_from(["true", "false", "True", "FALSE", "tRuE", "1", "0", "t", "yes", "2", "1.0"]), SPACES)
+DATES = st.builds(
+    "{:04d}-{:02d}-{:02d}".format, st.integers(0, 10_000), st.integers(0, 13), st.integers(0, 32)
+) | st.dates().map(str)
+ZONES = st.sampled_from(["", "", "Z", "z", " Z", "+01", "+0100"]) | st.builds(
+    "{}{:02d}:{:02d}".format, st.sampled_from("+-"), st.integers(0, 25), st.integers(0, 61)
+)
+SECONDS = st.just("") | joined(st.integers(0, 61).map(":{:02d}".format), FRACTIONS)
+TIMES = joined(
+    st.sampled_from("TTT  t_"), st.builds("{:02d}:{:02d}".format, st.integers(0, 25), st.integers(0, 61)), SECONDS, ZONES
+)
+TIMESTAMPS = (
+    joined(SPACES, DATES, st.just("") | TIMES, SPACES) | st.datetimes().map(str) | st.datetimes().map(datetime.isoformat)
+)
+MIDNIGHTS = joined(DATES, st.sampled_from(["", " 00:00", "T00:00:00", "T00:00:00.000Z", " 01:00+01:00", " 00:00:01"]))
+
+
+@settings(deadline=None, max_examples=25)
+@given(texts=st.lists(INTEGERS | NOISE, min_size=20, max_size=60))
+@pytest.mark.parametrize("name", ["int8", "int16", "int32", "int64"])
+def test_any_text_is_an_integer_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
+    assert_reads(sql, texts, name)
+
+
+@settings(deadline=None, max_examples=25)
+@given(texts=st.lists(FLOATS | NOISE, min_size=20, max_size=60))
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_any_text_is_the_nearest_float_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
+    assert_reads(sql, texts, name)
+
+
+@settings(deadline=None, max_examples=20)
+@given(texts=st.lists(BOOLS | NOISE, min_size=10, max_size=30))
+def test_any_text_is_a_bool_exactly_where_the_reference_says(sql: Sql, texts: list[str]) -> None:
+    assert_reads(sql, texts, "bool")
+
+
+@settings(deadline=None, max_examples=25)
+@given(texts=st.lists(TIMESTAMPS | MIDNIGHTS | NOISE, min_size=20, max_size=60))
+@pytest.mark.parametrize("name", ["date", "timestamp"])
+def test_any_text_is_a_time_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
+    assert_reads(sql, texts, name)
+
+
+EPOCHS = joined(SPACES, SIGNS, st.text("0123456789", min_size=1, max_size=22), FRACTIONS, SPACES)
+
+
+@settings(deadline=None, max_examples=25)
+@given(texts=st.lists(EPOCHS, min_size=20, max_size=60))
+@pytest.mark.parametrize("name", ["timestamp s", "timestamp ms", "timestamp us"])
+def test_any_number_is_an_epoch_time_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
+    assert_reads(sql, texts, name)
+
+
+@settings(deadline=None, max_examples=20)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=10, max_size=30))
+def test_any_text_is_a_string_as_it_is(sql: Sql, texts: list[str]) -> None:
+    assert_reads(sql, texts, "string")
+
+
+# From Parquet
+
+INTEGER_LIMITS: Final = {
+    pa.int8(): [-128, -1, 0, 1, 127],
+    pa.int16(): [-(2**15), -129, 128, 2**15 - 1],
+    pa.int32(): [-(2**31), 2**24, 2**24 + 1, -(2**24) - 1, 2**24 + 2, 2**31 - 1],
+    pa.int64(): [-(2**63), 2**53, 2**53 + 1, 2**53 + 2, 1_499_059_021, 1_499_059_021_123_456, 253_402_300_800, 2**63 - 1],
+    pa.uint8(): [0, 1, 128, 255],
+    pa.uint16(): [0, 2**15, 2**16 - 1],
+    pa.uint32(): [0, 2**31, 2**32 - 1],
+    pa.uint64(): [0, 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64 - 2**11],
+}
+WHOLE_FLOATS: Final = [0.0, -0.0, 1.0, -7.0, 127.0, 128.0, -128.0, -129.0, 2.0**31, 2.0**53, 2.0**63, -(2.0**63), 2.0**64]
+OTHER_FLOATS: Final = [0.5, -0.25, 1.5, math.inf, -math.inf, math.nan]
+
+
+def parquet_columns() -> Iterator[tuple[pa.Array, list[Any]]]:
+    """Arrow arrays as Parquet files have them, and their values as the reference takes them."""
+    for type_, limits in INTEGER_LIMITS.items():
+        yield pa.array([*limits, None], type_), [*limits, None]
+    for type_ in (pa.float16(), pa.float32(), pa.float64()):
+        numbers = [*(x for x in WHOLE_FLOATS if type_ != pa.float16() or abs(x) < 2**15), *OTHER_FLOATS]
+        numbers += [1e-300, 1e300, 0.1, 3.4028234663852886e38, 3.4028235677973366e38] if type_ == pa.float64() else []
+        array = pa.array([*map(np.float16, numbers), None] if type_ == pa.float16() else [*numbers, None], type_)
+        yield array, [*map(float, numbers), None]
+    yield pa.array([True, False, None]), [True, False, None]
+    for precision, scale in ((5, 0), (9, 2), (18, 6), (38, 9)):
+        decimals = [Decimal(text).quantize(Decimal(1).scaleb(-scale)) for text in ("0", "1", "-7", "300", "0.5", "1.25")]
+        yield pa.array([*decimals, None], pa.decimal128(precision, scale)), [*decimals, None]
+    days = [date(1, 1, 1), date(1969, 12, 31), date(1970, 1, 1), date(2024, 2, 29), date(9999, 12, 31)]
+    yield pa.array([*days, None], pa.date32()), [*days, None]
+    for unit, per_unit in (("s", 1_000_000), ("ms", 1_000), ("us", 1), ("ns", Fraction(1, 1000))):
+        ticks = [0, 1, -1, 86_400_000_000 // per_unit, -86_400_000_000 // per_unit, 10**9, 10**15 // per_unit * 1000 + 1]
+        ticks = [int(tick) for tick in ticks if abs(tick) < 2**63]
+        for zone in (None, "UTC", "Europe/Berlin"):
+            instants = [Instant(Fraction(tick) * per_unit) for tick in ticks]
+            yield pa.array([*ticks, None], pa.timestamp(unit, zone)), [*instants, None]
+    texts = ["1", " 1.0 ", "x", "nan", "true", "2024-02-29", "2024-02-29T12:00Z", ""]
+    for array in (
+        pa.array([*texts, None]),
+        pa.array([*texts, None], pa.large_string()),
+        pa.array([*texts, None]).dictionary_encode(),
+        pa.array([*(text.encode() for text in texts), None], pa.binary()),
+    ):
+        yield array, [*texts, None]
+
+
+def is_left_open(value: Any, column: ColumnSpec) -> bool:
+    """Whether the design does not say what a value of a Parquet file is for a column."""
+    if column.type is ColumnType.BOOL:
+        return isinstance(value, float | Decimal)
+    # A float of seconds means the nearest microsecond, see below.
+    return column.unit is not None and isinstance(value, float) and 0 < abs(value) % 1 < 1 and value not in (0.5, -0.25, 1.5)
+
+
+@pytest.mark.parametrize(("array", "values"), [pytest.param(*case, id=str(case[0].type)) for case in parquet_columns()])
+def test_values_of_parquet_are_read_as_every_type_without_loss_or_refused(
+    sql: Sql, tmp_path: Path, array: pa.Array, values: list[Any]
+) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"number": range(len(array)), "value": array}), path)
+    relation = f"read_parquet('{path}', binary_as_string = true)"
+    source_type = sql.rows(f"DESCRIBE SELECT value FROM {relation}")[0][1]
+    found = sql.read(relation, source_type, COLUMNS)
+    for value, row in zip(values, found, strict=True):
+        asked = {name: column for name, column in COLUMNS.items() if not is_left_open(value, column)}
+        expected = {name: repr(read_value(value, column)) for name, column in asked.items()}
+        assert {name: repr(row[name]) for name in asked} == expected, value
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([[1, 2]]),
+        pa.array([["a"]]),
+        pa.array([{"a": 1}]),
+        pa.array([{"a": [1]}]),
+        pa.array([[{"a": 1}]]),
+        pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())),
+        pa.array([1], pa.time64("us")),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_values_that_no_type_can_hold_are_unreadable(sql: Sql, tmp_path: Path, array: pa.Array) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"number": [0], "value": array}), path)
+    source_type = sql.rows(f"DESCRIBE SELECT value FROM '{path}'")[0][1]
+    assert sql.read(f"'{path}'", source_type, COLUMNS) == [dict.fromkeys(COLUMNS, UNREADABLE)]
+
+
+def test_seconds_as_float64_mean_the_nearest_microsecond(sql: Sql) -> None:
+    seconds = [1_499_059_021.123456, 0.1, -0.1]
+    assert sql.read_array(pa.array(seconds), "DOUBLE", "timestamp s") == [1_499_059_021_123_456, 100_000, -100_000]
+
+
+# Literals
+
+
+@pytest.mark.parametrize(
+    ("value", "type_", "expected"),
+    [
+        (-128, ColumnType.INT8, -128),
+        (2**63 - 1, ColumnType.INT64, 2**63 - 1),
+        (-(2**63), ColumnType.INT64, -(2**63)),
+        (0.1, ColumnType.FLOAT64, 0.1),
+        (1e-7, ColumnType.FLOAT32, float(np.float32(1e-7))),
+        # Between two float32: as text nearer to the upper one, as float64 exactly in the middle, and so to the even, lower one.
+        (1.0000000596046448, ColumnType.FLOAT32, 1.0),
+        (True, ColumnType.BOOL, True),
+        (False, ColumnType.BOOL, False),
+        ('it\'s "quoted"; \\', ColumnType.STRING, 'it\'s "quoted"; \\'),
+        (-1, ColumnType.DATE, date(1969, 12, 31)),
+        (19_782, ColumnType.DATE, date(2024, 2, 29)),
+        (-1, ColumnType.TIMESTAMP, -1),
+    ],
+)
+def test_a_literal_is_the_value_of_the_model_file(sql: Sql, value: Any, type_: ColumnType, expected: Any) -> None:
+    assert sql.rows(f"SELECT {literal_sql(value, type_)}") == [(expected,)]

@@ -1,0 +1,159 @@
+"""JSON lines: which values become text for the contract, and which lines are no records."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seq_assets.models import ColumnType
+from seq_assets.warehouse.sources import lines
+from seq_assets.warehouse.sources.records import WantedColumn
+from seq_assets_tests.warehouse.sources.reading import malformed, read, values, wanted
+
+
+def write_lines(folder: Path, *lines_: str) -> Path:
+    path = folder / "x.jsonl"
+    path.write_bytes("\n".join(lines_).encode())
+    return path
+
+
+def test_keys_are_found_by_name_and_others_are_ignored(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"b": "2", "c": [1], "a": "1"}')
+    assert read(tmp_path, wanted("a", "b")) == [{"_row": 1, "a": "1", "b": "2"}]
+
+
+def test_null_and_a_missing_key_are_null_and_an_empty_text_is_not(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": null}', "{}", '{"a": ""}', '{"a": "null"}')
+    assert values(read(tmp_path, wanted("a")), "a") == [None, None, "", "null"]
+
+
+def test_null_values_do_not_apply(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": "NA"}')
+    assert values(read(tmp_path, wanted("a"), null_values=["NA"]), "a") == ["NA"]
+
+
+@pytest.mark.parametrize("line", ["no json", "[1, 2]", "7", '"text"', "null", '{"a": 1', '{"a": 1} {"a": 2}', "{'a': 1}"])
+def test_a_line_that_is_no_object_is_malformed_and_the_file_goes_on(tmp_path: Path, line: str) -> None:
+    write_lines(tmp_path, '{"a": "1"}', line, '{"a": "2"}')
+    records = read(tmp_path, wanted("a"))
+    assert malformed(records) == {2: line}
+    assert values(records, "a") == ["1", "2"]
+
+
+def test_bytes_that_are_no_text_make_the_line_malformed(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'{"a": "1"}\n{"a": "\xff"}\n{"a": "2"}\n')
+    records = read(tmp_path, wanted("a"))
+    assert malformed(records) == {2: '{"a": "\ufffd"}'}
+    assert values(records, "a") == ["1", "2"]
+
+
+def test_no_line_is_lost_where_all_are_malformed(tmp_path: Path) -> None:
+    write_lines(tmp_path, "x", "y")
+    assert malformed(read(tmp_path, wanted("a"))) == {1: "x", 2: "y"}
+
+
+def test_blank_lines_do_not_count_and_line_ends_may_differ(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'\n{"a": "1"}\r\n\r\n\n{"a": "2"}')
+    assert read(tmp_path, wanted("a")) == [{"_row": 1, "a": "1"}, {"_row": 2, "a": "2"}]
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": "1"}\n')
+    assert values(read(tmp_path, wanted("a")), "a") == ["1"]
+
+
+def test_a_file_may_be_one_line_without_an_end(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": "1"}')
+    assert values(read(tmp_path, wanted("a")), "a") == ["1"]
+
+
+def test_quotes_and_escapes_are_those_of_json(tmp_path: Path) -> None:
+    text = 'say "hi", C:\\x\n\té\u2028😀'
+    write_lines(tmp_path, json.dumps({"a": text}), json.dumps({"a": text}, ensure_ascii=False))
+    assert values(read(tmp_path, wanted("a")), "a") == [text, text]
+
+
+@pytest.mark.parametrize("value", [{"b": 1}, [1], {}, []])
+@pytest.mark.parametrize("type_", [ColumnType.STRING, ColumnType.INT64])
+def test_a_nested_value_is_of_no_type(tmp_path: Path, value: object, type_: ColumnType) -> None:
+    write_lines(tmp_path, json.dumps({"a": value}))
+    (record,) = read(tmp_path, wanted("a", type_=type_))
+    assert record["_unreadable"] == "a"
+
+
+@pytest.mark.parametrize("number", ["1.5", "1.0", "1e3", "1E400", "-0.0"])
+def test_a_float_is_no_text(tmp_path: Path, number: str) -> None:
+    write_lines(tmp_path, f'{{"a": {number}}}')
+    (record,) = read(tmp_path, wanted("a"))
+    assert record["_unreadable"] == "a" or "_malformed" in record
+
+
+def test_every_column_that_is_not_of_its_type_is_named(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": 1.5, "b": "x", "c": [1]}')
+    (record,) = read(tmp_path, wanted("a", "b", "c"))
+    assert record["_unreadable"] == "a,c"
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**53 + 1, 2**63 - 1, -(2**63), 2**64 - 1])
+def test_integers_keep_all_their_digits(tmp_path: Path, number: int) -> None:
+    write_lines(tmp_path, f'{{"a": {number}, "b": {number}}}')
+    columns = (*wanted("a"), *wanted("b", type_=ColumnType.INT64))
+    assert read(tmp_path, columns) == [{"_row": 1, "a": str(number), "b": str(number)}]
+
+
+def test_an_integer_beyond_64_bits_is_refused_rather_than_rounded(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": 12345678901234567890123}')
+    (record,) = read(tmp_path, wanted("a"))
+    assert record["_unreadable"] == "a"
+
+
+def test_booleans_are_texts(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": true}', '{"a": false}')
+    assert values(read(tmp_path, wanted("a")), "a") == ["true", "false"]
+
+
+@pytest.mark.parametrize(("number", "text"), [("1.0", "1"), ("-7.0", "-7"), ("1e2", "100")])
+def test_a_whole_float_is_the_integer_for_an_integer_column(tmp_path: Path, number: str, text: str) -> None:
+    write_lines(tmp_path, f'{{"a": {number}}}')
+    assert values(read(tmp_path, wanted("a", type_=ColumnType.INT64)), "a") == [text]
+
+
+@pytest.mark.parametrize("key", ["a/b", "a~b", "~1", "a.b", "$", "a'b", 'a"b', "", "0", "*", "é", "object", "number"])
+def test_any_key_can_be_read(tmp_path: Path, key: str) -> None:
+    write_lines(tmp_path, json.dumps({"other": "x", key: "1"}))
+    columns = (WantedColumn("column", key, ColumnType.STRING, False),)
+    assert read(tmp_path, columns) == [{"_row": 1, "column": "1"}]
+
+
+@pytest.mark.parametrize("name", ["number", "line", "object", "malformed", "is_object", "lines", "objects", "parsed"])
+def test_any_name_can_be_a_column(tmp_path: Path, name: str) -> None:
+    write_lines(tmp_path, json.dumps({"a": "1", name: "2", "b": "3"}))
+    assert read(tmp_path, wanted("a", name, "b")) == [{"_row": 1, "a": "1", name: "2", "b": "3"}]
+
+
+def test_numbers_count_on_where_the_reader_goes_from_block_to_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LONGEST_RECORD", 40)
+    write_lines(tmp_path, *(f'{{"a": "{number}"}}' if number % 4 else "bad" for number in range(1, 41)))
+    records = read(tmp_path, wanted("a"))
+    assert [record["_row"] for record in records] == list(range(1, 41))
+    assert list(malformed(records)) == list(range(4, 41, 4))
+    assert values(records, "a") == [str(number) for number in range(1, 41) if number % 4]
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufdd0\ufdd1"), max_size=8)
+
+
+@given(
+    objects=st.lists(st.dictionaries(st.sampled_from("ab"), st.none() | st.integers(-(2**63), 2**64 - 1) | TEXT), min_size=1)
+)
+def test_what_pythons_writer_writes_comes_back_as_text(
+    tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, object]]
+) -> None:
+    folder = tmp_path_factory.mktemp("json")
+    write_lines(folder, *(json.dumps(item, ensure_ascii=number % 2 == 0) for number, item in enumerate(objects)))
+    records = read(folder, wanted("a", "b"))
+    for name in "ab":
+        expected = [None if item.get(name) is None else str(item[name]) for item in objects]
+        assert values(records, name) == expected

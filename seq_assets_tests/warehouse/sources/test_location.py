@@ -1,0 +1,216 @@
+"""From a location to its files: which, in which order, in which format, and whether they have changed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seq_assets.errors import SourceError
+from seq_assets.sample import school_path
+from seq_assets.warehouse.sources.location import SourceFiles, find_files
+
+
+def touch(folder: Path, *names: str) -> None:
+    """Writes files of one byte."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+
+
+def find(folder: Path, location: str, source_format: str = "csv") -> SourceFiles:
+    return find_files(location, str(folder), source_format)
+
+
+def names(folder: Path, location: str) -> list[str]:
+    return [file.name for file in find(folder, location).files]
+
+
+def test_a_file_is_named_without_its_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv", "data/y.csv")
+    assert names(tmp_path, "data/x.csv") == ["x.csv"]
+
+
+def test_a_folder_means_all_files_below_it(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv", "data/2024/01/y.csv", "other/z.csv")
+    assert names(tmp_path, "data") == ["2024/01/y.csv", "x.csv"]
+    assert names(tmp_path, "data/") == ["2024/01/y.csv", "x.csv"]
+
+
+def test_a_glob_names_files_relative_to_its_part_without_wildcards(tmp_path: Path) -> None:
+    touch(tmp_path, "data/a/x.csv", "data/b/x.csv", "data/b/y.txt", "data/z.csv")
+    assert names(tmp_path, "data/*/x.csv") == ["a/x.csv", "b/x.csv"]
+    assert names(tmp_path, "data/[b]/*") == ["b/x.csv", "b/y.txt"]
+
+
+@pytest.mark.parametrize("pattern", ["data/**/*.csv", "data/**/**/*.csv"])
+def test_two_stars_mean_folders_at_any_depth_and_find_each_file_once(tmp_path: Path, pattern: str) -> None:
+    touch(tmp_path, "data/x.csv", "data/a/b/y.csv")
+    assert names(tmp_path, pattern) == ["a/b/y.csv", "x.csv"]
+
+
+def test_an_absolute_location_does_not_depend_on_the_folder(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    (tmp_path / "models").mkdir()
+    assert names(tmp_path / "models", str(tmp_path / "data" / "*.csv")) == ["x.csv"]
+    assert names(tmp_path / "models", "../data/*.csv") == ["x.csv"]
+
+
+def test_the_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    touch(tmp_path, "data/x.csv")
+    assert names(tmp_path / "models", "~/data/*.csv") == ["x.csv"]
+
+
+def test_wildcard_characters_in_the_models_folder_are_meant_literally(tmp_path: Path) -> None:
+    folder = tmp_path / "project [old] *"
+    touch(folder, "data/x.csv")
+    assert names(folder, "data/*.csv") == ["x.csv"]
+
+
+def test_a_file_whose_name_has_wildcard_characters_is_found_by_its_name(tmp_path: Path) -> None:
+    touch(tmp_path, "x[1].csv", "x1.csv")
+    assert names(tmp_path, "x[1].csv") == ["x[1].csv"]
+
+
+@pytest.mark.parametrize("location", ["data", "data/**/*", "data/*"])
+def test_hidden_files_and_those_that_begin_with_an_underscore_do_not_count(tmp_path: Path, location: str) -> None:
+    touch(tmp_path, "data/x.csv", "data/.x.csv", "data/_SUCCESS", "data/.hidden/y.csv", "data/_temporary/0/y.csv")
+    assert names(tmp_path, location) == ["x.csv"]
+
+
+def test_hidden_folders_above_the_location_do_not_matter(tmp_path: Path) -> None:
+    touch(tmp_path, ".data/_x/x.csv")
+    assert names(tmp_path, ".data/_x") == ["x.csv"]
+
+
+def test_files_are_ordered_by_the_utf_8_bytes_of_their_names(tmp_path: Path) -> None:
+    # UTF-16 would put the emoji before the fullwidth letter; a locale would put "b" before "Z".
+    ordered = ["10.csv", "9.csv", "Z.csv", "a/x.csv", "a0.csv", "b.csv", "é.csv", "ａ.csv", "😀.csv"]
+    touch(tmp_path, *(f"data/{name}" for name in reversed(ordered)))
+    assert names(tmp_path, "data") == ordered
+
+
+def test_nothing_at_the_location_is_an_error_that_says_where_it_looked(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"No source file at 'data/x\.csv' \(looked in .*data\)"):
+        find(tmp_path, "data/x.csv")
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with pytest.raises(SourceError, match="No source file at 'data'"):
+        find(tmp_path, "data")
+
+
+def test_a_file_without_a_byte_is_an_error_that_names_it(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    (tmp_path / "data" / "y.csv").touch()
+    with pytest.raises(SourceError, match=r"y\.csv is empty \(0 bytes\)"):
+        find(tmp_path, "data")
+
+
+def test_a_name_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv")).write_text("x")
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    with pytest.raises(SourceError, match="a name that is not UTF-8; rename it"):
+        find(tmp_path, ".")
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/prefix/", "glue://database/table"])
+def test_addresses_of_other_environments_are_refused(tmp_path: Path, location: str) -> None:
+    with pytest.raises(SourceError, match="cannot be read in the environment local"):
+        find(tmp_path, location)
+
+
+def test_the_sample_is_found_by_its_name(tmp_path: Path) -> None:
+    found = find(tmp_path, "sample://school", "auto")
+    assert found.format == "parquet"
+    assert [file.path for file in found.files] == [school_path()]
+
+
+def test_an_unknown_sample_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="No sample 'schol'; allowed: school; did you mean 'school'"):
+        find(tmp_path, "sample://schol")
+
+
+@pytest.mark.parametrize(
+    ("name", "source_format"),
+    [
+        ("x.parquet", "parquet"),
+        ("x.PQ", "parquet"),
+        ("x.csv", "csv"),
+        ("x.tsv", "csv"),
+        ("x.2024.csv.gz", "csv"),
+        ("x.json", "json"),
+        ("x.jsonl.zst", "json"),
+        ("x.ndjson.zstd", "json"),
+        ("x.dkt", "dkt"),
+    ],
+)
+def test_auto_goes_by_the_extension(tmp_path: Path, name: str, source_format: str) -> None:
+    touch(tmp_path, f"data/{name}")
+    assert find(tmp_path, "data", "auto").format == source_format
+
+
+def test_auto_refuses_files_of_several_formats(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv", "data/x.json")
+    with pytest.raises(SourceError, match=r"files of several formats \(csv, json\)"):
+        find(tmp_path, "data", "auto")
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "x.gz"])
+def test_auto_refuses_an_extension_that_it_does_not_know(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "data/x.csv", f"data/{name}")
+    with pytest.raises(SourceError, match=f"source.format auto: found the file '{name}'"):
+        find(tmp_path, "data", "auto")
+
+
+def test_a_named_format_beats_the_extension(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.txt")
+    assert find(tmp_path, "data", "dkt").format == "dkt"
+
+
+def test_the_fingerprint_is_that_of_the_same_files(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv", "data/y.csv")
+    before = find(tmp_path, "data").fingerprint
+    touch(tmp_path, "data/.hidden", "data/_log", "beside.csv")
+    (tmp_path / "data" / "x.csv").read_text()
+    assert find(tmp_path, "data").fingerprint == before
+    assert find(tmp_path, str(tmp_path / "data")).fingerprint == before
+
+
+def test_another_name_changes_the_fingerprint(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    before = find(tmp_path, "data").fingerprint
+    (tmp_path / "data" / "x.csv").rename(tmp_path / "data" / "y.csv")
+    assert find(tmp_path, "data").fingerprint != before
+
+
+def test_another_size_changes_the_fingerprint(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    path = tmp_path / "data" / "x.csv"
+    status, before = path.stat(), find(tmp_path, "data").fingerprint
+    path.write_text("xy")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert find(tmp_path, "data").fingerprint != before
+
+
+def test_another_time_of_modification_changes_the_fingerprint_by_a_nanosecond(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    path = tmp_path / "data" / "x.csv"
+    status, before = path.stat(), find(tmp_path, "data").fingerprint
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    if path.stat().st_mtime_ns == status.st_mtime_ns:
+        pytest.skip("this file system does not keep nanoseconds")
+    assert find(tmp_path, "data").fingerprint != before
+
+
+def test_one_file_more_or_less_changes_the_fingerprint(tmp_path: Path) -> None:
+    touch(tmp_path, "data/x.csv")
+    before = find(tmp_path, "data").fingerprint
+    touch(tmp_path, "data/y.csv")
+    assert find(tmp_path, "data").fingerprint != before
+    (tmp_path / "data" / "y.csv").unlink()
+    assert find(tmp_path, "data").fingerprint == before
