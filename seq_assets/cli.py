@@ -196,8 +196,9 @@ def sequence(s3_data_location: str, sequence_length: int, output_s3_location: st
     Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and replaces what stands there. IN has
     the columns of the model's source; those of the default model are the sample school's.
     """
-    arguments = click.get_current_context().params
-    click.echo("\n".join(f"{name}: {value}" for name, value in arguments.items()))
+    context = click.get_current_context()
+    names = [str(parameter.name) for parameter in context.command.params]
+    click.echo("\n".join(f"{name}: {context.params[name]}" for name in names))
     environment = current_environment()
     spec = _spec_for(_model_or_bundled(environment.registry(), model), sequence_length)
     wanted = SUBSETS if subset == "all" else [s for s in SUBSETS if s == subset]

@@ -72,7 +72,8 @@ def ingest(
         SourceError: The source cannot be read, or has no rows.
     """
     spec = plan.spec
-    engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage")
+    # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
+    engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
     read = _stage(spec, source, engine, progress)
     if read == 0:
         raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
