@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import pytest
@@ -21,17 +22,16 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from dagster._daemon.backfill import execute_backfill_iteration
-from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
-from dagster_graphql.schema import create_schema
 
 from seq_assets.environments import prepare_dagster_home
 from seq_assets_tests.assets.building import School
 
+if TYPE_CHECKING:
+    from graphene import Schema  # type: ignore[import-untyped]
+
 MODULE: Final = "seq_assets.definitions"
 LOCATION: Final = "seq_assets"
 MOST_ITERATIONS: Final = 20
-_SCHEMA: Final = create_schema()
 _IN_THIS_PROCESS: Final = {
     "run_launcher": {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"}
 }
@@ -116,7 +116,7 @@ class Hosted:
     def query(self, text: str, **variables: Any) -> Any:
         """What the webserver answers."""
         context = self.process.create_request_context()
-        result = asyncio.run(_SCHEMA.execute_async(text, context_value=context, variable_values=variables))
+        result = asyncio.run(_schema().execute_async(text, context_value=context, variable_values=variables))
         assert not result.errors, result.errors
         return result.data
 
@@ -156,6 +156,9 @@ class Hosted:
 
     def _work_through(self) -> None:
         """What the daemon does, without its pauses, until no backfill is in progress and no run is queued."""
+        from dagster._daemon.backfill import execute_backfill_iteration
+        from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
         logger = logging.getLogger(__name__)
         with QueuedRunCoordinatorDaemon(interval_seconds=0) as queue:
             for _ in range(MOST_ITERATIONS):
@@ -208,6 +211,14 @@ class Hosted:
                 for status, lengths in stretch["secondaryDim"].items():
                     flat[status] |= {f"{model}|{length}" for length in lengths}
         return {status: keys for status, keys in flat.items() if keys}
+
+
+@cache
+def _schema() -> "Schema":
+    """The webserver's schema, which takes a second to make."""
+    from dagster_graphql.schema import create_schema
+
+    return create_schema()
 
 
 def _metadata_shown(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
