@@ -92,7 +92,7 @@ class Publication:
 class Progress(Protocol):
     """Is told how far long work has come."""
 
-    def __call__(self, stage: str, rows: int) -> None:
+    def __call__(self, stage: str, rows: int, /) -> None:
         """`rows` of the stage named `stage` are done."""
 
 

@@ -180,7 +180,7 @@ def definition_of(plan: SequencePlan) -> Definition:
     )
 
 
-@settings(deadline=None, max_examples=examples(15), derandomize=True)
+@settings(deadline=None, max_examples=examples(12), derandomize=True)
 @given(data=st.data(), kind=st.sampled_from(sorted(WINDOWS)), side=st.sampled_from(["right", "left"]))
 def test_any_plan_passes_its_own_audit_and_equals_the_reference(
     house: House, data: st.DataObject, kind: str, side: Any
@@ -385,7 +385,7 @@ def test_one_wrong_thing_in_sequences_is_found_and_nothing_else(
     assert house.audit(plan, path, counted) == expected
 
 
-@settings(deadline=None, max_examples=examples(40))
+@settings(deadline=None, max_examples=examples(30))
 @given(data=st.data(), kind=st.sampled_from(sorted(WINDOWS)), side=st.sampled_from(["right", "left"]))
 def test_any_change_of_any_cell_is_found(
     house: House, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, kind: str, side: Any

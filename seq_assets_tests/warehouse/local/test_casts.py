@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from seq_assets.models import ColumnSpec, ColumnType
 from seq_assets.models.columns import integer_range
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
+from seq_assets_tests.reference import examples
 
 NULL: Final = "<null>"
 UNREADABLE: Final = "<unreadable>"
@@ -175,13 +176,13 @@ def nearest_float(exact: Fraction, type_: ColumnType, negative: bool) -> Any:
 
 @dataclass
 class Sql:
-    """A DuckDB connection, forgotten at the end, because Hypothesis remembers what it passes on."""
+    """A DuckDB connection; forgotten at the end, and not named in types, because Hypothesis remembers what it has seen."""
 
-    connection: duckdb.DuckDBPyConnection | None
+    connection: Any
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        assert self.connection is not None
-        return self.connection.execute(query).fetchall()
+        found: list[tuple[Any, ...]] = self.connection.execute(query).fetchall()
+        return found
 
     def read(self, relation: str, source_type: str, columns: Mapping[str, ColumnSpec]) -> list[dict[str, Any]]:
         """Each `value` of a relation, in the order of `number`, as each of the columns."""
@@ -190,7 +191,6 @@ class Sql:
 
     def read_array(self, array: pa.Array, source_type: str, name: str) -> list[Any]:
         """The values of an array as the named column."""
-        assert self.connection is not None
         self.connection.register("arrow", pa.table({"number": range(len(array)), "value": array}))
         return self._read_as("arrow", source_type, COLUMNS[name])
 
@@ -359,27 +359,27 @@ TIMESTAMPS = (
 MIDNIGHTS = joined(DATES, st.sampled_from(["", " 00:00", "T00:00:00", "T00:00:00.000Z", " 01:00+01:00", " 00:00:01"]))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(texts=st.lists(INTEGERS | NOISE, min_size=20, max_size=60))
 @pytest.mark.parametrize("name", ["int8", "int16", "int32", "int64"])
 def test_any_text_is_an_integer_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
     assert_reads(sql, texts, name)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(texts=st.lists(FLOATS | NOISE, min_size=20, max_size=60))
 @pytest.mark.parametrize("name", ["float32", "float64"])
 def test_any_text_is_the_nearest_float_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
     assert_reads(sql, texts, name)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(texts=st.lists(BOOLS | NOISE, min_size=10, max_size=30))
 def test_any_text_is_a_bool_exactly_where_the_reference_says(sql: Sql, texts: list[str]) -> None:
     assert_reads(sql, texts, "bool")
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(texts=st.lists(TIMESTAMPS | MIDNIGHTS | NOISE, min_size=20, max_size=60))
 @pytest.mark.parametrize("name", ["date", "timestamp"])
 def test_any_text_is_a_time_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
@@ -389,14 +389,14 @@ def test_any_text_is_a_time_exactly_where_the_reference_says(sql: Sql, name: str
 EPOCHS = joined(SPACES, SIGNS, st.text("0123456789", min_size=1, max_size=22), FRACTIONS, SPACES)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(texts=st.lists(EPOCHS, min_size=20, max_size=60))
 @pytest.mark.parametrize("name", ["timestamp s", "timestamp ms", "timestamp us"])
 def test_any_number_is_an_epoch_time_exactly_where_the_reference_says(sql: Sql, name: str, texts: list[str]) -> None:
     assert_reads(sql, texts, name)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=10, max_size=30))
 def test_any_text_is_a_string_as_it_is(sql: Sql, texts: list[str]) -> None:
     assert_reads(sql, texts, "string")

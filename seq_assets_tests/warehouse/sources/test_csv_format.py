@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
 from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.sources.records import WantedColumn
+from seq_assets_tests.reference import examples
 from seq_assets_tests.warehouse.sources.reading import malformed, read, values, wanted
 
 AB = wanted("a", "b")
@@ -241,6 +242,7 @@ def test_one_column_is_enough(tmp_path: Path) -> None:
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufdd0\ufdd1\ufeff"), max_size=6)
 
 
+@settings(deadline=None, max_examples=examples(50))
 @given(records=st.lists(st.lists(TEXT, min_size=1, max_size=3), min_size=1, max_size=8), crlf=st.booleans())
 def test_what_pythons_writer_quotes_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory, records: list[list[str]], crlf: bool

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.models import ColumnType
 from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.sources.records import WantedColumn
+from seq_assets_tests.reference import examples
 from seq_assets_tests.warehouse.sources.reading import malformed, read, values, wanted
 
 
@@ -145,6 +146,7 @@ def test_numbers_count_on_where_the_reader_goes_from_block_to_block(tmp_path: Pa
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufdd0\ufdd1"), max_size=8)
 
 
+@settings(deadline=None, max_examples=examples(20))
 @given(
     objects=st.lists(st.dictionaries(st.sampled_from("ab"), st.none() | st.integers(-(2**63), 2**64 - 1) | TEXT), min_size=1)
 )

@@ -4,10 +4,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
+from seq_assets_tests.reference import examples
 
 LAST_LINE = f"\n{END}\n"
 
@@ -23,6 +24,7 @@ def test_the_last_line_is_one_that_no_text_has(tmp_path: Path) -> None:
     assert Utf8Stream(tmp_path / "x", "utf-8").readall().decode() == f"one\ntwo{LAST_LINE}"
 
 
+@settings(deadline=None, max_examples=examples(50))
 @given(text=st.text(st.characters(exclude_categories=["Cs"])), size=st.integers(1, 7))
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "gb18030"])
 def test_text_is_whole_however_it_is_cut(tmp_path_factory: pytest.TempPathFactory, encoding: str, text: str, size: int) -> None:
@@ -31,6 +33,7 @@ def test_text_is_whole_however_it_is_cut(tmp_path_factory: pytest.TempPathFactor
     assert read_in_pieces(path, encoding, size) == text + LAST_LINE
 
 
+@settings(deadline=None, max_examples=examples(50))
 @given(content=st.binary(max_size=40), size=st.integers(1, 7))
 def test_any_bytes_can_be_read_and_what_is_no_text_is_marked(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, size: int
