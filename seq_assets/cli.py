@@ -193,8 +193,9 @@ def _flag(name: str, **settings: Any) -> Callable[[_Command], _Command]:
 def sequence(s3_data_location: str, sequence_length: int, output_s3_location: str, model: str, subset: str) -> None:
     """Cuts the observations at IN into sequences of one length, without keeping tables.
 
-    Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and replaces what stands there. IN has
-    the columns of the model's source; those of the default model are the sample school's.
+    Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and OUT/vocabulary/*.parquet where the
+    model encodes features, and replaces what stands there. IN has the columns of the model's source; those of the default model
+    are the sample school's.
     """
     context = click.get_current_context()
     names = [str(parameter.name) for parameter in context.command.params]
@@ -235,7 +236,7 @@ def _write_sequences(
     from dataclasses import replace
 
     from seq_assets.progress import progress_of, terminal_progress
-    from seq_assets.sequencing.plans import IngestPlan, SequencePlan
+    from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 
     for address in (location, output):
         if address.startswith("s3://"):
@@ -252,6 +253,9 @@ def _write_sequences(
         for subset in subsets:
             version = warehouse.execute(SequencePlan.of(spec, subset, sequence_length, raw.id), progress=progress).version
             written.append(_replace_folder(out / f"{subset}_sequenced_{sequence_length}", version.files, Path(home)))
+        if spec.encoded:
+            vocabulary = warehouse.find(Dataset.vocabulary(spec.name), raw.metadata["vocabulary_version"])
+            written.append(_replace_folder(out / "vocabulary", vocabulary.files, Path(home)))
     return written
 
 

@@ -90,6 +90,27 @@ class _PublishedRows:
             raise InputError("to_torch() needs the package torch; install seq-assets[torch].") from error
         return {name: torch.from_numpy(array) for name, array in self.to_numpy().items() if array.dtype.kind in "biuf"}
 
+    def vocabulary(self) -> "pa.Table":
+        """What the ids of encoded features stand for, at this version: columns feature, value, id (int32), count (int64).
+
+        `value` is text; `count` is of train observations. 0 is padding and 1 unknown or null; neither has a row.
+
+        Raises:
+            InputError: The model had no feature with `encode: vocabulary`.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from seq_assets.sequencing.plans import Dataset
+
+        number = self.metadata.get("vocabulary_version")
+        if number is None:
+            raise InputError(f"{self._version.dataset.table}: found no feature with encode: vocabulary at this version.")
+        found = self._warehouse.find(Dataset.vocabulary(self.model), number)
+        with self._warehouse.filesystem.open_input_file(found.files[0]) as opened:
+            table: pa.Table = pq.read_table(opened)
+        return table
+
     def _batches(self) -> "Iterator[pa.RecordBatch]":
         import pyarrow.parquet as pq
 
@@ -221,7 +242,12 @@ def versions(model: str, *, sequence_length: int | None = None, subset: Subset =
 
 
 def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":
-    """An in-memory DuckDB connection with a view per table, of its newest version; timestamps are TIMESTAMP WITH TIME ZONE."""
+    """An in-memory DuckDB connection with a view per table, of its newest version; timestamps are TIMESTAMP WITH TIME ZONE.
+
+    The table `metrics` has the columns' metrics of every version of every model's raw observations: `model`, `version`,
+    `committed_at`, `column_name`, `count`, `unique`, `min` and `max` (as text), `mean`, `variance`, `standard_deviation`, and
+    `labels`, a map of counts.
+    """
     import duckdb
 
     from seq_assets.models import ColumnType
@@ -229,8 +255,7 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     warehouse = (environment or current_environment()).warehouse()
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
-    for dataset in warehouse.datasets():
-        version = warehouse.find(dataset)
+    for version in _standing_versions(warehouse):
         columns = ", ".join(
             f'make_timestamptz("{column.name}") AS "{column.name}"'
             if column.type is ColumnType.TIMESTAMP and column.length is None
@@ -238,8 +263,58 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
             for column in version.schema.columns
         )
         files = ", ".join("'" + file.replace("'", "''") + "'" for file in version.files)
-        connection.execute(f'CREATE VIEW "{dataset.table}" AS SELECT {columns} FROM read_parquet([{files}])')
+        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM read_parquet([{files}])')
+    connection.register("all_metrics", _metrics(warehouse))
+    connection.execute("CREATE TABLE metrics AS FROM all_metrics")
+    connection.unregister("all_metrics")
     return connection
+
+
+def _standing_versions(warehouse: "Warehouse") -> "Iterator[Version]":
+    """The newest version of each table; of what is published with raw observations, the version that their newest names."""
+    from seq_assets.sequencing.plans import Dataset
+
+    for dataset in warehouse.datasets():
+        if dataset.kind not in ("rejected_observations", "vocabulary"):
+            yield warehouse.find(dataset)
+            continue
+        raw = next(iter(warehouse.versions(Dataset.raw(dataset.model))), None)
+        named = raw and raw.metadata.get(f"{dataset.kind.removesuffix('_observations')}_version")
+        if named:
+            yield warehouse.find(dataset, named)
+
+
+def _metrics(warehouse: "Warehouse") -> "pa.Table":
+    """A row per model, version and column."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        {
+            "model": pa.string(),
+            "version": pa.int64(),
+            "committed_at": pa.timestamp("us", tz="UTC"),
+            "column_name": pa.string(),
+            "count": pa.int64(),
+            "unique": pa.int64(),
+            "min": pa.string(),
+            "max": pa.string(),
+            "mean": pa.float64(),
+            "variance": pa.float64(),
+            "standard_deviation": pa.float64(),
+            "labels": pa.map_(pa.string(), pa.int64()),
+        }
+    )
+    rows = [
+        {"model": dataset.model, "version": version.id, "committed_at": version.committed_at, "column_name": column}
+        | dict(found)
+        | {end: None if found[end] is None else str(found[end]) for end in ("min", "max")}
+        | {"labels": list(found["labels"].items()) if "labels" in found else None}
+        for dataset in warehouse.datasets()
+        if dataset.kind == "raw_observations"
+        for version in warehouse.versions(dataset)
+        for column, found in version.metadata["metrics"].items()
+    ]
+    return pa.Table.from_pylist(rows, schema)
 
 
 def _checked(subset: Subset) -> Subset:

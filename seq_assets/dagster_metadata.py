@@ -48,6 +48,7 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "ignored_columns": ", ".join(version.metadata["ignored_columns"]) or "none",
         "accounting": dg.MetadataValue.json(dict(accounting)),
         "metrics": dg.MetadataValue.json(version.metadata["metrics"]),
+        **_vocabulary(version),
     }
 
 
@@ -63,10 +64,16 @@ def _sequence_metadata(version: Version) -> dict[str, Any]:
         "pad_ratio": round(accounting.pad_ratio, 6),
         "sequence_length": version.dataset.sequence_length,
         "raw_version": version.raw_version,
+        **_vocabulary(version),
         "dropped_min_length": accounting.dropped_min_length,
         "dropped_truncation": accounting.dropped_truncation,
         "accounting": dg.MetadataValue.json(dict(version.metadata["accounting"])),
     }
+
+
+def _vocabulary(version: Version) -> dict[str, Any]:
+    number = version.metadata.get("vocabulary_version")
+    return {} if number is None else {"vocabulary_version": number}
 
 
 def _column_schema(schema: TableSchema) -> dg.TableSchema:

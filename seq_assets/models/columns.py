@@ -46,6 +46,11 @@ class ColumnType(StrEnum):
         return self.is_integer or self.is_float
 
     @property
+    def is_label(self) -> bool:
+        """Whether values can be told apart by their text, so that a vocabulary can number them."""
+        return self.is_integer or self in (ColumnType.BOOL, ColumnType.STRING, ColumnType.DATE)
+
+    @property
     def is_ordered(self) -> bool:
         """Whether greater-than validations make sense."""
         return self is not ColumnType.BOOL

@@ -20,6 +20,7 @@ from seq_assets.models.spec import (
     WindowSpec,
 )
 
+ONLY_ASCENDING: Final = "histories are in ascending order, because windows read them forwards in time"
 RESERVED_NAMES: Final = frozenset({"subset", "sequence_index", "sequence_start", "sequence_size", "is_pad", "is_repeat"})
 _RESULT_NAMES: Final = ("is_pad_sequence", "is_repeat_sequence")
 
@@ -62,6 +63,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+def descending_column(name: str) -> str:
+    """The column that is meant where somebody asks for a descending order: `-time`, `time desc`."""
+    return name.removeprefix("-").removesuffix(" desc").removesuffix(" DESC").strip()
+
+
 def cross_field_findings(parts: ReadableParts) -> list[Finding]:
     """All mistakes between fields, in the order of the model file."""
     return [finding for check in _CHECKS for finding in check(parts)]
@@ -100,6 +106,9 @@ def _entity(parts: ReadableParts) -> Iterator[Finding]:
 
 def _order_by(parts: ReadableParts) -> Iterator[Finding]:
     for index, name in enumerate(parts.order_by or ()):
+        if parts.column_names is not None and descending_column(name) in parts.column_names - {name}:
+            yield Finding(f"order_by.{index}", repr(name), f"{descending_column(name)!r}; {ONLY_ASCENDING}")
+            continue
         yield from _unknown_column(parts, f"order_by.{index}", name)
         column = parts.columns.get(name)
         if column and column.nullable:
@@ -169,15 +178,34 @@ def _features(parts: ReadableParts) -> Iterator[Finding]:
         column = parts.columns.get(name)
         if column is None:
             continue
-        feature_type = column.type.as_feature
-        if not _fits(feature.pad_value, feature_type):
-            yield Finding(f"features.{name}.pad_value", repr(feature.pad_value), describe_type(feature_type))
-        if feature.fill_null is not None and not _fits(feature.fill_null, feature_type):
-            yield Finding(f"features.{name}.fill_null", repr(feature.fill_null), describe_type(feature_type))
-        if column.nullable and feature.fill_null is None:
-            yield Finding(f"features.{name}.fill_null", "nothing", "a value, because the column is nullable")
+        yield from _encoded_feature(name, feature, column) if feature.encode else _plain_feature(name, feature, column)
         if parts.entity == f"{name}_sequence":
             yield Finding(f"features.{name}", repr(name), f"a feature whose sequence is not named like {parts.entity!r}")
+
+
+def _plain_feature(name: str, feature: FeatureSpec, column: ColumnSpec) -> Iterator[Finding]:
+    feature_type = column.type.as_feature
+    if "pad_value" not in feature.model_fields_set:
+        yield Finding(f"features.{name}.pad_value", "nothing", "a value; this field is required")
+    elif not _fits(feature.pad_value, feature_type):
+        yield Finding(f"features.{name}.pad_value", repr(feature.pad_value), describe_type(feature_type))
+    if feature.fill_null is not None and not _fits(feature.fill_null, feature_type):
+        yield Finding(f"features.{name}.fill_null", repr(feature.fill_null), describe_type(feature_type))
+    if column.nullable and feature.fill_null is None:
+        yield Finding(f"features.{name}.fill_null", "nothing", "a value, because the column is nullable")
+
+
+def _encoded_feature(name: str, feature: FeatureSpec, column: ColumnSpec) -> Iterator[Finding]:
+    if not column.type.is_label:
+        yield Finding(
+            f"features.{name}.encode",
+            f"vocabulary for a column of type {column.type}",
+            "a column of an integer type, bool, string or date",
+        )
+    elif feature.fill_null is not None and not _fits(feature.fill_null, column.type):
+        yield Finding(f"features.{name}.fill_null", repr(feature.fill_null), describe_type(column.type))
+    if "pad_value" in feature.model_fields_set and (type(feature.pad_value) is not int or feature.pad_value != 0):
+        yield Finding(f"features.{name}.pad_value", repr(feature.pad_value), "0, the id of padding in every vocabulary")
 
 
 def _split(parts: ReadableParts) -> Iterator[Finding]:

@@ -84,8 +84,17 @@ class SourceSpec(Part):
 class FeatureSpec(Part):
     """A column that becomes `<name>_sequence`."""
 
-    pad_value: Any = Field(description="Fills the positions that hold no item; of the feature's type.")
-    fill_null: Any = Field(None, description="Replaces null; a nullable feature needs it.")
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["pad_value"]}, {"required": ["encode"]}]})
+
+    pad_value: Any = Field(
+        None, description="Fills the positions that hold no item; of the feature's type. With `encode` it is 0, also unsaid."
+    )
+    fill_null: Any = Field(
+        None, description="Replaces null; a nullable feature needs it. With `encode`: a value of the column, else null is 1."
+    )
+    encode: Literal["vocabulary"] | None = Field(
+        None, description="Items become int32 ids: 0 padding, 1 unknown or null, from 2 the values of train observations."
+    )
 
 
 class EntityHashSplit(Part):
@@ -211,18 +220,24 @@ class ModelSpec(Part):
         location = self.source.location
         return location.get(environment) if isinstance(location, dict) else location
 
+    @property
+    def encoded(self) -> tuple[str, ...]:
+        """The features whose items are ids of a vocabulary, in the model's order."""
+        return tuple(name for name, feature in self.features.items() if feature.encode)
+
     def feature_type(self, feature: str) -> ColumnType:
         """The type of the items of `<feature>_sequence`."""
-        return self.columns[feature].type.as_feature
+        return ColumnType.INT32 if feature in self.encoded else self.columns[feature].type.as_feature
 
     def pad_value(self, feature: str) -> Scalar:
         """The feature's pad value as a plain Python value of its type."""
-        return literal(self.features[feature].pad_value, self.feature_type(feature))
+        return 0 if feature in self.encoded else literal(self.features[feature].pad_value, self.feature_type(feature))
 
     def fill_value(self, feature: str) -> Scalar | None:
-        """What replaces null in the feature; None where nothing does."""
+        """What replaces null in the feature, before it is encoded; None where nothing does."""
         fill = self.features[feature].fill_null
-        return None if fill is None else literal(fill, self.feature_type(feature))
+        type_ = self.columns[feature].type if feature in self.encoded else self.feature_type(feature)
+        return None if fill is None else literal(fill, type_)
 
     def digest(self, *parts: str) -> str:
         """A hash of the named parts of the model file as they are meant: comments, order of keys and spelling do not count."""

@@ -19,6 +19,7 @@ from seq_assets.models import ColumnType
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.schemas import stored_type
+from seq_assets.sequencing.vocabulary import encoded, values_of
 from seq_assets.sequencing.windows import Int64
 
 Flags: TypeAlias = NDArray[np.bool_]
@@ -27,8 +28,13 @@ CELLS_PER_BATCH: Final = 1_000_000
 """Positions per feature of one output batch, at most (but always at least one sequence)."""
 
 
-def feature_items(values: pa.Array, feature: FeaturePlan) -> pa.Array:
-    """A raw column as the feature's items: no nulls, timestamps as int64 milliseconds (floored), dates as int32 days."""
+def feature_items(values: pa.Array, feature: FeaturePlan, vocabulary: pa.Table | None) -> pa.Array:
+    """A raw column as the feature's items, without nulls: ids where the feature is encoded, else plain values.
+
+    Plain timestamps become int64 milliseconds (floored), dates int32 days.
+    """
+    if vocabulary is not None:
+        return encoded(values, feature.fill_value, vocabulary)
     if feature.fill_value is not None and feature.type not in (ColumnType.TIMESTAMP, ColumnType.DATE):
         values = pc.fill_null(values, pa.scalar(feature.fill_value, stored_type(feature.type)))
     if feature.type is ColumnType.DATE:
@@ -105,9 +111,15 @@ class _Windows:
 class Kernel:
     """One pass of one plan. Consume `batches` to its end, then read `accounting`."""
 
-    def __init__(self, plan: SequencePlan) -> None:
-        """Prepares a pass; it holds no data yet."""
+    def __init__(self, plan: SequencePlan, vocabulary: pa.Table | None = None) -> None:
+        """Prepares a pass; it holds no data yet.
+
+        Args:
+            plan: What to compute.
+            vocabulary: Rows of the vocabulary table; needed where a feature of the plan is encoded.
+        """
         self._plan = plan
+        self._vocabularies = {name: values_of(vocabulary, name) for name in plan.encoded}
         self._schema = plan.schema.stored()
         self._counts: dict[str, int] = dict.fromkeys(
             ("observations", "sequenced", "dropped_min_length", "dropped_truncation", "sequences", "padding"), 0
@@ -159,7 +171,10 @@ class Kernel:
         if not len(windows):
             return
         entity = buffer.column(self._plan.entity[0])
-        items = [feature_items(buffer.column(feature.name), feature) for feature in self._plan.features]
+        items = [
+            feature_items(buffer.column(feature.name), feature, self._vocabularies.get(feature.name))
+            for feature in self._plan.features
+        ]
         rows = max(CELLS_PER_BATCH // self._plan.sequence_length, 1)
         for first in range(0, len(windows), rows):
             yield self._write(entity, items, windows[first : first + rows])

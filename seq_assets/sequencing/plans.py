@@ -23,7 +23,7 @@ class Dataset:
     """The name of one dataset: one table of the warehouse."""
 
     model: str
-    kind: Literal["raw_observations", "rejected_observations", "sequenced_train", "sequenced_validation"]
+    kind: Literal["raw_observations", "rejected_observations", "vocabulary", "sequenced_train", "sequenced_validation"]
     sequence_length: int | None = None
 
     @property
@@ -41,6 +41,11 @@ class Dataset:
     def rejected(cls, model: str) -> "Dataset":
         """What a model's contract rejected."""
         return cls(model, "rejected_observations")
+
+    @classmethod
+    def vocabulary(cls, model: str) -> "Dataset":
+        """The ids of the values of a model's encoded features."""
+        return cls(model, "vocabulary")
 
     @classmethod
     def sequenced(cls, model: str, subset: Subset, sequence_length: int) -> "Dataset":
@@ -64,7 +69,7 @@ class IngestPlan:
 
     @property
     def dataset(self) -> Dataset:
-        """What is published last; the rejected observations are published with it."""
+        """What is published last; the rejected observations and the vocabulary are published with it."""
         return Dataset.raw(self.spec.name)
 
     @property
@@ -79,7 +84,8 @@ class IngestPlan:
         source = self.spec.source.model_copy(update={"location": self.location})
         spec = self.spec.model_copy(update={"source": source})
         parts = spec.digest("source", "columns", "entity", "order_by", "split")
-        return _digest(spec.name, parts, spec.checks.rejected_ratio.max)
+        vocabulary = [(name, spec.fill_value(name)) for name in spec.encoded]
+        return _digest(spec.name, parts, spec.checks.rejected_ratio.max, vocabulary)
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,21 @@ class FeaturePlan:
     Attributes:
         name: The raw column.
         type: Its contract type.
-        pad_value: Of the type's feature type.
-        fill_value: Replaces null; None where the column is not nullable.
+        pad_value: Of the item type.
+        fill_value: Replaces null; None where nothing does. Of the item type, or, of an encoded feature, of the contract type.
+        encoded: Whether the items are ids of the model's vocabulary.
     """
 
     name: str
     type: ColumnType
     pad_value: Scalar
     fill_value: Scalar | None = None
+    encoded: bool = False
+
+    @property
+    def item_type(self) -> ColumnType:
+        """The type of the items of `<name>_sequence`."""
+        return ColumnType.INT32 if self.encoded else self.type.as_feature
 
 
 @dataclass(frozen=True)
@@ -134,7 +147,7 @@ class SequencePlan:
             raw_version=raw_version,
             entity=(spec.entity, spec.columns[spec.entity].type),
             features=tuple(
-                FeaturePlan(name, spec.columns[name].type, spec.pad_value(name), spec.fill_value(name))
+                FeaturePlan(name, spec.columns[name].type, spec.pad_value(name), spec.fill_value(name), name in spec.encoded)
                 for name in spec.features
             ),
             window=window_of(spec.window),
@@ -151,13 +164,33 @@ class SequencePlan:
     @property
     def schema(self) -> TableSchema:
         """The schema of the sequence table."""
-        features = [(feature.name, feature.type) for feature in self.features]
+        features = [(feature.name, feature.item_type) for feature in self.features]
         return sequence_schema(self.entity, features, self.sequence_length, self.window.overlaps)
+
+    @property
+    def encoded(self) -> tuple[str, ...]:
+        """The features whose items are ids of the model's vocabulary."""
+        return tuple(feature.name for feature in self.features if feature.encoded)
 
     @property
     def identity(self) -> str:
         """A hash of all that decides the result."""
         return _digest(self.to_json())
+
+    def mismatches(self, raw: TableSchema) -> list[str]:
+        """What the plan reads and raw observations do not have, because the model file has changed since; empty if nothing."""
+        found = {column.name: column for column in raw.columns}
+        wanted = {feature.name: feature.type for feature in self.features} | dict([self.entity])
+        filled = {feature.name for feature in self.features if feature.fill_value is not None or feature.encoded}
+        mismatches = []
+        for name, type_ in wanted.items():
+            column = found.get(name)
+            if column is None or column.type is not type_:
+                has = "no such column" if column is None else f"{column.type}"
+                mismatches.append(f"{name}: found {has}, the model file says {type_}")
+            elif column.nullable and name not in filled:
+                mismatches.append(f"{name}: found a column that may be null, the model file says that it may not")
+        return mismatches
 
     def to_json(self) -> str:
         """The plan as JSON text, as a version keeps it."""

@@ -121,6 +121,16 @@ REJECTED_SCHEMA: Final = TableSchema(
 )
 
 
+VOCABULARY_SCHEMA: Final = TableSchema(
+    (
+        TableColumn("feature", ColumnType.STRING),
+        TableColumn("value", ColumnType.STRING),
+        TableColumn("id", ColumnType.INT32),
+        TableColumn("count", ColumnType.INT64),
+    )
+)
+
+
 def sequence_schema(
     entity: tuple[str, ColumnType], features: Iterable[tuple[str, ColumnType]], sequence_length: int, repeats: bool
 ) -> TableSchema:
@@ -128,7 +138,7 @@ def sequence_schema(
 
     Args:
         entity: Name and type of the entity's column.
-        features: Name and contract type of each feature, in the model's order.
+        features: Name and type (of the contract or of the items) of each feature, in the model's order.
         sequence_length: Items per list.
         repeats: Whether windows overlap, so that `is_repeat_sequence` applies.
     """

@@ -27,7 +27,8 @@ class Version:
         schema: The columns that it was published with.
         files: Paths of its Parquet files, in the order of its rows.
         metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
-            content), `model_digest`, `raw_version`, `accounting`, `metrics`, `ignored_columns`, `seconds`, `program`.
+            content), `model_digest`, `raw_version`, `rejected_version`, `vocabulary_version`, `accounting`, `metrics`,
+            `ignored_columns`, `seconds`, `program`.
     """
 
     dataset: Dataset

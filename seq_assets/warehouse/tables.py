@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
@@ -45,6 +45,9 @@ from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.interface import Version, decode_metadata, encode_metadata
 
+Content: TypeAlias = tuple[Sequence[str], int]
+"""Paths of finished Parquet files, in the order of the rows, and the number of rows."""
+
 ATTEMPTS: Final = 20
 ENVIRONMENT_PROPERTY: Final = "seq_assets.environment"
 _NAME_MAPPING: Final = "schema.name-mapping.default"
@@ -57,7 +60,7 @@ _LOST_RACES: Final = (
     OperationalError,
 )
 _TABLE_NAME: Final = re.compile(
-    r"(?P<model>[a-z][a-z0-9_]*?)_(?:(?P<kind>raw_observations|rejected_observations)"
+    r"(?P<model>[a-z][a-z0-9_]*?)_(?:(?P<kind>raw_observations|rejected_observations|vocabulary)"
     r"|(?P<sequenced>sequenced_train|sequenced_validation)_(?P<length>[0-9]+))"
 )
 _ICEBERG_TYPES: Final[Mapping[ColumnType, IcebergType]] = {
@@ -108,6 +111,9 @@ class Tables:
             table = self._catalog.load_table((self._database, dataset.table))
         except NoSuchTableError:
             return []
+        return self._versions(dataset, table)
+
+    def _versions(self, dataset: Dataset, table: Table) -> list[Version]:
         snapshots = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
         metadata = [(snapshot, decode_metadata(_summary(snapshot))) for snapshot in snapshots]
         return [self._version(dataset, snapshot, found) for snapshot, found in metadata if "identity" in found]
@@ -129,13 +135,28 @@ class Tables:
         Raises:
             ConflictError: Every attempt was lost, or the table belongs to another environment.
         """
-        summary = encode_metadata(
-            {**metadata, "schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
-        )
+        return self.publish_successor(dataset, schema, lambda _: (files, rows), metadata)
+
+    def publish_successor(
+        self, dataset: Dataset, schema: TableSchema, build: Callable[[Version | None], Content], metadata: Mapping[str, Any]
+    ) -> Version:
+        """As `publish`, but the content is built from the version that it replaces, and anew whenever a race is lost.
+
+        Args:
+            dataset: The table.
+            schema: Its columns.
+            build: Takes the newest version, None where there is none; returns the files and their rows.
+            metadata: Kept in the snapshot's summary.
+
+        Raises:
+            ConflictError: Every attempt was lost, or the table belongs to another environment.
+        """
 
         def attempt() -> Version:
             table = self._load_or_create(dataset, schema)
-            snapshot = _replace_content(table, schema, files, summary)
+            files, rows = build(next(iter(self._versions(dataset, table)), None))
+            content = {"schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
+            snapshot = _replace_content(table, schema, files, encode_metadata({**metadata, **content}))
             return self._version(dataset, snapshot, decode_metadata(_summary(snapshot)))
 
         return _with_retries(attempt, dataset.table)

@@ -20,9 +20,9 @@ from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.windows import Chunk, Prefix, Sliding
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
-from seq_assets.warehouse.local.engine import Engine, parquet, quoted
+from seq_assets.warehouse.local.engine import Engine, parquet, quoted, text_literal
 from seq_assets.warehouse.local.files import ROW_GROUP_CELLS, read_batches
-from seq_assets.warehouse.local.ingest_sql import subset_sql
+from seq_assets.warehouse.local.ingest_sql import label_sql, subset_sql
 
 
 def sequence_findings(
@@ -32,6 +32,7 @@ def sequence_findings(
     raw: Sequence[str],
     files: Sequence[str],
     accounting: SequenceAccounting,
+    vocabulary: Sequence[str] = (),
 ) -> list[Finding]:
     """What the three conditions say.
 
@@ -42,19 +43,20 @@ def sequence_findings(
         raw: The raw observations' files of the plan's subset.
         files: The finished files.
         accounting: What the kernel counted.
+        vocabulary: The file of the raw version's vocabulary; needed where a feature of the plan is encoded.
     """
     return [
-        _nothing_lost(engine, plan, raw, files, accounting),
+        _nothing_lost(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting),
         _no_leakage(engine, plan, spec, files),
         _well_formed(plan, files),
     ]
 
 
 def _nothing_lost(
-    engine: Engine, plan: SequencePlan, raw: Sequence[str], files: Sequence[str], accounting: SequenceAccounting
+    engine: Engine, plan: SequencePlan, raw: str, files: Sequence[str], accounting: SequenceAccounting
 ) -> Finding:
     entity = quoted(plan.entity[0])
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {_expected_query(plan, parquet(raw))}")
+    engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {_expected_query(plan, raw)}")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {_unpadded_query(plan, parquet(files))}")
     found = engine.row("""
         SELECT coalesce(sum(_observations), 0)::BIGINT AS observations, coalesce(sum(_items), 0)::BIGINT AS sequenced,
@@ -76,6 +78,20 @@ def _nothing_lost(
         for value, wanted, got in different
     ]
     return Finding("nothing_lost", tuple(problems), found)
+
+
+def _with_ids(plan: SequencePlan, rows: str, vocabulary: Sequence[str]) -> str:
+    """Raw rows with a column `_id<number>` per encoded feature: what the vocabulary gives its value."""
+    if not plan.encoded:
+        return rows
+    joins, ids = [], []
+    for number, feature in enumerate(plan.features):
+        if feature.encoded:
+            label = label_sql(f"_raw.{quoted(feature.name)}", feature.type, feature.fill_value)
+            values = f"(SELECT value, id FROM {parquet(vocabulary)} WHERE feature = {text_literal(feature.name)})"
+            joins.append(f"LEFT JOIN {values} AS _v{number} ON CAST({label} AS VARCHAR) = _v{number}.value")
+            ids.append(f"coalesce(_v{number}.id, 1) AS _id{number}")
+    return f"(SELECT _raw.*, {', '.join(ids)} FROM {rows} AS _raw {' '.join(joins)})"
 
 
 def _unpadded_query(plan: SequencePlan, rows: str) -> str:
@@ -102,7 +118,7 @@ def _unpadded_query(plan: SequencePlan, rows: str) -> str:
 def _expected_query(plan: SequencePlan, rows: str) -> str:
     """Per entity: the items that its sequences should hold, by the definition of the window kind, and their hash."""
     entity = quoted(plan.entity[0])
-    values = ", ".join(_raw_item(feature) for feature in plan.features)
+    values = ", ".join(_raw_item(number, feature) for number, feature in enumerate(plan.features))
     rule = _coverage(plan)
     return f"""
         WITH histories AS (SELECT {entity}, count(*) AS _n FROM {rows} GROUP BY 1),
@@ -154,11 +170,13 @@ def _number(first: str, last: str) -> str:
 
 
 def _item_type(feature: FeaturePlan) -> str:
-    return DUCKDB_TYPES[feature.type.as_feature]
+    return DUCKDB_TYPES[feature.item_type]
 
 
-def _raw_item(feature: FeaturePlan) -> str:
+def _raw_item(number: int, feature: FeaturePlan) -> str:
     """The item that a raw value should have become."""
+    if feature.encoded:
+        return f"_id{number}::{_item_type(feature)}"
     value = quoted(feature.name)
     if feature.type is ColumnType.TIMESTAMP:
         value = f"({value} - ({value} % 1000 + 1000) % 1000) // 1000"

@@ -16,11 +16,11 @@ from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import IngestPlan
-from seq_assets.sequencing.schemas import REJECTED_SCHEMA
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
 from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.local.engine import Engine, parquet, quoted, text_literal
 from seq_assets.warehouse.local.files import write_parquet
-from seq_assets.warehouse.local.ingest_sql import REASONS, order_sql, stage_query
+from seq_assets.warehouse.local.ingest_sql import REASONS, label_counts_query, order_sql, stage_query
 from seq_assets.warehouse.local.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.reading import ignored_columns, read_records
@@ -44,6 +44,7 @@ class IngestResult:
         rejected_rows: Its rows: one per rejected record and failed column.
         accounting: Where every record went.
         metrics: Of each column, over accepted rows.
+        label_counts: Of each encoded feature, how often accepted train observations have each value: `value`, `count`.
         first_rejected: The first rejected rows, for messages.
         ignored: Columns of the source that the contract does not read.
     """
@@ -53,6 +54,7 @@ class IngestResult:
     rejected_rows: int
     accounting: IngestAccounting
     metrics: Mapping[str, Mapping[str, Any]]
+    label_counts: Mapping[str, pa.Table]
     first_rejected: tuple[str, ...]
     ignored: tuple[str, ...]
 
@@ -96,6 +98,7 @@ def ingest(
         rejected_rows=rejected_rows,
         accounting=_accounting(engine, read),
         metrics=column_metrics(engine, spec, f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"),
+        label_counts={name: _label_counts(engine, spec, name) for name in spec.encoded},
         first_rejected=tuple(_describe(row) for row in engine.rows(f"{_REJECTED_QUERY} LIMIT 5")),
         ignored=tuple(ignored_columns(source, _wanted(spec), spec.source.options)),
     )
@@ -284,6 +287,13 @@ def _finished(batches: Iterable[pa.RecordBatch], entity: str, names: pa.Array, s
         *contract, file, row = batch.columns
         columns = [*contract, names.take(file), row, pa.array(positions)]
         yield pa.RecordBatch.from_arrays(columns, names=schema.names).cast(schema)
+
+
+def _label_counts(engine: Engine, spec: ModelSpec, feature: str) -> pa.Table:
+    accepted = f"SELECT * FROM {STAGE} WHERE _rejections IS NULL AND subset = 'train'"
+    schema = pa.schema([("value", stored_type(spec.columns[feature].type)), ("count", pa.int64())])
+    batches = engine.stream(label_counts_query(spec, feature, f"({accepted})"))
+    return pa.Table.from_batches((batch.cast(schema) for batch in batches), schema)
 
 
 def _accounting(engine: Engine, read: int) -> IngestAccounting:

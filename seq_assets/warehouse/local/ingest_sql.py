@@ -137,3 +137,14 @@ def entity_hash_sql(entity: str, split: EntityHashSplit) -> str:
 def order_sql(spec: ModelSpec) -> str:
     """The order of raw observations within one subset."""
     return ", ".join([*(quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by])), "_file", "_row"])
+
+
+def label_counts_query(spec: ModelSpec, feature: str, rows: str) -> str:
+    """The query that counts the values of an encoded feature: `value` (its null filled, never null) and `count`."""
+    value = label_sql(quoted(feature), spec.columns[feature].type, spec.fill_value(feature))
+    return f"SELECT {value} AS value, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1"
+
+
+def label_sql(value: str, column_type: ColumnType, fill_value: Scalar | None) -> str:
+    """The value that an encoded feature looks up: its null filled, where it is."""
+    return value if fill_value is None else f"coalesce({value}, {literal_sql(fill_value, column_type)})"

@@ -3,25 +3,29 @@
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
+import pyarrow as pa
 import pyarrow.fs
+import pyarrow.parquet as pq
 
-from seq_assets.errors import AuditError, SourceError
+from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
-from seq_assets.sequencing.schemas import REJECTED_SCHEMA
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
+from seq_assets.sequencing.vocabulary import next_vocabulary
 from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
+from seq_assets.warehouse.local.audit_vocabulary import vocabulary_findings
 from seq_assets.warehouse.local.engine import BATCH_ROWS, MEMORY_LIMIT, Connect, Engine, connect_in_memory
 from seq_assets.warehouse.local.files import read_batches, removed_on_failure, write_parquet
 from seq_assets.warehouse.local.ingest import ingest
@@ -30,7 +34,7 @@ from seq_assets.warehouse.sources.location import find_files
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
 
-    from seq_assets.warehouse.tables import Tables
+    from seq_assets.warehouse.tables import Content, Tables
 
 AUDIT_MEMORY_LIMIT: Final = "512MiB"
 """Of the audit of sequences, so that sequencing as a whole stays under 1 GiB."""
@@ -99,10 +103,7 @@ class LocalWarehouse(Warehouse):
         metadata = published.metadata
         with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
             if published.dataset.kind == "raw_observations":
-                rejected = self.find(Dataset.rejected(published.dataset.model), metadata["rejected_version"])
-                spec = ModelSpec.model_validate(metadata["model"])
-                accounting = IngestAccounting(**metadata["accounting"])
-                return raw_findings(engine, spec, published.files, rejected.files, accounting)
+                return self._inspect_raw(engine, published)
             plan = SequencePlan.from_json(metadata["plan"])
             raw = self.find(Dataset.raw(plan.model), plan.raw_version)
             return sequence_findings(
@@ -112,7 +113,24 @@ class LocalWarehouse(Warehouse):
                 self.raw_files(raw, plan.subset),
                 published.files,
                 SequenceAccounting(**metadata["accounting"]),
+                self._vocabulary_files(raw),
             )
+
+    def _inspect_raw(self, engine: Engine, published: Version) -> list[Finding]:
+        metadata, model = published.metadata, published.dataset.model
+        rejected = self.find(Dataset.rejected(model), metadata["rejected_version"])
+        spec = ModelSpec.model_validate(metadata["model"])
+        accounting = IngestAccounting(**metadata["accounting"])
+        findings = raw_findings(engine, spec, published.files, rejected.files, accounting)
+        vocabulary = self._vocabulary_files(published)
+        if not vocabulary:
+            return findings
+        versions = self.versions(Dataset.vocabulary(model))
+        older = [other.files for other in versions if other.id != metadata["vocabulary_version"]]
+        later = [version.id for version in versions].index(metadata["vocabulary_version"])
+        previous = older[later] if later < len(older) else ()
+        train = self.raw_files(published, "train")
+        return _joined(findings, vocabulary_findings(engine, spec, train, vocabulary, previous))
 
     def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
@@ -141,12 +159,14 @@ class LocalWarehouse(Warehouse):
             "model_digest": spec.digest(),
             "program": version("seq-assets"),
         }
+        vocabulary = self._publish_vocabulary(spec, result.label_counts, raw_files[0], metadata)
         rejected = self.tables.publish(
             Dataset.rejected(spec.name), REJECTED_SCHEMA, rejected_files, result.rejected_rows, metadata
         )
         metadata |= {
             "model": spec.model_dump(mode="json", by_alias=True),
             "rejected_version": rejected.id,
+            "vocabulary_version": vocabulary.id if vocabulary else None,
             "accounting": asdict(result.accounting),
             "metrics": result.metrics,
             "ignored_columns": result.ignored,
@@ -155,16 +175,48 @@ class LocalWarehouse(Warehouse):
         published = self.tables.publish(plan.dataset, plan.schema, raw_files, result.accounting.accepted, metadata)
         return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
 
+    def _publish_vocabulary(
+        self, spec: ModelSpec, label_counts: Mapping[str, pa.Table], train: str, metadata: Mapping[str, Any]
+    ) -> Version | None:
+        """Publishes the successor of the newest vocabulary; None where the model has no encoded feature."""
+        if not spec.encoded:
+            return None
+        dataset = Dataset.vocabulary(spec.name)
+
+        def build(previous: Version | None) -> "Content":
+            before = previous.files if previous else ()
+            table = next_vocabulary(pq.read_table(before[0]) if before else None, label_counts)
+            folder = self._new_folder(dataset)
+            file = folder / "vocabulary.parquet"
+            with (
+                removed_on_failure(folder),
+                self._scratch() as scratch,
+                Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine,
+            ):
+                rows = write_parquet(file, VOCABULARY_SCHEMA.stored(), table.to_batches(), no_progress, "write vocabulary")
+                _require(vocabulary_findings(engine, spec, [train], [str(file)], before), dataset)
+            return [str(file)], rows
+
+        return self.tables.publish_successor(dataset, VOCABULARY_SCHEMA, build, metadata)
+
+    def _vocabulary_files(self, raw: Version) -> tuple[str, ...]:
+        """The files of the vocabulary that a raw version was published with; none where its model had none."""
+        version = raw.metadata.get("vocabulary_version")
+        return () if version is None else self.find(Dataset.vocabulary(raw.dataset.model), version).files
+
     def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
         raw = self.find(Dataset.raw(plan.model), plan.raw_version)
         previous = self._newest(plan.dataset)
         if _stands(previous, plan.identity) and not force:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        _require_columns(plan, raw)
         raw_files = self.raw_files(raw, plan.subset)
+        vocabulary_files = self._vocabulary_files(raw)
+        vocabulary = pq.read_table(vocabulary_files[0]) if plan.encoded else None
         folder = self._new_folder(plan.dataset)
         file = folder / f"{plan.subset}.parquet"
-        kernel = Kernel(plan)
+        kernel = Kernel(plan, vocabulary)
         with removed_on_failure(folder):
             rows = write_parquet(
                 file,
@@ -176,13 +228,14 @@ class LocalWarehouse(Warehouse):
             )
             with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
                 spec = ModelSpec.model_validate(raw.metadata["model"])
-                findings = sequence_findings(engine, plan, spec, raw_files, [str(file)], kernel.accounting)
+                findings = sequence_findings(engine, plan, spec, raw_files, [str(file)], kernel.accounting, vocabulary_files)
             _require(findings, plan.dataset)
         metadata = {
             "identity": plan.identity,
             "source_fingerprint": raw.metadata["source_fingerprint"],
             "model_digest": raw.metadata["model_digest"],
             "raw_version": raw.id,
+            "vocabulary_version": raw.metadata["vocabulary_version"] if plan.encoded else None,
             "plan": plan.to_json(),
             "accounting": asdict(kernel.accounting),
             "program": version("seq-assets"),
@@ -222,6 +275,32 @@ def _open_catalog(name: str, **properties: str) -> "SqlCatalog":
 def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:
     """Whether a version has the content that a plan with this identity would make."""
     return previous is not None and previous.metadata["identity"] == identity
+
+
+def _joined(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
+    """Findings, each with what others of the same check say."""
+    problems = {other.check: other.problems for other in others}
+    return [replace(finding, problems=finding.problems + problems.get(finding.check, ())) for finding in findings]
+
+
+def _require_columns(plan: SequencePlan, raw: Version) -> None:
+    """Refuses to sequence raw observations that were made from a model file that said otherwise.
+
+    Raises:
+        NotPublishedError: With what differs.
+    """
+    mismatches = plan.mismatches(raw.schema)
+    made = ModelSpec.model_validate(raw.metadata["model"])
+    if made.entity != plan.entity[0]:
+        mismatches.append(f"entity: found {made.entity}, the model file says {plan.entity[0]}")
+    for feature in plan.features:
+        if feature.encoded and (feature.name not in made.encoded or made.fill_value(feature.name) != feature.fill_value):
+            mismatches.append(f"{feature.name}: found no vocabulary with the fill_null that the model file says")
+    if mismatches:
+        raise NotPublishedError(
+            f"{raw.dataset.table}, version {raw.id}, was made from another model file ({'; '.join(mismatches)}); materialize "
+            "raw_observations first."
+        )
 
 
 def _require(findings: Sequence[Finding], dataset: Dataset) -> None:
