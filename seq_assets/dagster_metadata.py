@@ -5,12 +5,14 @@ from typing import Any, Final
 
 import dagster as dg
 
-from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.interface import Publication, Version
 
 RAW_KEY: Final = dg.AssetKey("raw_observations")
 REJECTED_KEY: Final = dg.AssetKey("rejected_observations")
+MOST_NAMES: Final = 40
+"""Names of ignored columns that are shown; lines of JSON may have any number of keys."""
 
 
 def publication_metadata(publication: Publication) -> dict[str, Any]:
@@ -21,6 +23,18 @@ def publication_metadata(publication: Publication) -> dict[str, Any]:
     elif publication.previous is not None:
         how["previous_version"] = publication.previous.id
     return version_metadata(publication.version) | how
+
+
+def publication_sentence(publication: Publication) -> str:
+    """The same, for a log: which version stands, where every observation went, and which columns were not read."""
+    version, counted = publication.version, publication.version.metadata["accounting"]
+    stands = "stands unchanged" if publication.unchanged else "published"
+    if version.dataset.sequence_length is not None:
+        return f"{version.dataset.table}, version {version.id}, {stands}: {SequenceAccounting(**counted)}"
+    return (
+        f"{version.dataset.table}, version {version.id}, {stands}: {IngestAccounting(**counted)}; "
+        f"columns of the source that the contract does not read: {_ignored_columns(version)}"
+    )
 
 
 def version_metadata(version: Version) -> dict[str, Any]:
@@ -45,11 +59,17 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "train": accounting["train"],
         "validation": accounting["validation"],
         "source": version.metadata["source"],
-        "ignored_columns": ", ".join(version.metadata["ignored_columns"]) or "none",
+        "ignored_columns": _ignored_columns(version),
         "accounting": dg.MetadataValue.json(dict(accounting)),
         "metrics": dg.MetadataValue.json(version.metadata["metrics"]),
         **_vocabulary(version),
     }
+
+
+def _ignored_columns(version: Version) -> str:
+    names = version.metadata["ignored_columns"]
+    more = len(names) - MOST_NAMES
+    return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])]) or "none"
 
 
 def _rejected_metadata(version: Version) -> dict[str, Any]:

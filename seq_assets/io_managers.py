@@ -6,7 +6,7 @@ other partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,11 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from dagster_duckdb import DuckDBResource
 
-from seq_assets.dagster_metadata import RAW_KEY, REJECTED_KEY, publication_metadata, version_metadata
+from seq_assets.dagster_metadata import (
+    RAW_KEY,
+    REJECTED_KEY,
+    publication_metadata,
+    publication_sentence,
+    version_metadata,
+)
 from seq_assets.errors import SeqAssetsError
 from seq_assets.progress import progress_of
 from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SkippedPlan
-from seq_assets.warehouse.interface import Progress, RawObservations, Warehouse
+from seq_assets.warehouse.interface import RawObservations, Warehouse
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
 if TYPE_CHECKING:
@@ -78,7 +84,7 @@ class PlanIOManager(dg.ConfigurableIOManager):
         failed: dict[str, str] = {}
         for key, plan in obj.plans.items():
             try:
-                published[key] = _execute(warehouse, plan, force, progress_of(key, context.log.info))
+                published[key] = _execute(warehouse, plan, force, key, context.log.info)
             except SeqAssetsError as error:
                 failed[key] = str(error)
             except Exception as error:
@@ -106,13 +112,15 @@ class LocalIOManager(PlanIOManager):
     """On DuckDB, the Arrow kernel and local files."""
 
 
-def _execute(warehouse: Warehouse, plan: Plan, force: bool, progress: Progress) -> dict[str, Any]:
-    """Executes one partition's plan and returns its metadata."""
+def _execute(warehouse: Warehouse, plan: Plan, force: bool, key: str, log: Callable[[str], None]) -> dict[str, Any]:
+    """Executes one partition's plan, logs where its observations went, and returns its metadata."""
     if isinstance(plan, SkippedPlan):
         return {"skipped": plan.reason}
     if isinstance(plan, RefusedPlan):
         raise SeqAssetsError(plan.message)
-    return publication_metadata(warehouse.execute(plan, force=force, progress=progress))
+    publication = warehouse.execute(plan, force=force, progress=progress_of(key, log))
+    log(f"{key}: {publication_sentence(publication)}")
+    return publication_metadata(publication)
 
 
 def _rejected_metadata(warehouse: Warehouse, model: str) -> dict[str, Any]:

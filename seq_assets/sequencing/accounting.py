@@ -24,6 +24,15 @@ class IngestAccounting:
     validation: int
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """Both sums and the reasons, as people read them in a log."""
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.rejected_by_reason.items())
+        rejected = f"{self.rejected:,} ({reasons})" if reasons else f"{self.rejected:,}"
+        return (
+            f"read {self.read:,} = accepted {self.accepted:,} + rejected {rejected}; "
+            f"accepted = train {self.train:,} + validation {self.validation:,}"
+        )
+
     @property
     def rejected_ratio(self) -> float:
         """Rejected / read; 0 where nothing was read."""
@@ -64,6 +73,14 @@ class SequenceAccounting:
     sequences: int = 0
     positions: int = 0
     padding: int = 0
+
+    def __str__(self) -> str:
+        """The sum and what was made, as people read it in a log."""
+        return (
+            f"observations {self.observations:,} = sequenced {self.sequenced:,} + dropped by min_length "
+            f"{self.dropped_min_length:,} + dropped by truncation {self.dropped_truncation:,}; {self.sequences:,} sequences, "
+            f"pad ratio {self.pad_ratio:.4f}"
+        )
 
     @property
     def pad_ratio(self) -> float:

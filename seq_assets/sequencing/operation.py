@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from seq_assets.errors import InputError
 from seq_assets.models import ColumnType, Scalar
 from seq_assets.models.columns import literal
-from seq_assets.models.cross_checks import RESERVED_NAMES, nearest
+from seq_assets.models.cross_checks import ONLY_ASCENDING, RESERVED_NAMES, descending_column, nearest
 from seq_assets.models.spec import LONGEST_SEQUENCE
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
@@ -218,6 +218,11 @@ def _items(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _order(table: pa.Table, name: str) -> pa.ChunkedArray:
     """A column to sort by, in its own precision."""
+    ascending = descending_column(name)
+    _require(
+        name in table.column_names or ascending not in table.column_names,
+        f"order_by: found {name!r}; allowed: {ascending!r}; {ONLY_ASCENDING}",
+    )
     values = _without_nulls(_column(table, name, "order_by"), name)
     _require(not pa.types.is_nested(values.type), f"order_by: found {name!r} of type {values.type}; allowed: single values")
     return values

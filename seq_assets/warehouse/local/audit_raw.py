@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit, TimeSplit
 from seq_assets.sequencing.accounting import IngestAccounting
-from seq_assets.sequencing.schemas import raw_schema
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA, raw_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.engine import BATCH_ROWS, Engine, parquet, quoted
 from seq_assets.warehouse.local.files import read_batches
-from seq_assets.warehouse.local.ingest_sql import condition_sql, cutoff_sql, subset_sql
+from seq_assets.warehouse.local.ingest_sql import REASONS, condition_sql, cutoff_sql, subset_sql
+from seq_assets.warehouse.rejections import ROWS_SHOWN, Rejection, too_many_rejected
 
 
 def raw_findings(
@@ -24,7 +25,6 @@ def raw_findings(
     raw: Sequence[str],
     rejected: Sequence[str],
     accounting: IngestAccounting,
-    first_rejected: Sequence[str] = (),
 ) -> list[Finding]:
     """What the four conditions say.
 
@@ -34,38 +34,41 @@ def raw_findings(
         raw: Finished files of accepted observations: train, then validation.
         rejected: The finished file of rejected observations.
         accounting: What the ingest counted.
-        first_rejected: The first rejected rows, for the message.
     """
     rows = parquet(raw)
     return [
-        _contract(engine, spec, rows, accounting, first_rejected),
+        _contract(engine, spec, rows, rejected, accounting),
         _nothing_lost(engine, rows, rejected, accounting),
         _no_leakage(engine, spec, rows),
         _well_formed(spec, raw),
     ]
 
 
-def _contract(
-    engine: Engine, spec: ModelSpec, rows: str, accounting: IngestAccounting, first_rejected: Sequence[str]
-) -> Finding:
+def _contract(engine: Engine, spec: ModelSpec, rows: str, rejected: Sequence[str], accounting: IngestAccounting) -> Finding:
     """No accepted value breaks the contract, table-wide validations hold, and not too much was rejected."""
     violations = engine.row(f"SELECT {', '.join(_violation_counts(spec))} FROM {rows}")
     problems = [f"{count} accepted rows break {name}" for name, count in violations.items() if count]
     problems += list(_table_problems(engine, spec, rows))
-    most = spec.checks.rejected_ratio.max
-    if accounting.rejected_ratio > most:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in accounting.rejected_by_reason.items())
-        first = "".join(f"\n  {row}" for row in first_rejected)
-        problems.append(
-            f"{accounting.rejected} of {accounting.read} records were rejected ({reasons}), a ratio of "
-            f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {most:g}. Mend the rows, widen the contract "
-            f"of the columns (nullable, is_in, …) or raise the maximum. The first rejected:{first}"
-        )
+    if accounting.rejected_ratio > spec.checks.rejected_ratio.max:
+        failed_columns = _failed_columns(engine, spec, rejected)
+        problems.append(too_many_rejected(spec, accounting, failed_columns, _first_rejected(rejected)))
     return Finding(
         "contract",
         tuple(problems),
         {"accepted": accounting.accepted, "rejected": accounting.rejected, "rejected_ratio": accounting.rejected_ratio},
     )
+
+
+def _failed_columns(engine: Engine, spec: ModelSpec, rejected: Sequence[str]) -> list[tuple[str | None, str, int]]:
+    """Column, reason and count of rejections, whole records first, then in contract order."""
+    found = engine.rows(f'SELECT "column", reason, count(*) FROM {parquet(rejected)} GROUP BY ALL')
+    order = [None, *spec.columns]
+    return sorted(found, key=lambda row: (order.index(row[0]), REASONS.index(row[1])))
+
+
+def _first_rejected(rejected: Sequence[str]) -> list[Rejection]:
+    batches = read_batches(rejected, list(REJECTED_SCHEMA.names), ROWS_SHOWN)
+    return [Rejection(**row) for row in next(batches).to_pylist()]
 
 
 def _violation_counts(spec: ModelSpec) -> Iterator[str]:

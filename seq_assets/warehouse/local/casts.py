@@ -71,7 +71,9 @@ def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
     if kind == "BOOLEAN":
         return {ColumnType.BOOL: value, ColumnType.STRING: f"CAST({value} AS VARCHAR)"}.get(column.type, "NULL")
     if kind == "DATE":
-        return {ColumnType.DATE: value, ColumnType.TIMESTAMP: _microseconds(value)}.get(column.type, "NULL")
+        return {ColumnType.DATE: _known_date(value), ColumnType.TIMESTAMP: _known_date(value, _microseconds(value))}.get(
+            column.type, "NULL"
+        )
     if kind.startswith("TIMESTAMP"):
         return _from_timestamp(value, kind, column)
     return "NULL"
@@ -194,6 +196,11 @@ def _microseconds(value: str) -> str:
 def _midnight(microseconds: str) -> str:
     """The date of microseconds that are a whole number of days."""
     return f"CASE WHEN ({microseconds}) % {_DAY} = 0 THEN CAST(make_timestamp({microseconds}) AS DATE) END"
+
+
+def _known_date(value: str, result: str | None = None) -> str:
+    """The result (by default the date itself) for dates within the years 1 to 9999, else null."""
+    return f"CASE WHEN {value} BETWEEN DATE '0001-01-01' AND DATE '9999-12-31' THEN {result or value} END"
 
 
 def _in_range(microseconds: str) -> str:

@@ -23,8 +23,8 @@ from seq_assets.warehouse.local.files import write_parquet
 from seq_assets.warehouse.local.ingest_sql import REASONS, label_counts_query, order_sql, stage_query
 from seq_assets.warehouse.local.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
-from seq_assets.warehouse.sources.reading import ignored_columns, read_records
-from seq_assets.warehouse.sources.records import WantedColumn, missing_column, records_schema
+from seq_assets.warehouse.sources.reading import read_records
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, missing_column, records_schema
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,6 @@ class IngestResult:
         accounting: Where every record went.
         metrics: Of each column, over accepted rows.
         label_counts: Of each encoded feature, how often accepted train observations have each value: `value`, `count`.
-        first_rejected: The first rejected rows, for messages.
         ignored: Columns of the source that the contract does not read.
     """
 
@@ -55,7 +54,6 @@ class IngestResult:
     accounting: IngestAccounting
     metrics: Mapping[str, Mapping[str, Any]]
     label_counts: Mapping[str, pa.Table]
-    first_rejected: tuple[str, ...]
     ignored: tuple[str, ...]
 
 
@@ -76,7 +74,8 @@ def ingest(
     spec = plan.spec
     # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
     engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
-    read = _stage(spec, source, engine, progress)
+    found = FoundColumns()
+    read = _stage(spec, source, engine, progress, found)
     if read == 0:
         raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
     engine.execute(f"CREATE TEMP TABLE files AS {_names(source)}")
@@ -99,18 +98,17 @@ def ingest(
         accounting=_accounting(engine, read),
         metrics=column_metrics(engine, spec, f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"),
         label_counts={name: _label_counts(engine, spec, name) for name in spec.encoded},
-        first_rejected=tuple(_describe(row) for row in engine.rows(f"{_REJECTED_QUERY} LIMIT 5")),
-        ignored=tuple(ignored_columns(source, _wanted(spec), spec.source.options)),
+        ignored=tuple(found.ignored(_wanted(spec))),
     )
 
 
-def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress) -> int:
-    """Fills the stage table; returns the number of records read, as the reader counted them."""
+def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, found: FoundColumns) -> int:
+    """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
     import duckdb
 
     subsets = _files_by_subset(spec, source)
     if source.format == "parquet":
-        parts = list(_parquet_parts(spec, source))
+        parts = list(_parquet_parts(spec, source, found))
         queries = [f"({stage_query(spec, records, types, subsets)})" for records, types in parts]
         try:
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
@@ -120,7 +118,7 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
         progress("read", read)
         return read
     columns = _wanted(spec)
-    counted = _Counted(read_records(source, columns, spec.source.options), progress)
+    counted = _Counted(read_records(source, columns, spec.source.options, found), progress)
     engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
     query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"), subsets)
     try:
@@ -182,7 +180,7 @@ def _files_by_subset(spec: ModelSpec, source: SourceFiles) -> tuple[list[int], l
     return indexes["train"], indexes["validation"]
 
 
-def _parquet_parts(spec: ModelSpec, source: SourceFiles) -> Iterator[tuple[str, dict[str, str]]]:
+def _parquet_parts(spec: ModelSpec, source: SourceFiles, found: FoundColumns) -> Iterator[tuple[str, dict[str, str]]]:
     """Per set of files with equal schemas: their records as SQL, and the DuckDB type of each contract column.
 
     Reading files of different schemas together would cast their columns to a common type, which may lose values.
@@ -198,6 +196,7 @@ def _parquet_parts(spec: ModelSpec, source: SourceFiles) -> Iterator[tuple[str, 
                 reason = str(error).splitlines()[0]
                 raise SourceError(f"The source file {file.path} cannot be read as Parquet: {reason}") from error
             types = {row[0]: row[1] for row in described}
+            found.add(types)
             groups.setdefault(tuple(_column_types(spec, file, types).items()), []).append(index)
     for schema, indexes in groups.items():
         yield _parquet_records(spec, source, dict(schema), indexes), dict(schema)
@@ -264,12 +263,6 @@ _REJECTED_QUERY: Final = f"""
 def _rejected(engine: Engine) -> Iterator[pa.RecordBatch]:
     schema = REJECTED_SCHEMA.stored()
     return (batch.cast(schema) for batch in engine.stream(_REJECTED_QUERY))
-
-
-def _describe(row: tuple[Any, ...]) -> str:
-    file, number, column, value, reason = row
-    where = f"column {column!r}, value {value!r}: " if column else f"{str(value)[:80]!r}: "
-    return f"{file}, row {number}, {where}{reason}"
 
 
 def _finished(batches: Iterable[pa.RecordBatch], entity: str, names: pa.Array, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -1,5 +1,6 @@
 """Metrics of every column over accepted rows."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
@@ -12,7 +13,7 @@ LONGEST_TEXT: Final = 100
 
 
 def column_metrics(engine: Engine, spec: ModelSpec, rows: str) -> dict[str, Mapping[str, Any]]:
-    """Measures every column.
+    """Measures every column, in two passes over all of them, and one more for each that has few labels.
 
     Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
     float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
@@ -22,30 +23,54 @@ def column_metrics(engine: Engine, spec: ModelSpec, rows: str) -> dict[str, Mapp
         spec: The model.
         rows: A table expression with the contract's columns.
     """
-    return {name: _metrics(engine, name, column.type, rows) for name, column in spec.columns.items()}
+    names = list(spec.columns)
+    counts = [_counts(quoted(name), number) for number, name in enumerate(names)]
+    found = _by_column(names, engine.row(f"SELECT {', '.join(counts)} FROM {rows}"))
+    numbers = {name: found[name] for name in names if spec.columns[name].type.is_number and found[name]["count"]}
+    if numbers:
+        moments = [
+            _moments(quoted(name), spec.columns[name].type, column["min"], number)
+            for number, (name, column) in enumerate(numbers.items())
+        ]
+        for name, measured in _by_column(list(numbers), engine.row(f"SELECT {', '.join(moments)} FROM {rows}")).items():
+            found[name] |= measured | {"mean": measured["mean"] + float(found[name]["min"])}
+    for name, column in found.items():
+        if column["unique"] <= MOST_LABELS:
+            value = quoted(name)
+            labels = engine.rows(f"SELECT {value}, count(*) FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1 ORDER BY 1")
+            column["labels"] = {_plain(label): count for label, count in labels}
+    return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
 
 
-def _metrics(engine: Engine, name: str, column_type: ColumnType, rows: str) -> dict[str, Any]:
-    column = quoted(name)
-    found = engine.row(
-        f'SELECT count({column}) AS "count", count(DISTINCT {column}) AS "unique", '
-        f'min({column}) AS "min", max({column}) AS "max" FROM {rows}'
+def _counts(value: str, number: int) -> str:
+    return (
+        f'count({value}) AS "count {number}", count(DISTINCT {value}) AS "unique {number}", '
+        f'min({value}) AS "min {number}", max({value}) AS "max {number}"'
     )
-    if column_type.is_number and found["count"]:
-        shifted = f"(CAST({column} AS DOUBLE) - CAST({found['min']!r} AS DOUBLE))"
-        moments = engine.row(
-            f"SELECT avg({shifted}) AS mean, var_samp({shifted}) AS variance, stddev_samp({shifted}) AS standard_deviation "
-            f"FROM {rows}"
-        )
-        found |= moments | {"mean": moments["mean"] + float(found["min"])}
-    if found["unique"] <= MOST_LABELS:
-        labels = engine.rows(f"SELECT {column}, count(*) FROM {rows} WHERE {column} IS NOT NULL GROUP BY 1 ORDER BY 1")
-        found["labels"] = {_plain(label): count for label, count in labels}
-    return {key: _plain(value) for key, value in found.items()}
+
+
+def _moments(value: str, column_type: ColumnType, minimum: float, number: int) -> str:
+    # Whole numbers are subtracted as such: float64 cannot tell large ones apart.
+    exact = "HUGEINT" if column_type.is_integer else "DOUBLE"
+    shifted = f"CAST(CAST({value} AS {exact}) - CAST({minimum!r} AS {exact}) AS DOUBLE)"
+    return (
+        f'avg({shifted}) AS "mean {number}", var_samp({shifted}) AS "variance {number}", '
+        f'stddev_samp({shifted}) AS "standard_deviation {number}"'
+    )
+
+
+def _by_column(names: list[str], row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A row whose columns are named `<metric> <number of the column>`, by column and metric."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for key, value in row.items():
+        metric, number = key.split(" ")
+        found[names[int(number)]][metric] = value
+    return found
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON can hold, and that keeps a version's metadata small."""
-    if isinstance(value, str):
-        return value[:LONGEST_TEXT]
+    """A value that JSON can hold, and that keeps a version's metadata small; texts stay different when they are cut."""
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        digest = hashlib.md5(value.encode(), usedforsecurity=False).hexdigest()
+        return f"{value[:LONGEST_TEXT]}… ({len(value)} characters, md5 {digest})"
     return value.isoformat() if isinstance(value, date) else value

@@ -150,7 +150,7 @@ class LocalWarehouse(Warehouse):
             if find_files(plan.location, plan.folder, spec.source.format).fingerprint != source.fingerprint:
                 raise SourceError(f"The source {plan.location!r} changed while it was read; run it again when it is at rest.")
             raw_files, rejected_files = [str(path) for path in result.raw], [str(result.rejected)]
-            findings = raw_findings(engine, spec, raw_files, rejected_files, result.accounting, result.first_rejected)
+            findings = raw_findings(engine, spec, raw_files, rejected_files, result.accounting)
             _require(findings, plan.dataset)
         metadata: dict[str, Any] = {
             "identity": identity,

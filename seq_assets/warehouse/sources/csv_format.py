@@ -9,20 +9,22 @@ from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.records import WantedColumn, malformed_records, missing_column, records_schema
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, malformed_records, missing_column, records_schema
 
 logger = logging.getLogger(__name__)
 
 
 def read_csv(
-    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
 ) -> Iterator[pa.RecordBatch]:
     """The records of one CSV file, columns found by name (or by number without a header).
 
     Raises:
         SourceError: A column is missing or stands twice, or the file cannot be read.
     """
-    delimited = _open(file, options)
+    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
+    delimited = DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
+    found.add(delimited.names)
     present = _present(file, columns, delimited.names)
     schema = records_schema(columns)
     for numbers, batch, malformed in delimited.batches([column.source for column in present]):
@@ -37,16 +39,6 @@ def read_csv(
         ]
         arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def csv_columns(file: SourceFile, options: SourceOptions) -> list[str]:
-    """The names of the file's columns: the header's, or `1`, `2`, … without one."""
-    return _open(file, options).names
-
-
-def _open(file: SourceFile, options: SourceOptions) -> DelimitedFile:
-    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
-    return DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
 
 
 def _present(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:

@@ -15,6 +15,7 @@ from seq_assets.warehouse.sources.records import (
     MALFORMED,
     ROW,
     UNREADABLE,
+    FoundColumns,
     WantedColumn,
     malformed_records,
     records_schema,
@@ -26,12 +27,16 @@ if TYPE_CHECKING:
 _NO_DELIMITER: Final = "\x01"
 """A control character, which JSON must escape, so that every line is one field."""
 _LINE: Final = "1"
+_LINES_WITH_KEYS: Final = 1_000
+"""Keys may differ from line to line; these are looked at to tell people what is ignored."""
 
 
 def read_json(
-    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
 ) -> Iterator[pa.RecordBatch]:
     """The records of one file of JSON lines; null and a missing key are null, a line that is no object is malformed.
+
+    The columns that the file has are the keys of its first lines.
 
     Raises:
         SourceError: The file cannot be read.
@@ -44,7 +49,16 @@ def read_json(
         for numbers, lines, malformed in delimited.batches([_LINE]):
             if malformed:
                 yield malformed_records(schema, index, malformed)
+            if numbers.slice(0, 1).to_pylist() == [1]:
+                found.add(_keys(connection, lines.column(_LINE).slice(0, _LINES_WITH_KEYS)))
             yield from _parsed(connection, index, numbers, lines.column(_LINE), columns)
+
+
+def _keys(connection: "duckdb.DuckDBPyConnection", lines: pa.Array) -> list[str]:
+    """The keys of objects, in order of first appearance."""
+    connection.register("first_lines", pa.table({"line": lines}))
+    query = "SELECT json_keys(line) FROM first_lines WHERE json_valid(line) AND json_type(line) = 'OBJECT'"
+    return [key for (keys,) in connection.execute(query).fetchall() for key in keys]
 
 
 def _parsed(

@@ -1,6 +1,6 @@
 """Records of text sources: what every text reader yields."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,23 @@ class WantedColumn:
     source: str
     type: ColumnType
     nullable: bool
+
+
+class FoundColumns:
+    """The columns that the files of a source turn out to have, in order of first appearance."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._names: dict[str, None] = {}
+
+    def add(self, names: Iterable[str]) -> None:
+        """Notes the columns of one more file."""
+        self._names.update(dict.fromkeys(names))
+
+    def ignored(self, columns: tuple[WantedColumn, ...]) -> list[str]:
+        """Those that are not wanted."""
+        wanted = {column.source for column in columns}
+        return [name for name in self._names if name not in wanted]
 
 
 def records_schema(columns: tuple[WantedColumn, ...]) -> pa.Schema:

@@ -8,14 +8,14 @@ import pyarrow as pa
 from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.records import WantedColumn, malformed_records, missing_column, records_schema
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, malformed_records, missing_column, records_schema
 from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
 
 COLUMNS: Final = ["entity", "position", "skill", "answer"]
 
 
 def read_three_line(
-    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
 ) -> Iterator[pa.RecordBatch]:
     """The answers of one file, in batches of one pupil.
 
@@ -25,6 +25,7 @@ def read_three_line(
     Raises:
         SourceError: A column is none of the four, or the file ends within a block.
     """
+    found.add(COLUMNS)
     for column in columns:
         if column.source not in COLUMNS:
             raise SourceError(missing_column(file, column, COLUMNS))

@@ -3,7 +3,7 @@
 import errno
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from seq_assets.errors import AuditError
 from seq_assets.models import ModelSpec
+from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.interface import Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
@@ -247,6 +249,30 @@ def test_a_publication_that_fails_leaves_the_last_version(
     assert newest(home) == before
     assert_whole(home)
     assert_the_next_run_succeeds(workspace, spec, home)
+
+
+# Refused by the audit
+
+
+class KernelThatLosesASequence(Kernel):
+    """Loses the first sequence of each batch."""
+
+    def batches(self, observations: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return (batch.slice(1) for batch in super().batches(observations))
+
+
+def test_sequences_that_fail_their_audit_leave_the_last_version_and_no_file(
+    workspace: Workspace, spec: ModelSpec, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, before = newest(home)
+    raw = workspace.ingest(spec).version
+    files = files_of(home)
+    with monkeypatch.context() as patched:
+        patched.setattr("seq_assets.warehouse.local.warehouse.Kernel", KernelThatLosesASequence)
+        with pytest.raises(AuditError, match=r"(?s)plain_sequenced_train_4 was not published.*nothing_lost: pupil"):
+            workspace.sequence(spec)
+    assert (newest(home), files_of(home)) == ((raw, before), files)
+    assert workspace.sequence(spec).version.raw_version == raw.id
 
 
 # At once

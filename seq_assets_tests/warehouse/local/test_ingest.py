@@ -23,6 +23,7 @@ from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.local.engine import connect_in_memory
+from seq_assets.warehouse.local.ingest_sql import stage_query
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.reference import examples
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, csv_text, read_rows, read_table
@@ -521,14 +522,33 @@ def test_too_many_rejected_records_publish_nothing_and_say_which(workspace: Work
     assert str(caught.value).splitlines() == [
         "plain_raw_observations was not published, because its audit failed:",
         "contract: 3 of 4 records were rejected (malformed 1, unreadable 1, null 1), a ratio of 0.75; allowed: "
-        "checks.rejected_ratio.max, 0.5. Mend the rows, widen the contract of the columns (nullable, is_in, …) or raise the "
-        "maximum. The first rejected:",
+        "checks.rejected_ratio.max, 0.5.",
+        "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
+        "  1 malformed: source.format, source.options (delimiter, encoding)",
+        "  1 null: columns.pupil.nullable, now false",
+        "  1 unreadable: columns.time.type, now int64",
+        "The first rejected:",
         "  source.csv, row 2, column 'time', value 'x': unreadable",
         "  source.csv, row 3, '1,2': malformed",
         "  source.csv, row 4, column 'pupil', value None: null",
     ]
     assert (workspace.warehouse.find(Dataset.raw("plain")), workspace.raw_rows(spec), workspace.rejected_rows(spec)) == before
     assert len(workspace.warehouse.versions(Dataset.rejected("plain"))) == 1
+
+
+@pytest.mark.parametrize("name", ["source.csv", "source.parquet"])
+def test_a_record_that_gets_lost_after_it_was_read_publishes_nothing(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def lossy(*arguments: Any) -> str:
+        return f"SELECT * FROM ({stage_query(*arguments)}) WHERE _row <> 2"
+
+    rows = {"pupil": [1, 1, 1], "time": [1, 2, 3], "item": [1, 2, 3]}
+    workspace.write(name, csv_text(rows) if name == "source.csv" else pa.table(rows))
+    monkeypatch.setattr("seq_assets.warehouse.local.ingest.stage_query", lossy)
+    with pytest.raises(AuditError, match=r"nothing_lost: read 3 = accepted 2 \+ rejected 0 does not hold"):
+        workspace.ingest(workspace.model(source={"location": name}))
+    assert workspace.warehouse.datasets() == []
 
 
 def test_a_first_ingest_that_fails_publishes_nothing(workspace: Workspace) -> None:
@@ -572,6 +592,17 @@ def test_whole_entities_are_split_by_md5(workspace: Workspace, seed: int) -> Non
     assert {row["subset"] for row in found} == {"train", "validation"}
     accounting = workspace.accounting(spec)
     assert accounting["validation"] == sum(row["subset"] == "validation" for row in found)
+
+
+@pytest.mark.parametrize(("above", "subset"), [(0, "train"), (0.5, "validation")])
+def test_an_entity_is_validation_where_its_hash_is_below_the_fraction(workspace: Workspace, above: float, subset: str) -> None:
+    """The fraction is the entity's own hash, or lies between it and the next one."""
+    fraction = (int(hashlib.md5(b"0:7").hexdigest()[:8], 16) + above) / 2**32
+    workspace.write("source.csv", "pupil,time,item\n7,1,1\n")
+    spec = workspace.model(split={"strategy": "entity_hash", "validation_fraction": fraction})
+    workspace.ingest(spec)
+    assert picked(workspace.raw_rows(spec), "subset") == [(subset,)]
+    assert md5_subset("7", 0, fraction) == subset
 
 
 def test_string_entities_are_hashed_as_utf_8(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ from seq_assets.models import ColumnType
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.location import find_files
 from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import WantedColumn, records_schema
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, records_schema
 
 Record = dict[str, Any]
 
@@ -20,11 +20,16 @@ def wanted(*names: str, nullable: bool = True, type_: ColumnType = ColumnType.ST
 
 
 def read(
-    folder: Path, columns: tuple[WantedColumn, ...], location: str = ".", source_format: str = "auto", **options: Any
+    folder: Path,
+    columns: tuple[WantedColumn, ...],
+    location: str = ".",
+    source_format: str = "auto",
+    found: FoundColumns | None = None,
+    **options: Any,
 ) -> list[Record]:
     """All records of a source by file and number, without the fields that say nothing: no file 0, no null markers."""
     source = find_files(location, str(folder), source_format)
-    batches = read_records(source, columns, SourceOptions(**options))
+    batches = read_records(source, columns, SourceOptions(**options), found or FoundColumns())
     rows = pa.Table.from_batches(batches, records_schema(columns)).to_pylist()
     rows.sort(key=lambda row: (row["_file"], row["_row"]))
     return [{name: value for name, value in row.items() if not _says_nothing(name, value)} for row in rows]

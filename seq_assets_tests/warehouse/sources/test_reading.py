@@ -1,35 +1,45 @@
-"""What holds of sources of every format."""
+"""What holds of text sources of every format."""
 
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from seq_assets.models.spec import SourceOptions
-from seq_assets.warehouse.sources.location import find_files
-from seq_assets.warehouse.sources.reading import ignored_columns
-from seq_assets_tests.warehouse.sources.reading import wanted
+from seq_assets.warehouse.sources.records import FoundColumns
+from seq_assets_tests.warehouse.sources.reading import read, wanted
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.parquet"])
-def test_the_columns_that_the_contract_does_not_read_are_told(tmp_path: Path, name: str) -> None:
-    if name.endswith(".parquet"):
-        pq.write_table(pa.table({"pupil": [1], "hint": [2], "session": [3]}), tmp_path / name)
-    else:
-        separator = "\t" if name.endswith(".tsv") else ","
-        (tmp_path / name).write_text(separator.join(["pupil", "hint", "session"]) + "\n")
-    source = find_files(name, str(tmp_path), "auto")
-    assert ignored_columns(source, wanted("pupil"), SourceOptions()) == ["hint", "session"]
+def ignored(folder: Path, *names: str) -> list[str]:
+    found = FoundColumns()
+    read(folder, wanted(*names), found=found)
+    return found.ignored(wanted(*names))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "pupil,hint,session\n1,2,3\n"),
+        ("a.tsv", "pupil\thint\tsession\n1\t2\t3\n"),
+        ("a.jsonl", '{"pupil": 1, "hint": 2}\nnull\n\n{"pupil": 1, "session": {"x": 3}}\n'),
+    ],
+)
+def test_the_columns_that_the_contract_does_not_read_are_told(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert ignored(tmp_path, "pupil") == ["hint", "session"]
+
+
+def test_they_are_told_of_all_files_each_once(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("pupil,hint\n")
+    (tmp_path / "b.csv").write_text("session,pupil,hint\n1,2,3\n")
+    assert ignored(tmp_path, "pupil") == ["hint", "session"]
+
+
+def test_without_a_header_they_are_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("7,8,9\n")
+    found = FoundColumns()
+    read(tmp_path, wanted("2"), found=found, header=False)
+    assert found.ignored(wanted("2")) == ["1", "3"]
 
 
 def test_the_three_line_format_has_four_columns_of_which_some_may_be_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.dkt").write_text("1\n5\n0\n")
-    source = find_files("a.dkt", str(tmp_path), "auto")
-    assert ignored_columns(source, wanted("entity", "answer"), SourceOptions()) == ["position", "skill"]
-
-
-def test_json_lines_have_no_columns_of_their_own(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"pupil": 1, "hint": 2}\n')
-    source = find_files("a.jsonl", str(tmp_path), "auto")
-    assert ignored_columns(source, wanted("pupil"), SourceOptions()) == []
+    assert ignored(tmp_path, "entity", "answer") == ["position", "skill"]

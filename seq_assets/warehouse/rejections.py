@@ -1,0 +1,69 @@
+"""What people are told about rejected records: how many for which reason, the first of them, and the remedy.
+
+Pure functions from counts and rows to text, the same for every warehouse.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from seq_assets.models import ModelSpec
+from seq_assets.sequencing.accounting import IngestAccounting
+
+ROWS_SHOWN = 5
+_LONGEST_TEXT = 80
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """One row of `rejected_observations`."""
+
+    file: str
+    row: int | None
+    column: str | None
+    value: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        """One line: where it stands, what stood there, and why that was rejected."""
+        shown = self.value if self.value is None or len(self.value) <= _LONGEST_TEXT else f"{self.value[:_LONGEST_TEXT]}…"
+        where = f"column {self.column!r}, value {shown!r}" if self.column else repr(shown)
+        return f"{self.file}, row {self.row}, {where}: {self.reason}"
+
+
+def too_many_rejected(
+    spec: ModelSpec,
+    accounting: IngestAccounting,
+    failed_columns: Iterable[tuple[str | None, str, int]],
+    first: Iterable[Rejection],
+) -> str:
+    """The message for a rejected ratio above the model's maximum.
+
+    Args:
+        spec: The model.
+        accounting: Where every record went.
+        failed_columns: Column (None for a whole record), reason, and how often it stands in `rejected_observations`.
+        first: The first rows of `rejected_observations`.
+    """
+    reasons = ", ".join(f"{reason} {count}" for reason, count in accounting.rejected_by_reason.items())
+    lines = [
+        f"{accounting.rejected} of {accounting.read} records were rejected ({reasons}), a ratio of "
+        f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {spec.checks.rejected_ratio.max:g}.",
+        "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
+        *_remedies(spec, failed_columns),
+        "The first rejected:",
+        *(f"  {rejection}" for rejection in first),
+    ]
+    return "\n".join(lines)
+
+
+def _remedies(spec: ModelSpec, failed_columns: Iterable[tuple[str | None, str, int]]) -> Iterator[str]:
+    for column, reason, count in failed_columns:
+        if column is None:
+            yield f"  {count} {reason}: source.format, source.options (delimiter, encoding)"
+        elif reason == "split_value":
+            yield f"  {count} {reason}: split.train, split.validation (the values of {column})"
+        else:
+            field = {"unreadable": "type", "null": "nullable"}.get(reason, reason)
+            said = getattr(spec.columns[column], field)
+            shown = list(said) if isinstance(said, tuple) else str(said).lower() if isinstance(said, bool) else said
+            yield f"  {count} {reason}: columns.{column}.{field}, now {shown}"
