@@ -15,8 +15,10 @@ import seq_assets
 from seq_assets.environments import current_environment
 from seq_assets.errors import InputError, NotPublishedError
 from seq_assets.models import ModelSpec, Subset
+from seq_assets.sequencing.plans import Dataset
+from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
-from seq_assets_tests.warehouse.building import Workspace
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
 
 EVERY_TYPE = {
     "pupil": {"type": "string"},
@@ -378,6 +380,53 @@ def test_an_unknown_subset_names_the_allowed_ones() -> None:
         seq_assets.versions("dkt", sequence_length=100, subset=subset)
 
 
+# Vocabularies
+
+
+def build_encoded(workspace: Workspace, items: str, *subsets: Subset) -> ModelSpec:
+    """Publishes observations of one pupil, one character each, and the given subsets' sequences, items encoded."""
+    workspace.write("source.csv", "pupil,time,item\n" + "".join(f"1,{time},{item}\n" for time, item in enumerate(items)))
+    columns = {**PLAIN_COLUMNS, "item": {"type": "string"}}
+    spec = workspace.sequence_model(columns=columns, features={"item": {"encode": "vocabulary"}})
+    workspace.ingest(spec)
+    for subset in subsets:
+        workspace.sequence(spec, subset)
+    return spec
+
+
+def test_a_handle_has_the_vocabulary_of_its_own_version(workspace: Workspace) -> None:
+    build_encoded(workspace, "aab", "train")
+    old = seq_assets.load("plain", sequence_length=4)
+    build_encoded(workspace, "cccb", "train")
+    new = seq_assets.load("plain", sequence_length=4)
+    again = seq_assets.load("plain", sequence_length=4, version=old.version)
+    assert new.to_numpy()["item_sequence"].tolist() == [[4, 4, 4, 3]]
+    for handle in (old, again):
+        assert handle.to_numpy()["item_sequence"].tolist() == [[2, 2, 3, 0]]
+        assert handle.vocabulary().to_pydict() == {
+            "feature": ["item", "item"],
+            "value": ["a", "b"],
+            "id": [2, 3],
+            "count": [2, 1],
+        }
+    assert new.vocabulary().to_pydict()["count"] == [0, 1, 3]
+    assert new.metadata["vocabulary_version"] != old.metadata["vocabulary_version"]
+    observations = seq_assets.load_observations("plain")
+    assert observations.vocabulary().equals(new.vocabulary())
+
+
+def test_a_split_has_one_vocabulary(workspace: Workspace) -> None:
+    build_encoded(workspace, "aab", "train", "validation")
+    train, validation = seq_assets.load_split("plain", sequence_length=4)
+    assert train.metadata["vocabulary_version"] == validation.metadata["vocabulary_version"]
+
+
+@pytest.mark.usefixtures("home_with_history")
+def test_without_an_encoded_feature_there_is_no_vocabulary() -> None:
+    with pytest.raises(InputError, match="plain_raw_observations: found no feature with encode: vocabulary"):
+        seq_assets.load_observations("plain").vocabulary()
+
+
 # DuckDB
 
 
@@ -428,8 +477,34 @@ def test_a_view_shows_the_newest_version() -> None:
         assert connection.execute("SELECT item_sequence FROM plain_sequenced_train_4").fetchall() == [([7, 8, 9, -1],)]
 
 
+@pytest.mark.usefixtures("home_with_history")
+def test_a_connection_has_the_metrics_of_every_version() -> None:
+    older, newer = sorted(seq_assets.versions("plain"), key=lambda version: version.committed_at)
+    with seq_assets.connect() as connection:
+        found = connection.execute(
+            'SELECT version, "count", min, max, mean, variance, labels FROM metrics '
+            "WHERE model = 'plain' AND column_name = 'item' ORDER BY committed_at"
+        ).fetchall()
+    assert found == [
+        (older.id, 1, "7", "7", 7.0, None, {"7": 1}),
+        (newer.id, 3, "7", "9", 8.0, 1.0, {"7": 1, "8": 1, "9": 1}),
+    ]
+
+
+def test_views_show_what_the_newest_raw_observations_were_published_with(workspace: Workspace) -> None:
+    spec = build_encoded(workspace, "aab", "train")
+    orphan = Dataset.vocabulary(spec.name)
+    named = workspace.warehouse.find(orphan)
+    assert isinstance(workspace.warehouse, LocalWarehouse)
+    tables = workspace.warehouse.tables
+    tables.publish(orphan, VOCABULARY_SCHEMA, [], 0, dict(named.metadata))
+    with seq_assets.connect() as connection:
+        assert connection.execute("SELECT value, id FROM plain_vocabulary").fetchall() == [("a", 2), ("b", 3)]
+
+
 def test_without_tables_a_connection_has_no_views() -> None:
     with seq_assets.connect() as connection:
+        assert connection.execute("FROM metrics").fetchall() == []
         assert connection.execute("SELECT * FROM duckdb_views() WHERE NOT internal").fetchall() == []
 
 

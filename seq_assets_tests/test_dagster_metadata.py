@@ -90,6 +90,13 @@ def test_raw_observations_say_which_columns_of_the_source_are_ignored() -> None:
     assert version_metadata(every_column)["ignored_columns"] == "none"
 
 
+def test_of_very_many_ignored_columns_the_first_are_named() -> None:
+    names = [f"c{number}" for number in range(1_000)]
+    many = replace(raw_version(), metadata={**raw_version().metadata, "ignored_columns": names})
+    shown = version_metadata(many)["ignored_columns"]
+    assert shown == f"{', '.join(names[:40])}, and 960 more"
+
+
 def test_rejected_observations_say_their_rows_of_which_a_record_may_have_several() -> None:
     assert version_metadata(rejected_version())["rejected"] == 12
 

@@ -140,6 +140,25 @@ class TestWhatIsPublished:
         assert metadata["dagster/table_name"] == f"dkt_sequenced_{subset}_{length}"
         assert 0 < metadata["seconds"] < 60
 
+    def test_the_log_says_of_every_observation_where_it_went_as_metadata_and_accounting_do(self, built: Built) -> None:
+        raw = newest(built.school, Dataset.raw("dkt"))
+        counted = raw.metadata["accounting"]
+        assert (
+            f"dkt: dkt_raw_observations, version {raw.id}, published: read 200 = accepted 200 + rejected 0; accepted = train "
+            f"{counted['train']} + validation {counted['validation']}; columns of the source that the contract does not read: "
+            "none"
+        ) in built.ingest.messages
+        cell = newest(built.school, Dataset.sequenced("dkt", "train", 5))
+        counted = cell.metadata["accounting"]
+        assert counted["observations"] == raw.metadata["accounting"]["train"]
+        metadata = built.sequence.materialized("sequenced_train")["dkt|5"]
+        assert metadata["accounting"] == counted
+        assert (
+            f"dkt|5: dkt_sequenced_train_5, version {cell.id}, published: observations {counted['observations']} = sequenced "
+            f"{counted['sequenced']} + dropped by min_length 0 + dropped by truncation 0; {counted['sequences']} sequences, "
+            f"pad ratio {metadata['pad_ratio']:.4f}"
+        ) in built.sequence.messages
+
     @pytest.mark.parametrize("subset", SUBSETS)
     def test_a_cell_that_is_not_declared_is_recorded_with_why_it_is_skipped(self, built: Built, subset: Subset) -> None:
         recorded = built.sequence.materialized(f"sequenced_{subset}")

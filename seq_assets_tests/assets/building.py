@@ -111,11 +111,13 @@ class Run:
         success: Whether all its steps succeeded.
         run_id: Its name in the instance.
         events: All that happened, also what a failed step recorded before it failed.
+        messages: What was logged.
     """
 
     success: bool
     run_id: str
     events: tuple[dg.DagsterEvent, ...]
+    messages: tuple[str, ...]
 
     @property
     def steps(self) -> set[str]:
@@ -197,8 +199,10 @@ class Runner:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
         # The result itself lacks what a failed step recorded.
-        entries = (entry.dagster_event for entry in self.instance.all_logs(result.run_id))
-        return Run(result.success, result.run_id, tuple(event for event in entries if event is not None))
+        entries = self.instance.all_logs(result.run_id)
+        events = (entry.dagster_event for entry in entries)
+        messages = tuple(entry.user_message for entry in entries if entry.dagster_event is None)
+        return Run(result.success, result.run_id, tuple(event for event in events if event is not None), messages)
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -107,6 +107,20 @@ def test_pad_and_fill_values_are_of_the_feature_type() -> None:
     assert spec.fill_value("correct") is None
 
 
+def test_an_encoded_feature_has_ids_padded_by_zero_and_fills_null_with_a_value_of_its_column() -> None:
+    spec = model(
+        {
+            "features.school": {"encode": "vocabulary"},
+            "features.birthday": {"encode": "vocabulary", "pad_value": 0, "fill_null": "1970-01-02"},
+            "columns.school.nullable": True,
+        }
+    )
+    assert spec.encoded == ("school", "birthday")
+    assert [spec.feature_type(name).value for name in spec.encoded] == ["int32", "int32"]
+    assert [spec.pad_value(name) for name in spec.encoded] == [0, 0]
+    assert [spec.fill_value(name) for name in spec.encoded] == [None, 1]
+
+
 @pytest.mark.parametrize(
     "split",
     [
@@ -341,6 +355,8 @@ def test_a_column_name_does_not_begin_with_an_underscore() -> None:
         ({"entity": "pupil_id"}, "entity", "'pupil_id'", f"{OF_THE_CONTRACT}; did you mean 'pupilid'?"),
         ({"entity": "elapsd"}, "entity", "'elapsd'", f"{OF_THE_CONTRACT}; did you mean 'elapsed'?"),
         ({"order_by": ["time_stamp"]}, "order_by.0", "'time_stamp'", "did you mean 'timestamp'?"),
+        ({"order_by": ["-timestamp"]}, "order_by.0", "'-timestamp'", "'timestamp'; histories are in ascending order"),
+        ({"order_by": ["timestamp desc"]}, "order_by.0", "'timestamp desc'", "'timestamp'; histories are in ascending order"),
         ({"features.corect": {"pad_value": 0}}, "features.corect", "'corect'", "did you mean 'correct'?"),
         (
             {"split": {"strategy": "time", "column": "times", "cutoff": "2024-01-01"}},
@@ -529,6 +545,24 @@ def test_between_may_hold_a_single_value() -> None:
         ({"features.elapsed.fill_null": "x"}, "features.elapsed.fill_null", "'x'", FLOAT32),
         ({"features.correct.fill_null": 1.5}, "features.correct.fill_null", "1.5", INT8),
         ({"features.elapsed.fill_null": REMOVED}, "features.elapsed.fill_null", "nothing", "the column is nullable"),
+        ({"features.correct": {"encode": "words"}}, "features.correct.encode", "'words' (str)", "one of vocabulary"),
+        (
+            {"features.elapsed": {"encode": "vocabulary"}},
+            "features.elapsed.encode",
+            "vocabulary for a column of type float32",
+            "a column of an integer type, bool, string or date",
+        ),
+        (
+            {"features.timestamp": {"encode": "vocabulary"}},
+            "features.timestamp.encode",
+            "vocabulary for a column of type timestamp",
+            "a column of an integer type, bool, string or date",
+        ),
+        ({"features.school": {"encode": "vocabulary", "pad_value": ""}}, "features.school.pad_value", "''", "0, the id of"),
+        ({"features.correct": {"encode": "vocabulary", "pad_value": 1}}, "features.correct.pad_value", "1", "0, the id of"),
+        ({"features.active": {"encode": "vocabulary", "pad_value": False}}, "features.active.pad_value", "False", "0, the id"),
+        ({"features.school": {"encode": "vocabulary", "fill_null": 0}}, "features.school.fill_null", "0", TEXT),
+        ({"features.birthday": {"encode": "vocabulary", "fill_null": 0}}, "features.birthday.fill_null", "0", "a date"),
     ]
 )
 def test_pad_and_fill_values_are_ones_that_the_type_can_hold(case: Case) -> None:

@@ -112,7 +112,7 @@ ENDLESS_BATCHES = 3000
 def ingest_endlessly(home: Path, plan: IngestPlan, running: Event) -> None:
     """Ingests a source that goes on and on; ends by SIGTERM as programs do, with code 143."""
 
-    def read_records(source: Any, columns: Any, options: Any) -> Iterator[pa.RecordBatch]:
+    def read_records(source: Any, columns: Any, *_: Any) -> Iterator[pa.RecordBatch]:
         schema = records_schema(columns)
         for number in range(ENDLESS_BATCHES):
             rows = pa.array(range(1000 * number + 1, 1000 * number + 1001), pa.int64())

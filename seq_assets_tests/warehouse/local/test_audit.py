@@ -741,3 +741,14 @@ def test_inspecting_a_version_audits_its_files(tmp_path: Path) -> None:
     assert [finding.check for finding in workspace.warehouse.inspect(sequenced) if not finding.passed] == ["nothing_lost"]
     rewrite(Path(raw.files[0]), count_from_one)
     assert [finding.check for finding in workspace.warehouse.inspect(raw) if not finding.passed] == ["well_formed"]
+
+
+def test_inspecting_a_raw_version_audits_its_vocabulary_too(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, LocalWarehouse(tmp_path / "home"))
+    workspace.write("source.csv", "pupil,time,item\n1,1,1\n1,2,2\n")
+    raw = workspace.ingest(workspace.sequence_model(features={"item": {"encode": "vocabulary"}})).version
+    assert all(finding.passed for finding in workspace.warehouse.inspect(raw))
+    (file,) = workspace.warehouse.find(Dataset.vocabulary("plain")).files
+    rewrite(Path(file), lambda rows: [{**row, "count": 7} for row in rows])
+    problems = {finding.check: finding.problems for finding in workspace.warehouse.inspect(raw) if not finding.passed}
+    assert problems == {"well_formed": ("vocabulary of item: 2 values have a wrong count",)}

@@ -15,10 +15,11 @@ from seq_assets.errors import AuditError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
+from seq_assets.sequencing.vocabulary import next_vocabulary
 from seq_assets.warehouse.interface import Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse import processes
-from seq_assets_tests.warehouse.building import Workspace, read_rows
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace, read_rows
 
 RAW, REJECTED, SEQUENCED = Dataset.raw("plain"), Dataset.rejected("plain"), Dataset.sequenced("plain", "train", 4)
 
@@ -275,7 +276,46 @@ def test_sequences_that_fail_their_audit_leave_the_last_version_and_no_file(
     assert workspace.sequence(spec).version.raw_version == raw.id
 
 
+def test_a_vocabulary_that_fails_its_audit_leaves_the_last_version(
+    workspace: Workspace, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = newest(home)
+    columns = {**PLAIN_COLUMNS, "item": {"type": "string"}}
+    spec = workspace.sequence_model(columns=columns, features={"item": {"encode": "vocabulary"}})
+    workspace.write("source.csv", "pupil,time,item\n1,1,a\n1,2,b\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "seq_assets.warehouse.local.warehouse.next_vocabulary", lambda *arguments: next_vocabulary(*arguments).slice(1)
+        )
+        with pytest.raises(AuditError, match=r"(?s)plain_vocabulary was not published.*1 values have no id"):
+            workspace.ingest(spec)
+    assert newest(home) == before
+    assert workspace.warehouse.versions(Dataset.vocabulary("plain")) == []
+    assert [file for file in files_of(home) if "plain_vocabulary" in file.parts] == []
+    assert workspace.ingest(spec).version.metadata["vocabulary_version"]
+
+
 # At once
+
+
+def test_processes_that_number_other_values_at_once_give_each_value_one_id(workspace: Workspace, home: Path) -> None:
+    plans = []
+    for items in ("abc", "xyz"):
+        workspace.write(f"{items}.csv", "pupil,time,item\n" + "".join(f"1,1,{item}\n" for item in items))
+        columns = {**PLAIN_COLUMNS, "item": {"type": "string"}}
+        encoding = {"source": {"location": f"{items}.csv"}, "columns": columns, "features": {"item": {"encode": "vocabulary"}}}
+        plans.append(workspace.ingest_plan(workspace.sequence_model(**encoding)))
+    barrier, errors = processes.context().Barrier(2), processes.context().Queue()
+    arguments = [(home, [plan] * 2, barrier, errors) for plan in plans]
+    assert processes.run_at_once(processes.execute_at_once, arguments, errors) == []
+    warehouse = LocalWarehouse(home)
+    versions = warehouse.versions(Dataset.vocabulary("plain"))
+    newest = {row["value"]: row["id"] for row in read_rows(versions[0])}
+    assert len(newest) == len(set(newest.values())) == 6
+    for version in versions:
+        assert all(newest[row["value"]] == row["id"] for row in read_rows(version))
+    for version in warehouse.versions(RAW)[:4]:
+        assert all(finding.passed for finding in warehouse.inspect(version))
 
 
 def test_processes_that_work_on_one_model_at_once_all_finish(workspace: Workspace, spec: ModelSpec, home: Path) -> None:
