@@ -183,3 +183,35 @@ def test_the_entity_itself_may_be_encoded(workspace: Workspace) -> None:
     workspace.ingest(spec)
     assert [row["pupil_sequence"] for row in read_rows(workspace.sequence(spec).version)] == [[2, 2, 0, 0]]
     assert [row["pupil_sequence"] for row in read_rows(workspace.sequence(spec, "validation").version)] == [[1, 0, 0, 0]]
+
+
+def test_a_vocabulary_may_have_any_number_of_values(workspace: Workspace) -> None:
+    values = [f"v{number:03}" for number in range(300)]
+    rows = "".join(f"{number},{number},{value},{value}\n" for number, value in enumerate(values))
+    workspace.write("source.csv", f"pupil,time,item,side\n{rows}")
+    spec = encoding_model(workspace, split={"strategy": "entity_hash", "validation_fraction": 0})
+    assert ids(workspace, workspace.ingest(spec).version) == {value: number for number, value in enumerate(values, 2)}
+
+
+def test_sequences_are_refused_where_the_raw_columns_are_of_another_model_file(workspace: Workspace) -> None:
+    write_items(workspace, "ab")
+    workspace.ingest(encoding_model(workspace))
+    changed = encoding_model(workspace, columns=COLUMNS | {"pupil": {"type": "string"}})
+    with pytest.raises(NotPublishedError, match=r"pupil: found int64, the model file says string\); materialize raw_obs"):
+        workspace.sequence(changed)
+    more = encoding_model(workspace, columns=COLUMNS | {"hint": {"type": "int8"}}, features={"hint": {"pad_value": 0}})
+    with pytest.raises(NotPublishedError, match="hint: found no such column, the model file says int8"):
+        workspace.sequence(more)
+    other = encoding_model(workspace, entity="item")
+    with pytest.raises(NotPublishedError, match="entity: found pupil, the model file says item"):
+        workspace.sequence(other)
+
+
+def test_sequences_are_refused_where_nulls_of_the_raw_observations_would_not_be_filled(workspace: Workspace) -> None:
+    workspace.write("source.csv", "pupil,time,item,side\n1,1,,t\n")
+    plain = {"item": {"pad_value": ""}}
+    nullable = COLUMNS | {"item": {"type": "string", "nullable": True}}
+    filled = {"item": {"pad_value": "", "fill_null": "none"}}
+    workspace.ingest(workspace.sequence_model(columns=nullable, split=BY_COLUMN, features=filled))
+    with pytest.raises(NotPublishedError, match="item: found a column that may be null, the model file says that it may not"):
+        workspace.sequence(workspace.sequence_model(columns=COLUMNS, split=BY_COLUMN, features=plain))

@@ -65,9 +65,9 @@ class Engine:
 
     def row(self, query: str) -> dict[str, Any]:
         """The only row of a result, by column."""
-        relation = self._interruptible(lambda: self._connection.execute(query))
-        names = [column[0] for column in relation.description]
-        return dict(zip(names, relation.fetchone(), strict=True))
+        # All rows are fetched, because the connection takes no other work while a result is unfinished.
+        [values] = self.rows(query)
+        return dict(zip((column[0] for column in self._connection.description), values, strict=True))
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
         """The batches of a result, in its order, as they are made."""

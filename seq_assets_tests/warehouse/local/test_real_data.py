@@ -224,3 +224,51 @@ def test_statics_equals_plain_python(workspace: Workspace, location: Path) -> No
             expected = [[pad] * (200 - len(block[index])) + block[index][-200:] for block in kept]
             assert table.column(name).to_pylist() == expected
     assert_everything_adds_up(workspace, spec, 189_297)
+
+
+def test_algebra_skills_are_numbered_as_pandas_counts_them_and_keep_their_numbers(workspace: Workspace) -> None:
+    frame = pd.read_csv(ALGEBRA, sep="\t", dtype=str, keep_default_na=False, quoting=3)
+    half = frame.iloc[: len(frame) // 2]
+    ids: dict[str, int] = {}
+    for part in (half, frame):
+        path = workspace.folder / "algebra.tsv"
+        part.to_csv(path, sep="\t", index=False, quoting=3)
+        spec = workspace.model(
+            name="algebra",
+            source={"location": "algebra.tsv"},
+            entity="pupil",
+            order_by=["at", "number"],
+            columns={
+                "pupil": {"type": "string", "from": "Anon Student Id"},
+                "at": {"type": "timestamp", "from": "First Transaction Time"},
+                "number": {"type": "int64", "from": "Row"},
+                "skills": {"type": "string", "from": "KC(Default)", "nullable": True},
+            },
+            features={"skills": {"encode": "vocabulary"}},
+            split={"strategy": "entity_hash"},
+            sequence_lengths=[50],
+        )
+        raw = workspace.ingest(spec).version
+
+        ordered = part.assign(key=part["Anon Student Id"].str.encode("utf-8"), number=part["Row"].astype(int))
+        ordered = ordered.sort_values(["key", "First Transaction Time", "number"], kind="stable")
+        train = of_subset(ordered, "Anon Student Id", "train")
+        counts = train[train["KC(Default)"] != ""]["KC(Default)"].value_counts()
+        new = sorted(set(counts.index) - set(ids), key=lambda skill: (-counts[skill], skill.encode()))
+        ids |= {skill: len(ids) + 2 + number for number, skill in enumerate(new)}
+        table = read_table(workspace.warehouse.find(Dataset.vocabulary("algebra"), raw.metadata["vocabulary_version"]))
+        assert table.to_pydict() == {
+            "feature": ["skills"] * len(ids),
+            "value": list(ids),
+            "id": list(ids.values()),
+            "count": [int(counts.get(skill, 0)) for skill in ids],
+        }
+        for subset in SUBSETS:
+            items = of_subset(ordered, "Anon Student Id", subset)
+            workspace.sequence(spec, subset)
+            row = items.groupby(["key", items["position"] // 50]).ngroup()
+            expected = matrix(items, items["KC(Default)"].map(ids).fillna(1).astype(int), row, items["position"] % 50, 50, 0)
+            assert (lists(workspace, spec, subset, "skills_sequence") == expected).all()
+    assert len(new) > 0, "the second half has skills that the first one lacks"
+    unknown = of_subset(ordered, "Anon Student Id", "validation")["KC(Default)"]
+    assert not set(unknown) <= {"", *ids}, "validation has skills that train lacks"
