@@ -88,14 +88,19 @@ def _table_problems(engine: Engine, spec: ModelSpec, rows: str) -> Iterator[str]
         if column.has_unique_values:
             found = engine.row(f"SELECT count({value}) - count(DISTINCT {value}) AS repeated FROM {rows}")
             if found["repeated"]:
-                yield f"columns.{name}.has_unique_values: {found['repeated']} accepted values stand more than once"
+                query = f"SELECT {value} FROM {rows} GROUP BY 1 HAVING count({value}) > 1 ORDER BY 1 LIMIT {ROWS_SHOWN}"
+                first = ", ".join(repr(repeated) for (repeated,) in engine.rows(query))
+                yield (
+                    f"columns.{name}.has_unique_values: {found['repeated']} accepted values stand more than once (the first: "
+                    f"{first}); mend the rows, or remove it"
+                )
         most = column.has_acceptable_percentage_of_nulls
         if most is not None:
             found = engine.row(f"SELECT coalesce(1 - count({value}) / count(*), 0) AS nulls FROM {rows}")
             if found["nulls"] > most:
                 yield (
                     f"columns.{name}.has_acceptable_percentage_of_nulls: found a share of {found['nulls']:.4g}; "
-                    f"allowed: at most {most:g}"
+                    f"allowed: at most {most:g}; mend the rows, or raise it"
                 )
 
 

@@ -602,7 +602,15 @@ def move_an_entity(rows: list[Row]) -> None:
         (repeat_a_position, {"well_formed": ("1 rows have a wrong _position",)}),
         (take_another_row_number, {"nothing_lost": ("records: the files hold 21, the ingest counted 22",)}),
         (break_a_validation, {"contract": ("1 accepted rows break columns.score.is_between",)}),
-        (repeat_a_unique_value, {"contract": ("columns.code.has_unique_values: 1 accepted values stand more than once",)}),
+        (
+            repeat_a_unique_value,
+            {
+                "contract": (
+                    "columns.code.has_unique_values: 1 accepted values stand more than once (the first: 'c16'); mend the rows, "
+                    "or remove it",
+                )
+            },
+        ),
         (
             lose_values,
             {"contract": ("columns.score.has_acceptable_percentage_of_nulls: found a share of 0.1364; allowed: at most 0.1",)},
