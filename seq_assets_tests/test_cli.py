@@ -452,6 +452,15 @@ def test_sequence_follows_the_named_model(tmp_path: Path) -> None:
     assert [row["item_sequence"] for row in rows_of(tmp_path / "out" / "train_sequenced_3")] == [[10, 20, 30], [40, -1, -1]]
 
 
+def test_sequence_writes_the_vocabulary_of_encoded_features_beside_the_sequences(workspace: Workspace, tmp_path: Path) -> None:
+    source = workspace.write("source.csv", "pupil,time,item\n1,1,30\n1,2,10\n1,3,30\n")
+    workspace.sequence_model(features={"item": {"encode": "vocabulary"}})
+    arguments = ("--s3_data_location", source, "--sequence_length", "4", "--output_s3_location", "out", "--model", "plain")
+    assert run("sequence", *arguments).stdout.splitlines()[-1] == str(Path("out/vocabulary"))
+    assert [row["item_sequence"] for row in rows_of(tmp_path / "out" / "train_sequenced_4")] == [[2, 3, 2, 0]]
+    assert [(row["value"], row["id"]) for row in rows_of(tmp_path / "out" / "vocabulary")] == [("30", 2), ("10", 3)]
+
+
 def test_sequence_refuses_a_bad_source_and_leaves_what_was_written(answers: Path, tmp_path: Path) -> None:
     arguments = ("--s3_data_location", answers, "--sequence_length", "2", "--output_s3_location", "out")
     run("sequence", *arguments)

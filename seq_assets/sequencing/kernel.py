@@ -19,7 +19,7 @@ from seq_assets.models import ColumnType
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.schemas import stored_type
-from seq_assets.sequencing.vocabulary import encoded, values_of
+from seq_assets.sequencing.vocabulary import Encoder, values_of
 from seq_assets.sequencing.windows import Int64
 
 Flags: TypeAlias = NDArray[np.bool_]
@@ -28,13 +28,13 @@ CELLS_PER_BATCH: Final = 1_000_000
 """Positions per feature of one output batch, at most (but always at least one sequence)."""
 
 
-def feature_items(values: pa.Array, feature: FeaturePlan, vocabulary: pa.Table | None) -> pa.Array:
+def feature_items(values: pa.Array, feature: FeaturePlan, encoder: Encoder | None) -> pa.Array:
     """A raw column as the feature's items, without nulls: ids where the feature is encoded, else plain values.
 
     Plain timestamps become int64 milliseconds (floored), dates int32 days.
     """
-    if vocabulary is not None:
-        return encoded(values, feature.fill_value, vocabulary)
+    if encoder is not None:
+        return encoder.ids(values)
     if feature.fill_value is not None and feature.type not in (ColumnType.TIMESTAMP, ColumnType.DATE):
         values = pc.fill_null(values, pa.scalar(feature.fill_value, stored_type(feature.type)))
     if feature.type is ColumnType.DATE:
@@ -119,7 +119,11 @@ class Kernel:
             vocabulary: Rows of the vocabulary table; needed where a feature of the plan is encoded.
         """
         self._plan = plan
-        self._vocabularies = {name: values_of(vocabulary, name) for name in plan.encoded}
+        self._encoders = {
+            feature.name: Encoder(values_of(vocabulary, feature.name), feature.fill_value)
+            for feature in plan.features
+            if feature.encoded
+        }
         self._schema = plan.schema.stored()
         self._counts: dict[str, int] = dict.fromkeys(
             ("observations", "sequenced", "dropped_min_length", "dropped_truncation", "sequences", "padding"), 0
@@ -172,7 +176,7 @@ class Kernel:
             return
         entity = buffer.column(self._plan.entity[0])
         items = [
-            feature_items(buffer.column(feature.name), feature, self._vocabularies.get(feature.name))
+            feature_items(buffer.column(feature.name), feature, self._encoders.get(feature.name))
             for feature in self._plan.features
         ]
         rows = max(CELLS_PER_BATCH // self._plan.sequence_length, 1)

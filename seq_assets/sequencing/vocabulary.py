@@ -47,24 +47,32 @@ def values_of(vocabulary: pa.Table | None, feature: str) -> pa.Table:
     return vocabulary.filter(pc.equal(vocabulary["feature"], feature))
 
 
-def encoded(values: pa.Array, fill_value: Scalar | None, vocabulary: pa.Table) -> pa.Array:
-    """The ids of values.
+class Encoder:
+    """The ids of one feature's values; looks a value up in constant time, however large the vocabulary."""
 
-    Args:
-        values: Of the contract's type.
-        fill_value: Replaces null before it is looked up; None where nothing does.
-        vocabulary: The rows of one feature.
+    def __init__(self, vocabulary: pa.Table, fill_value: Scalar | None) -> None:
+        """Indexes the values.
 
-    Returns:
-        int32, without nulls: `UNKNOWN_ID` for null and for a value that the vocabulary does not have.
-    """
-    if fill_value is not None:
-        values = pc.fill_null(values, _scalar(fill_value, values.type))
-    # Each value of a batch is looked up once, however often it stands there.
-    dictionary = values.dictionary_encode()
-    found = pc.index_in(dictionary.dictionary.cast(pa.string()), value_set=vocabulary["value"])
-    ids = pc.fill_null(vocabulary["id"].combine_chunks().take(found), UNKNOWN_ID)
-    return pc.fill_null(ids.take(dictionary.indices), UNKNOWN_ID)
+        Args:
+            vocabulary: The rows of the feature.
+            fill_value: Replaces null before it is looked up; None where nothing does.
+        """
+        import pandas as pd
+
+        self._fill_value = fill_value
+        self._values = pd.Index(vocabulary["value"].to_numpy(), dtype=object)
+        # What is not found has the index -1, the last one.
+        self._ids = np.append(vocabulary["id"].to_numpy(), np.int32(UNKNOWN_ID))
+
+    def ids(self, values: pa.Array) -> pa.Array:
+        """The ids of values of the contract's type: int32, without nulls; `UNKNOWN_ID` for null and what was never seen."""
+        if self._fill_value is not None:
+            values = pc.fill_null(values, _scalar(self._fill_value, values.type))
+        # Each value of a batch is looked up once, however often it stands there.
+        dictionary = values.dictionary_encode()
+        texts = dictionary.dictionary.cast(pa.string()).to_numpy(zero_copy_only=False)
+        ids = pa.array(self._ids[self._values.get_indexer(texts)], pa.int32())
+        return pc.fill_null(ids.take(dictionary.indices), UNKNOWN_ID)
 
 
 def _next_values(feature: str, before: pa.Table, counts: pa.Table) -> pa.Table:

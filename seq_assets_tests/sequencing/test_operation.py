@@ -129,7 +129,9 @@ def test_entities_that_are_text_are_ordered_by_utf8_bytes() -> None:
 
 
 @settings(max_examples=examples(60), deadline=None)
-@given(cases(), st.randoms(use_true_random=False), st.lists(st.sampled_from(["second", "first"]), unique=True))
+@given(
+    cases(may_be_encoded=False), st.randoms(use_true_random=False), st.lists(st.sampled_from(["second", "first"]), unique=True)
+)
 def test_any_table_is_cut_as_the_reference_says(case: Case, shuffle: random.Random, order_by: list[str]) -> None:
     case = without_nulls(case)
     rows: list[Row] = [{**row, "first": shuffle.randrange(3), "second": shuffle.choice("aé𝄞")} for row in case.rows]
@@ -212,6 +214,19 @@ def test_rows_are_ordered_by_nanoseconds_where_there_are_some() -> None:
 def test_rows_may_be_ordered_by_any_single_values(values: list[Any]) -> None:
     answers = pa.table({"pupilid": [1, 1], "correct": [1, 2], "key": values})
     assert cut(answers, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+
+
+@pytest.mark.parametrize("name", ["-timestamp", "timestamp desc", "timestamp DESC"])
+def test_a_descending_order_is_refused_with_the_reason(name: str) -> None:
+    assert message_of(order_by=[name]) == (
+        f"order_by: found {name!r}; allowed: 'timestamp'; histories are in ascending order, because windows read them forwards "
+        "in time"
+    )
+
+
+def test_a_column_may_be_named_like_a_descending_order() -> None:
+    answers = pa.table({"pupilid": [1, 1], "-time": [2, 1], "time": [1, 2], "correct": [3, 4]})
+    assert cut(answers, order_by=["-time"])["correct_sequence"].to_pylist() == [[4, 3, -1]]
 
 
 @pytest.mark.parametrize(
