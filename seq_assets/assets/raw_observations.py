@@ -22,7 +22,8 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
         outs={
             "raw_observations": out(
                 "Observations that met their model's contract, typed, assigned to train or validation, and stored in the order "
-                "of entity and time. Models without sequences read this table directly."
+                "of entity and time. Models without sequences read this table directly. The vocabulary of a model's encoded "
+                "features is published with it."
             ),
             "rejected_observations": out(
                 "Why records were refused: file, row, column, the value as it stood and the reason, one row per failed column."
