@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test check format lock clean
+.PHONY: help demo dev test mutants check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ dev: .venv/installed ## Serve the Dagster UI, with the runs of `make demo` and t
 
 test: .venv/installed ## Run the tests.
 	$(BIN)/pytest
+
+mutants: .venv/installed ## Prove that the tests see: put in faults, one at a time, and show which test finds each.
+	$(BIN)/python -m seq_assets_tests.mutants
 
 check: .venv/installed ## Check format, lint and types.
 	$(BIN)/ruff format --check .

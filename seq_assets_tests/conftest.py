@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # This file is loaded before the tests' processes start, so what is heavy is imported where it is used.
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Examples have no time limit: it would fail tests on a busy machine.
 settings.register_profile("seq_assets", deadline=None)
 settings.load_profile("seq_assets")
+# The same examples in every run, and the first that fails as it is: for proofs that a test fails, not for finding out why.
+settings.register_profile("repeatable", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
 
 _SETTINGS = ("MODE", "DAGSTER_HOME")
 _SEQUENCE_LENGTHS = (50, 100)

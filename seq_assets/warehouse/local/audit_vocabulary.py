@@ -62,7 +62,7 @@ def _comparison(feature: str) -> str:
         )
         SELECT count(*) FILTER (before IS NULL AND expected = 0) AS leaked,
             count(*) FILTER (id IS NULL) AS {quoted("have no id")},
-            count(*) FILTER (count IS DISTINCT FROM expected) AS {quoted("have a wrong count")},
-            count(*) FILTER (before IS NULL AND id IS DISTINCT FROM last + rank) AS {quoted("are numbered in another order")},
-            count(*) - count(DISTINCT text) AS {quoted("stand more than once")}
+            count(*) FILTER (count <> expected) AS {quoted("have a wrong count")},
+            count(*) FILTER (before IS NULL AND id <> last + rank) AS {quoted("are numbered in another order")},
+            count(text) - count(DISTINCT text) AS {quoted("stand more than once")}
         FROM ranked"""

@@ -159,7 +159,8 @@ class LocalWarehouse(Warehouse):
             "model_digest": spec.digest(),
             "program": version("seq-assets"),
         }
-        vocabulary = self._publish_vocabulary(spec, result.label_counts, raw_files[0], metadata)
+        with removed_on_failure(raw_folder, rejected_folder):
+            vocabulary = self._publish_vocabulary(spec, result.label_counts, raw_files[0], metadata)
         rejected = self.tables.publish(
             Dataset.rejected(spec.name), REJECTED_SCHEMA, rejected_files, result.rejected_rows, metadata
         )

@@ -106,6 +106,11 @@ def test_one_wrong_thing_is_found(house: House, rows: Callable[[], Rows], check:
     assert any(found.startswith(problem) for found in problems[check]), problems
 
 
+def test_a_value_without_an_id_is_nothing_else(house: House) -> None:
+    rows = [*RIGHT[:4], *RIGHT[5:]]
+    assert house.problems(rows) == {"well_formed": ("vocabulary of item: 1 values have no id",)}
+
+
 def test_equally_frequent_new_values_in_another_order_are_found(house: House) -> None:
     rows = [*RIGHT[:3], ("item", "d", 5, 1), ("item", "a", 6, 1), *RIGHT[5:]]
     assert house.problems(rows) == {"well_formed": ("vocabulary of item: 2 values are numbered in another order",)}
