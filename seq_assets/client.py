@@ -251,6 +251,7 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     import duckdb
 
     from seq_assets.models import ColumnType
+    from seq_assets.warehouse.local.engine import parquet
 
     warehouse = (environment or current_environment()).warehouse()
     connection = duckdb.connect(":memory:")
@@ -262,8 +263,7 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
             else f'"{column.name}"'
             for column in version.schema.columns
         )
-        files = ", ".join("'" + file.replace("'", "''") + "'" for file in version.files)
-        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM read_parquet([{files}])')
+        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM {parquet(version.files)}')
     connection.register("all_metrics", _metrics(warehouse))
     connection.execute("CREATE TABLE metrics AS FROM all_metrics")
     connection.unregister("all_metrics")

@@ -28,7 +28,7 @@ class Window(ABC):
         return False
 
     @abstractmethod
-    def count(self, n: Int64, L: int) -> Int64:  # noqa: N803  # L is the design's word
+    def count(self, n: Int64, L: int) -> Int64:  # noqa: N803  # L is the word of the field
         """The number of windows of a history that has ended at n items."""
 
     @abstractmethod
@@ -42,6 +42,14 @@ class Window(ABC):
     @abstractmethod
     def needed_from(self, k: int, n: int, L: int) -> int:  # noqa: N803
         """The first position, of n so far, that window k or a later one may still need."""
+
+    @abstractmethod
+    def kept(self, n: Int64, L: int, min_length: int) -> tuple[Int64, Int64]:  # noqa: N803
+        """Of ended histories: the kept windows, and the items that they hold together, repeated ones each time."""
+
+    @abstractmethod
+    def kept_up_to(self, size: int, n: Int64, L: int, min_length: int) -> Int64:  # noqa: N803
+        """Of ended histories: the kept windows of at most `size` items, where `size` is less than L."""
 
     def first_kept(self, min_length: int) -> int:
         """The ordinal of the first window that can reach `min_length` in a history that is long enough."""
@@ -92,6 +100,22 @@ class Sliding(Window):
         """The start of window k."""
         return k * self.step(L)
 
+    def kept(self, n: Int64, L: int, min_length: int) -> tuple[Int64, Int64]:  # noqa: N803
+        """All windows are full but the last one."""
+        count, last = self._last(n, L)
+        is_kept = last >= min_length
+        return count - ~is_kept, (count - 1) * L + np.where(is_kept, last, 0)
+
+    def kept_up_to(self, size: int, n: Int64, L: int, min_length: int) -> Int64:  # noqa: N803
+        """Only the last window can be short."""
+        _, last = self._last(n, L)
+        return ((last >= min_length) & (last <= size)).astype(np.int64)
+
+    def _last(self, n: Int64, L: int) -> tuple[Int64, Int64]:  # noqa: N803
+        """The number of windows, and the items of the last one."""
+        count = self.count(n, L)
+        return count, self.bounds(count - 1, n, L)[1]
+
     def repeated(self, k: Int64, size: Int64, L: int, min_length: int) -> Int64:  # noqa: N803
         """All windows before are full, so they reach L - stride items into this one."""
         return np.where(k > 0, np.minimum(L - self.step(L), size), 0)
@@ -119,13 +143,30 @@ class Chunk(Sliding):
         return L
 
 
-@dataclass(frozen=True)
-class First(Window):
-    """The first L items."""
+class _Single(Window, ABC):
+    """A kind with at most one window per history."""
 
     def count(self, n: Int64, L: int) -> Int64:  # noqa: N803
         """One."""
         return np.minimum(n, 1)
+
+    def kept(self, n: Int64, L: int, min_length: int) -> tuple[Int64, Int64]:  # noqa: N803
+        """At most one."""
+        is_kept = n >= min_length
+        return is_kept.astype(np.int64), np.where(is_kept, np.minimum(n, L), 0)
+
+    def kept_up_to(self, size: int, n: Int64, L: int, min_length: int) -> Int64:  # noqa: N803
+        """The one, where the history is that short."""
+        return ((n >= min_length) & (n <= size)).astype(np.int64)
+
+    def dropped_by_truncation(self, n: Int64, L: int) -> Int64:  # noqa: N803
+        """What exceeds L."""
+        return np.maximum(n - L, 0)
+
+
+@dataclass(frozen=True)
+class First(_Single):
+    """The first L items."""
 
     def ready(self, n: Int64, L: int) -> Int64:  # noqa: N803
         """One, as soon as it is full."""
@@ -139,18 +180,10 @@ class First(Window):
         """Everything until the window is final, nothing afterwards."""
         return n if k > 0 else 0
 
-    def dropped_by_truncation(self, n: Int64, L: int) -> Int64:  # noqa: N803
-        """What follows the first L."""
-        return np.maximum(n - L, 0)
-
 
 @dataclass(frozen=True)
-class Last(Window):
+class Last(_Single):
     """The last L items."""
-
-    def count(self, n: Int64, L: int) -> Int64:  # noqa: N803
-        """One."""
-        return np.minimum(n, 1)
 
     def ready(self, n: Int64, L: int) -> Int64:  # noqa: N803
         """None before the end."""
@@ -163,10 +196,6 @@ class Last(Window):
     def needed_from(self, k: int, n: int, L: int) -> int:  # noqa: N803
         """The last L so far."""
         return max(n - L, 0)
-
-    def dropped_by_truncation(self, n: Int64, L: int) -> Int64:  # noqa: N803
-        """What precedes the last L."""
-        return np.maximum(n - L, 0)
 
 
 @dataclass(frozen=True)
@@ -194,6 +223,18 @@ class Prefix(Window):
     def needed_from(self, k: int, n: int, L: int) -> int:  # noqa: N803
         """The start of window k."""
         return max(k + 2 - L, 0)
+
+    def kept(self, n: Int64, L: int, min_length: int) -> tuple[Int64, Int64]:  # noqa: N803
+        """Sizes grow by one from window to window until they reach L."""
+        first = self.first_kept(min_length)
+        count = np.maximum(n - 1 - first, 0)
+        growing = np.clip(np.minimum(n - 1, L - 2) - first, 0, None)
+        return count, growing * (first + 2) + growing * (growing - 1) // 2 + (count - growing) * L
+
+    def kept_up_to(self, size: int, n: Int64, L: int, min_length: int) -> Int64:  # noqa: N803
+        """One window of each size, from the smallest kept one on."""
+        largest: Int64 = np.minimum(n, size)
+        return np.maximum(largest - self.first_kept(min_length) - 1, 0)
 
     def first_kept(self, min_length: int) -> int:
         """Window k would have k + 2 items if L allowed."""

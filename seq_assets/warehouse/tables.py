@@ -39,7 +39,7 @@ from pyiceberg.types import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from seq_assets.errors import ConflictError
+from seq_assets.errors import ConflictError, LostRaceError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
@@ -297,7 +297,7 @@ def _with_retries(attempt: Callable[[], Version], table: str) -> Version:
         except _LOST_RACES as error:
             lost = error
             time.sleep(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
-    raise ConflictError(
+    raise LostRaceError(
         f"{table} could not be published: {ATTEMPTS} attempts were lost to other publications "
         f"(the last: {type(lost).__name__}: {lost}). Run it again."
     ) from lost

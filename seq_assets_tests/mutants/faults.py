@@ -163,7 +163,6 @@ _WINDOW_FAULTS: Final = (
         "return np.minimum(n, 1)",
         "return np.minimum(n, 2)",
         _TEST_WINDOWS,
-        count=2,
     ),
     Fault(
         "prefix: the first item alone has a window too",
@@ -255,7 +254,6 @@ _WINDOW_FAULTS: Final = (
         "return np.maximum(n - L, 0)\n",
         "return np.maximum(n - L - 1, 0)\n",
         _TEST_KERNEL,
-        count=2,
     ),
 )
 

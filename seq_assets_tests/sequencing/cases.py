@@ -12,9 +12,10 @@ from seq_assets.models import ColumnType
 from seq_assets.models.columns import integer_range
 from seq_assets.models.spec import WindowSpec
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
-from seq_assets.sequencing.schemas import stored_type
+from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA, stored_type
 from seq_assets.sequencing.windows import window_of
 from seq_assets_tests.reference import Definition, Feature, Row
+from seq_assets_tests.reference.reading import as_text
 
 WindowName = Literal["chunk", "sliding", "last", "first", "prefix"]
 Side = Literal["right", "left"]
@@ -36,6 +37,16 @@ class Case:
     def plan(self) -> SequencePlan:
         """The definition as a plan."""
         return plan_of(self.definition, self.entity_type)
+
+    @property
+    def vocabulary(self) -> pa.Table:
+        """The ids of the encoded features."""
+        rows = [
+            {"feature": feature.name, "value": value, "id": id_, "count": 1}
+            for feature in self.definition.features
+            for value, id_ in (feature.ids or {}).items()
+        ]
+        return pa.Table.from_pylist(rows, VOCABULARY_SCHEMA.stored())
 
     @property
     def table(self) -> pa.Table:
@@ -63,7 +74,9 @@ def plan_of(definition: Definition, entity_type: ColumnType = ColumnType.INT64) 
         raw_version=1,
         entity=(definition.entity, entity_type),
         features=tuple(
-            FeaturePlan(feature.name, ColumnType(feature.type), feature.pad_value, feature.fill_value)
+            FeaturePlan(
+                feature.name, ColumnType(feature.type), feature.pad_value, _fill_of_plan(feature), feature.ids is not None
+            )
             for feature in definition.features
         ),
         window=window_of(WindowSpec(mode=definition.window, stride=definition.stride)),
@@ -71,6 +84,11 @@ def plan_of(definition: Definition, entity_type: ColumnType = ColumnType.INT64) 
         padding_side=definition.padding_side,
         min_length=definition.min_length,
     )
+
+
+def _fill_of_plan(feature: Feature) -> Any:
+    """What replaces null, as a plan has it: a date as its days since the epoch."""
+    return (feature.fill_value - date(1970, 1, 1)).days if isinstance(feature.fill_value, date) else feature.fill_value
 
 
 def raw_values(type_: ColumnType) -> st.SearchStrategy[Any]:
@@ -89,10 +107,16 @@ def raw_values(type_: ColumnType) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def features(draw: st.DrawFn, name: str) -> tuple[Feature, list[Any]]:
+def features(draw: st.DrawFn, name: str, may_be_encoded: bool) -> tuple[Feature, list[Any]]:
     """A feature of any type, and a few values that its column repeats."""
     type_ = draw(st.sampled_from(list(ColumnType)))
     values, items = raw_values(type_), raw_values(type_.as_feature)
+    if may_be_encoded and type_.is_label and draw(st.booleans()):
+        pool = draw(st.lists(st.none() | values, min_size=1, max_size=6))
+        known = dict.fromkeys(as_text(value) for value in pool[: draw(st.integers(0, 6))] if value is not None)
+        # Ids are not in the order of values.
+        ids = {text: number + 2 for number, text in enumerate(known)}
+        return Feature(name, type_.value, 0, draw(st.none() | st.sampled_from(pool)), ids), pool
     fill = draw(st.none() | items)
     pool = draw(st.lists(values if fill is None else st.none() | values, min_size=1, max_size=4))
     return Feature(name, type_.value, draw(items), fill), pool
@@ -115,11 +139,11 @@ def definitions(draw: st.DrawFn, others: tuple[Feature, ...] = ()) -> Definition
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    """Any case."""
+def cases(draw: st.DrawFn, may_be_encoded: bool = True) -> Case:
+    """Any case, with or without encoded features."""
     entity_type = draw(st.sampled_from(ENTITY_TYPES))
     entities = draw(st.lists(raw_values(entity_type), unique=True, max_size=5))
-    drawn = [draw(features(f"feature_{number}")) for number in range(draw(st.integers(0, 3)))]
+    drawn = [draw(features(f"feature_{number}", may_be_encoded)) for number in range(draw(st.integers(0, 3)))]
     pools = {feature.name: pool for feature, pool in drawn}
     rows: list[Row] = []
     for entity in entities:

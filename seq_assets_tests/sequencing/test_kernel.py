@@ -25,8 +25,10 @@ def tries(count: int) -> settings:
     return settings(max_examples=examples(count), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def run(plan: SequencePlan, batches: Iterator[pa.RecordBatch]) -> tuple[pa.Table, dict[str, int]]:
-    kernel = Kernel(plan)
+def run(
+    plan: SequencePlan, batches: Iterator[pa.RecordBatch], vocabulary: pa.Table | None = None
+) -> tuple[pa.Table, dict[str, int]]:
+    kernel = Kernel(plan, vocabulary)
     table = pa.Table.from_batches(kernel.batches(batches), plan.schema.stored())
     return table, asdict(kernel.accounting)
 
@@ -50,18 +52,18 @@ def matrix(table: pa.Table, column: str) -> npt.NDArray[Any]:
     return values.reshape(len(lists), -1)
 
 
-@tries(500)
+@tries(1000)
 @given(cases())
 def test_sequences_are_what_the_reference_says(case: Case) -> None:
-    table, _ = run(case.plan, case.batches())
+    table, _ = run(case.plan, case.batches(), case.vocabulary)
     table.validate(full=True)
     assert table.to_pylist() == reference.sequences(case.rows, case.definition)
 
 
-@tries(100)
+@tries(250)
 @given(cases())
 def test_the_accounting_is_what_the_reference_says_and_its_sums_hold(case: Case) -> None:
-    kernel = Kernel(case.plan)
+    kernel = Kernel(case.plan, case.vocabulary)
     for _ in kernel.batches(case.batches()):
         pass
     assert asdict(kernel.accounting) == reference.accounting(case.rows, case.definition)
@@ -86,13 +88,14 @@ def test_every_definition_of_short_sequences_on_every_short_history(window: str)
 def test_batches_may_end_anywhere(case: Case) -> None:
     whole = replace(case, cuts=[])
     row_by_row = replace(case, cuts=list(range(len(case.rows) + 1)))
-    assert run(case.plan, whole.batches()) == run(case.plan, row_by_row.batches())
+    expected = run(case.plan, whole.batches(), case.vocabulary)
+    assert run(case.plan, row_by_row.batches(), case.vocabulary) == expected
 
 
 @tries(50)
 @given(cases())
 def test_every_batch_has_the_schema_of_the_plan_and_no_null(case: Case) -> None:
-    for batch in Kernel(case.plan).batches(case.batches()):
+    for batch in Kernel(case.plan, case.vocabulary).batches(case.batches()):
         assert batch.schema.equals(case.plan.schema.stored(), check_metadata=True)
         for column in batch.columns:
             values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
@@ -103,7 +106,7 @@ def test_every_batch_has_the_schema_of_the_plan_and_no_null(case: Case) -> None:
 @given(cases())
 def test_items_that_are_neither_padding_nor_repeated_give_back_each_history(case: Case) -> None:
     everything = replace(case.definition, min_length=1)
-    table, counts = run(plan_of(everything, case.entity_type), case.batches())
+    table, counts = run(plan_of(everything, case.entity_type), case.batches(), case.vocabulary)
     items = []
     for row in table.to_pylist():
         no_repeats = [0] * case.definition.sequence_length
@@ -115,6 +118,48 @@ def test_items_that_are_neither_padding_nor_repeated_give_back_each_history(case
     assert items == sorted(items)
     if everything.window in ("chunk", "sliding"):
         assert items == [row["number"] for row in case.rows]
+
+
+@tries(100)
+@given(cases())
+def test_without_its_padding_a_sequence_is_the_stretch_of_the_history_that_it_says(case: Case) -> None:
+    table, _ = run(case.plan, case.batches(), case.vocabulary)
+    histories_ = reference.histories(case.rows, "entity")
+    for row in table.to_pylist():
+        start, size = row["sequence_start"], row["sequence_size"]
+        stretch = histories_[row["entity"]][start : start + size]
+        for feature in case.definition.features:
+            flagged = zip(row[f"{feature.name}_sequence"], row["is_pad_sequence"], strict=True)
+            items = [item for item, is_pad in flagged if not is_pad]
+            assert items == [reference.item_of(observation[feature.name], feature) for observation in stretch]
+
+
+@tries(100)
+@given(cases())
+def test_masks_agree_with_sizes_and_padding_stands_on_its_side(case: Case) -> None:
+    length, side = case.definition.sequence_length, case.definition.padding_side
+    table, counts = run(case.plan, case.batches(), case.vocabulary)
+    padding = 0
+    for row in table.to_pylist():
+        pads = length - row["sequence_size"]
+        items, padded = [0] * row["sequence_size"], [1] * pads
+        assert row["is_pad_sequence"] == (items + padded if side == "right" else padded + items)
+        assert case.definition.min_length <= row["sequence_size"] <= length
+        padding += pads
+    assert (counts["padding"], counts["positions"]) == (padding, length * table.num_rows)
+
+
+@tries(100)
+@given(cases())
+def test_every_sequenced_item_is_scored_exactly_once(case: Case) -> None:
+    table, counts = run(case.plan, case.batches(), case.vocabulary)
+    no_repeats = [0] * case.definition.sequence_length
+    scored = []
+    for row in table.to_pylist():
+        repeats = row.get("is_repeat_sequence", no_repeats)
+        flagged = zip(row["number_sequence"], row["is_pad_sequence"], repeats, strict=True)
+        scored += [number for number, is_pad, is_repeat in flagged if not is_pad and not is_repeat]
+    assert len(scored) == len(set(scored)) == counts["sequenced"]
 
 
 def test_no_observations_give_no_sequences() -> None:

@@ -91,8 +91,8 @@ def _table_problems(engine: Engine, spec: ModelSpec, rows: str) -> Iterator[str]
                 query = f"SELECT {value} FROM {rows} GROUP BY 1 HAVING count({value}) > 1 ORDER BY 1 LIMIT {ROWS_SHOWN}"
                 first = ", ".join(repr(repeated) for (repeated,) in engine.rows(query))
                 yield (
-                    f"columns.{name}.has_unique_values: {found['repeated']} accepted values stand more than once (the first: "
-                    f"{first}); mend the rows, or remove it"
+                    f"columns.{name}.has_unique_values: {found['repeated']} accepted rows repeat a value (the first: {first}); "
+                    "mend the rows, or remove it"
                 )
         most = column.has_acceptable_percentage_of_nulls
         if most is not None:

@@ -200,7 +200,7 @@ def _no_leakage(engine: Engine, plan: SequencePlan, spec: ModelSpec, files: Sequ
 
 
 def _well_formed(plan: SequencePlan, files: Sequence[str]) -> Finding:
-    """Columns, order, ordinals, starts, sizes, masks and pad values are what the design says."""
+    """Columns, order, ordinals, starts, sizes, masks and pad values are as documented."""
     schema = plan.schema.stored()
     if any(not pq.read_schema(file).equals(schema) for file in files):
         names = ", ".join(Path(file).name for file in files)

@@ -1,7 +1,8 @@
 """DuckDB connections: limits, and queries that end when the process is told to stop."""
 
+import glob
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -118,6 +119,6 @@ def text_literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def parquet(files: Any) -> str:
-    """A table function that reads Parquet files in their order."""
-    return f"read_parquet([{', '.join(text_literal(str(file)) for file in files)}])"
+def parquet(files: Iterable[str | Path]) -> str:
+    """A table function that reads Parquet files in their order; no character of a path is taken for a pattern."""
+    return f"read_parquet([{', '.join(text_literal(glob.escape(str(file))) for file in files)}])"

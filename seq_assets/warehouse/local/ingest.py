@@ -22,9 +22,9 @@ from seq_assets.warehouse.local.engine import Engine, parquet, quoted, text_lite
 from seq_assets.warehouse.local.files import write_parquet
 from seq_assets.warehouse.local.ingest_sql import REASONS, label_counts_query, order_sql, stage_query
 from seq_assets.warehouse.local.metrics import column_metrics
-from seq_assets.warehouse.sources.location import SourceFiles
+from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
 from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, missing_column, records_schema
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, present_columns, records_schema
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def _parquet_parts(spec: ModelSpec, source: SourceFiles, found: FoundColumns) ->
     """
     import duckdb
 
-    groups: dict[tuple[tuple[str, str], ...], list[int]] = {}
+    groups: dict[tuple[tuple[str, tuple[str, str]], ...], list[int]] = {}
     with duckdb.connect() as connection:
         for index, file in enumerate(source.files):
             try:
@@ -195,35 +195,33 @@ def _parquet_parts(spec: ModelSpec, source: SourceFiles, found: FoundColumns) ->
             except duckdb.Error as error:
                 reason = str(error).splitlines()[0]
                 raise SourceError(f"The source file {file.path} cannot be read as Parquet: {reason}") from error
-            types = {row[0]: row[1] for row in described}
-            found.add(types)
-            groups.setdefault(tuple(_column_types(spec, file, types).items()), []).append(index)
+            names = pq.read_schema(file.path).names
+            found.add(names)
+            # By place, because DuckDB renames a column whose name differs from another one's in upper and lower case only.
+            by_name = {name: (row[0], row[1]) for name, row in zip(names, described, strict=False)}
+            columns = _parquet_columns(spec, file, names, by_name)
+            groups.setdefault(tuple(columns.items()), []).append(index)
     for schema, indexes in groups.items():
-        yield _parquet_records(spec, source, dict(schema), indexes), dict(schema)
+        columns = dict(schema)
+        yield _parquet_records(spec, source, columns, indexes), {name: type_ for name, (_, type_) in columns.items()}
 
 
-def _column_types(spec: ModelSpec, file: Any, found: Mapping[str, str]) -> dict[str, str]:
-    taken = [name for name in found if name.lower() in _TAKEN_NAMES]
+def _parquet_columns(
+    spec: ModelSpec, file: SourceFile, names: list[str], described: Mapping[str, tuple[str, str]]
+) -> dict[str, tuple[str, str]]:
+    """Of each column of the contract: its name and its type in DuckDB."""
+    taken = [name for name in names if name.lower() in _TAKEN_NAMES]
     if taken:
         raise SourceError(
             f"The source file {file.path} has a column {taken[0]!r}, which the reader of Parquet adds; rename it."
         )
-    types = {}
-    for column in _wanted(spec):
-        if column.source in found:
-            types[column.name] = found[column.source]
-        elif column.nullable:
-            logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
-            types[column.name] = _ABSENT
-        else:
-            raise SourceError(missing_column(file, column, list(found)))
-    return types
+    present = present_columns(file, _wanted(spec), names)
+    return {column.name: described[column.source] if column in present else ("NULL", _ABSENT) for column in _wanted(spec)}
 
 
-def _parquet_records(spec: ModelSpec, source: SourceFiles, types: Mapping[str, str], indexes: list[int]) -> str:
+def _parquet_records(spec: ModelSpec, source: SourceFiles, found: Mapping[str, tuple[str, str]], indexes: list[int]) -> str:
     columns = ", ".join(
-        f"{'NULL' if types[column.name] == _ABSENT else quoted(column.source)} AS {quoted(column.name)}"
-        for column in _wanted(spec)
+        f"{'NULL' if type_ == _ABSENT else quoted(name)} AS {quoted(column)}" for column, (name, type_) in found.items()
     )
     files = _parquet_files((source.files[index].path for index in indexes), "file_row_number = true")
     numbers = f"[{', '.join(map(str, indexes))}]"

@@ -1,17 +1,19 @@
 """CSV, TSV and the like."""
 
-import logging
 from collections.abc import Iterator
 
 import pyarrow as pa
 
-from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, malformed_records, missing_column, records_schema
-
-logger = logging.getLogger(__name__)
+from seq_assets.warehouse.sources.records import (
+    FoundColumns,
+    WantedColumn,
+    malformed_records,
+    present_columns,
+    records_schema,
+)
 
 
 def read_csv(
@@ -25,7 +27,7 @@ def read_csv(
     delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
     delimited = DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
     found.add(delimited.names)
-    present = _present(file, columns, delimited.names)
+    present = present_columns(file, columns, delimited.names)
     schema = records_schema(columns)
     for numbers, batch, malformed in delimited.batches([column.source for column in present]):
         if malformed:
@@ -39,21 +41,3 @@ def read_csv(
         ]
         arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _present(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:
-    """The wanted columns that the file has. One that may be null may be missing: then it is null, and that is said."""
-    present = []
-    for column in columns:
-        times = found.count(column.source)
-        if times > 1:
-            raise SourceError(
-                f"The source file {file.path} has {times} columns {column.source!r}; allowed: one. Mend its header."
-            )
-        if times == 1:
-            present.append(column)
-        elif column.nullable:
-            logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
-        else:
-            raise SourceError(missing_column(file, column, found))
-    return present

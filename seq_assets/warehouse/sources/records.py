@@ -1,13 +1,17 @@
-"""Records of text sources: what every text reader yields."""
+"""Records of sources: what every reader of text yields, and which of the wanted columns a file has."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
+from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
 from seq_assets.warehouse.sources.location import SourceFile
+
+logger = logging.getLogger(__name__)
 
 FILE: Final = "_file"
 ROW: Final = "_row"
@@ -69,6 +73,28 @@ def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, str]) -> 
     ]
     columns += [pa.nulls(len(rows), field.type) for field in list(schema)[len(columns) :]]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:
+    """The wanted columns that a file with these columns has. One that may be null may be missing: it is null, and that is said.
+
+    Raises:
+        SourceError: A wanted column stands there twice, or is missing and may not be null.
+    """
+    present = []
+    for column in columns:
+        times = found.count(column.source)
+        if times > 1:
+            raise SourceError(
+                f"The source file {file.path} has {times} columns {column.source!r}; allowed: one. Rename the others."
+            )
+        if times == 1:
+            present.append(column)
+        elif column.nullable:
+            logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
+        else:
+            raise SourceError(missing_column(file, column, found))
+    return present
 
 
 def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> str:

@@ -606,8 +606,8 @@ def move_an_entity(rows: list[Row]) -> None:
             repeat_a_unique_value,
             {
                 "contract": (
-                    "columns.code.has_unique_values: 1 accepted values stand more than once (the first: 'c16'); mend the rows, "
-                    "or remove it",
+                    "columns.code.has_unique_values: 1 accepted rows repeat a value (the first: 'c16'); mend the rows, or "
+                    "remove it",
                 )
             },
         ),

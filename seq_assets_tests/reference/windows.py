@@ -1,30 +1,34 @@
-"""What sequences mean, in the slowest and most obvious way: plain lists, one history and one window at a time.
+"""From the rows of one subset, in order, to its sequences: one history and one window at a time.
 
-Every engine is compared with it, so it is written from the words of the documentation and shares no code with any.
+Belongs here: windows, padding, repeats, and where each observation of a subset went. Not here: how rows came to be.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
+
+from seq_assets_tests.reference.reading import as_text
 
 Row: TypeAlias = Mapping[str, Any]
 
-
-def examples(count: int) -> int:
-    """How many examples a property test tries: `count`, times SEQ_ASSETS_TEST_EXAMPLES for a long run."""
-    return count * int(os.environ.get("SEQ_ASSETS_TEST_EXAMPLES", "1"))
+UNKNOWN: Final = 1
+"""The id of null, and of a value that no train observation has had."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A feature: its column, the column's type (as a model file names it), what pads it, what replaces null in it."""
+    """A feature: its column, the column's type (as a model file names it), what pads it, what replaces null in it.
+
+    A feature that holds ids has them by the texts of the values; of any other, `ids` is None. What replaces null is a value of
+    the column in the former, an item in the latter.
+    """
 
     name: str
     type: str
     pad_value: Any
     fill_value: Any = None
+    ids: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def sequences(rows: Iterable[Row], definition: Definition) -> list[dict[str, Any
                 "sequence_size": len(window),
             }
             for feature in definition.features:
-                items = [_item(history[position][feature.name], feature) for position in window]
+                items = [item_of(history[position][feature.name], feature) for position in window]
                 row[f"{feature.name}_sequence"] = _padded(items, feature.pad_value, definition)
             row["is_pad_sequence"] = _padded([0] * len(window), 1, definition)
             if definition.window in ("sliding", "prefix"):
@@ -131,8 +135,11 @@ def _utf8(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-def _item(value: Any, feature: Feature) -> Any:
+def item_of(value: Any, feature: Feature) -> Any:
     """A raw value (timestamps as microseconds since the epoch) as the feature's item."""
+    if feature.ids is not None:
+        known = feature.fill_value if value is None else value
+        return UNKNOWN if known is None else feature.ids.get(as_text(known), UNKNOWN)
     if value is None:
         return feature.fill_value
     if feature.type == "timestamp":

@@ -1,0 +1,198 @@
+"""From one value of a source to the value of a contract's type, or to the reason why there is none.
+
+The grammar of the types, in plain Python, for text, for JSON and for the values of Parquet files. Belongs here: what one value
+means for one type. Not here: files and records (`files`), what a contract makes of a value (`contract`).
+
+Timestamps are microseconds since the epoch, UTC, as they are stored; dates are dates.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any, Final
+
+
+class NoValue(Enum):
+    """Why a source's value is no value of the type."""
+
+    NULL = "null"
+    UNREADABLE = "unreadable"
+
+
+NULL: Final = NoValue.NULL
+UNREADABLE: Final = NoValue.UNREADABLE
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+DAY: Final = 86_400_000_000
+FIRST_MICROSECOND: Final = -62_135_596_800_000_000
+LAST_MICROSECOND: Final = 253_402_300_799_999_999
+INTEGER_BITS: Final = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
+FLOATS: Final = ("float32", "float64")
+_PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A point in time of a Parquet file, with any precision."""
+
+    microseconds: Fraction
+
+
+@dataclass(frozen=True)
+class JsonNumber:
+    """A number of a JSON text as it is written; JSON has no integers, so that the writing tells what it is."""
+
+    text: str
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether it is written without a fraction and an exponent, and 64 bits can hold it."""
+        return re.fullmatch("-?[0-9]+", self.text) is not None and -(2**63) <= int(self.text) < 2**64
+
+
+def read_text(text: str, type_: str, unit: str | None = None) -> Any:
+    """What a text is for a column of the type: a value, `NULL` or `UNREADABLE`."""
+    if type_ == "string":
+        return text
+    text = text.strip(" \t")
+    if type_ in INTEGER_BITS:
+        match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
+        return _in_integer_range(int(match[1]), type_) if match else UNREADABLE
+    if type_ in FLOATS:
+        if text.lower() == "nan":
+            return NULL
+        match = re.fullmatch(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?", text)
+        return nearest_float(Fraction(text), type_, text.startswith("-")) if match else UNREADABLE
+    if type_ == "bool":
+        return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), UNREADABLE)
+    if unit:
+        match = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text)
+        return _in_time_range(Fraction(text) * _PER_UNIT[unit]) if match else UNREADABLE
+    microseconds = _read_timestamp(text)
+    return _midnight(microseconds) if type_ == "date" else microseconds
+
+
+def read_value(value: Any, type_: str, unit: str | None = None) -> Any:
+    """The same for a value of any source: text, a value of JSON, a value of a Parquet file."""
+    if value is None:
+        return NULL
+    if isinstance(value, bytes):
+        return read_text(value.decode(), type_, unit)
+    if isinstance(value, str):
+        return read_text(value, type_, unit)
+    if isinstance(value, JsonNumber):
+        return _read_json_number(value, type_, unit)
+    if isinstance(value, Decimal):
+        return UNREADABLE if type_ == "string" else read_text(f"{value:f}", type_, unit)
+    if isinstance(value, bool):
+        return {"bool": value, "string": str(value).lower()}.get(type_, UNREADABLE)
+    if isinstance(value, int):
+        return _read_integer(value, type_, unit)
+    if isinstance(value, float):
+        return _read_float(value, type_, unit)
+    if isinstance(value, date):
+        days = (value - EPOCH.date()).days
+        return {"date": value, "timestamp": days * DAY}.get(type_, UNREADABLE)
+    if isinstance(value, Instant):
+        microseconds = _in_time_range(value.microseconds)
+        return {"timestamp": microseconds, "date": _midnight(microseconds)}.get(type_, UNREADABLE)
+    return UNREADABLE  # nested
+
+
+def as_text(value: Any) -> str:
+    """An integer, bool, date or string as the text that reads back as it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def nearest_float(exact: Fraction, type_: str, negative: bool) -> Any:
+    """The nearest value of the width, ties to even; overflow is unreadable."""
+    digits, lowest = (24, -149) if type_ == "float32" else (53, -1074)
+    magnitude = abs(exact)
+    exponent = lowest
+    if magnitude:
+        exponent = max(math.floor(math.log2(magnitude.numerator) - math.log2(magnitude.denominator)) - digits, lowest)
+        while round(magnitude / Fraction(2) ** exponent) >= 2**digits:
+            exponent += 1
+    steps = round(magnitude / Fraction(2) ** exponent)
+    largest = (2**24 - 1) * 2**104 if type_ == "float32" else (2**53 - 1) * 2**971
+    result = steps * Fraction(2) ** exponent
+    return math.copysign(float(result), -1 if negative else 1) if result <= largest else UNREADABLE
+
+
+def _read_json_number(number: JsonNumber, type_: str, unit: str | None) -> Any:
+    """An integer as its text; any other as the float that it is, which is whole for an integer column or refused."""
+    if number.is_integer:
+        return read_text(number.text, type_, unit)
+    if type_ == "string":
+        return UNREADABLE
+    if type_ in INTEGER_BITS:
+        return _read_float(float(number.text), type_, unit)
+    return read_text(number.text, type_, unit)
+
+
+def _read_integer(value: int, type_: str, unit: str | None) -> Any:
+    if type_ in INTEGER_BITS:
+        return _in_integer_range(value, type_)
+    if type_ in FLOATS:
+        nearest = nearest_float(Fraction(value), type_, negative=value < 0)
+        return nearest if nearest == value else UNREADABLE
+    if type_ == "bool":
+        return {0: False, 1: True}.get(value, UNREADABLE)
+    if type_ == "string":
+        return str(value)
+    return _in_time_range(Fraction(value * _PER_UNIT[unit])) if unit else UNREADABLE
+
+
+def _read_float(value: float, type_: str, unit: str | None) -> Any:
+    if math.isnan(value):
+        return NULL
+    if not math.isfinite(value):
+        return UNREADABLE
+    if type_ in INTEGER_BITS:
+        return _in_integer_range(int(value), type_) if value == int(value) else UNREADABLE
+    if type_ in FLOATS:
+        return nearest_float(Fraction(value), type_, negative=math.copysign(1, value) < 0)
+    return _in_time_range(Fraction(value) * _PER_UNIT[unit]) if unit else UNREADABLE
+
+
+def _read_timestamp(text: str) -> Any:
+    time = r"[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0*)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    match = re.fullmatch(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}})(?:{time})?", text)
+    if match is None:
+        return UNREADABLE
+    *numbers, fraction, zone = match.groups()
+    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+    microsecond = int((fraction or "0").ljust(6, "0"))
+    try:
+        local = datetime(year, month, day, hour, minute, second, microsecond, UTC)
+    except ValueError:
+        return UNREADABLE
+    offset = timedelta()
+    if zone and zone != "Z":
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        if hours > 23 or minutes > 59:
+            return UNREADABLE
+        offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+    return _in_time_range(Fraction((local - EPOCH) // timedelta(microseconds=1) - offset // timedelta(microseconds=1)))
+
+
+def _in_integer_range(value: int, type_: str) -> Any:
+    half = 2 ** (INTEGER_BITS[type_] - 1)
+    return value if -half <= value < half else UNREADABLE
+
+
+def _in_time_range(microseconds: Fraction) -> Any:
+    is_whole = microseconds.denominator == 1
+    return int(microseconds) if is_whole and FIRST_MICROSECOND <= microseconds <= LAST_MICROSECOND else UNREADABLE
+
+
+def _midnight(microseconds: Any) -> Any:
+    if microseconds is UNREADABLE or microseconds % DAY:
+        return UNREADABLE
+    return EPOCH.date() + timedelta(days=microseconds // DAY)
