@@ -12,6 +12,10 @@ class SeqAssetsError(Exception):
     """Base of all errors whose message is written for the user."""
 
 
+class RetryableError(SeqAssetsError):
+    """What may pass by itself: the same work, tried again after a while, may succeed."""
+
+
 class SettingsError(SeqAssetsError):
     """An environment variable or an argument asks for what is not possible."""
 
@@ -29,7 +33,11 @@ class AuditError(SeqAssetsError):
 
 
 class ConflictError(SeqAssetsError):
-    """A publication lost every one of its attempts against concurrent ones, or the table is not ours to write."""
+    """A table is not ours to write, or not now."""
+
+
+class LostRaceError(ConflictError, RetryableError):
+    """A publication lost every one of its attempts against concurrent ones."""
 
 
 class InputError(SeqAssetsError):
