@@ -1,6 +1,7 @@
 """Delimited records of one file through Arrow's CSV reader, with record numbers and the records that are none."""
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.csv
 
 from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
+from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream, decoded_lines
 
 LONGEST_RECORD: Final = 1 << 24
 """Bytes; a longer record is almost always a quote that was never closed."""
@@ -64,6 +65,7 @@ class DelimitedFile:
         columns = names if self._header else [f"f{int(name) - 1}" for name in names]
         reader = self._open(columns)
         ragged: list[int] = []
+        undecodable: set[int] = set()
         records = 0
         while (batch := self._next(reader)) is not None:
             batch = self._without_end(batch.rename_columns(names))
@@ -73,11 +75,15 @@ class DelimitedFile:
             before = np.array(ragged, np.int64) - 1 - np.arange(len(ragged))
             numbers = pa.array(ordinals + np.searchsorted(before, ordinals, side="left"))
             records += batch.num_rows
-            yield *self._without_undecodable(numbers, batch, malformed), malformed
-        if self._malformed:
-            # Arrow makes no batch of a file whose records are all malformed.
+            bad = self._is_undecodable(batch)
+            undecodable.update(numbers.filter(bad).to_pylist())
+            good = pc.invert(bad)
+            yield numbers.filter(good), batch.filter(good), malformed
+        # Arrow makes no batch of a file whose records are all malformed.
+        malformed = self._malformed | self._texts(undecodable)
+        if malformed:
             nothing = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
-            yield pa.array([], pa.int64()), nothing, self._malformed
+            yield pa.array([], pa.int64()), nothing, malformed
         if not self._end_seen:
             raise SourceError(
                 f"The source file {self._file.path} has a quote that is never closed, in record "
@@ -137,18 +143,34 @@ class DelimitedFile:
             return batch.slice(0, batch.num_rows - 1)
         return batch
 
-    def _without_undecodable(
-        self, numbers: pa.Array, batch: pa.RecordBatch, malformed: dict[int, str]
-    ) -> tuple[pa.Array, pa.RecordBatch]:
-        """The records that are text; the others are added to the malformed ones."""
+    def _is_undecodable(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+        """Which records have bytes that are no text in a column that is read."""
         assert self._stream is not None
-        if not self._stream.undecodable:
-            return numbers, batch
         bad = pa.array(np.zeros(batch.num_rows, np.bool_))
-        for column in batch.columns:
+        for column in batch.columns if self._stream.undecodable else ():
             bad = pc.or_(bad, pc.fill_null(pc.match_substring(column, UNDECODABLE), False))
-        for number, row in zip(numbers.filter(bad).to_pylist(), batch.filter(bad).to_pylist(), strict=True):
-            text = self._delimiter.join("" if value is None else value for value in row.values())
-            malformed[number] = text.replace(UNDECODABLE, "\ufffd")
-        good = pc.invert(bad)
-        return numbers.filter(good), batch.filter(good)
+        return bad
+
+    def _texts(self, numbers: set[int]) -> dict[int, str]:
+        """Records as they stood, by number. Reads the file once more: Arrow gives the wanted columns only, without quotes."""
+        found: dict[int, str] = {}
+        if not numbers:
+            return found
+        csv.field_size_limit(LONGEST_RECORD)
+        quoting = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
+        with decoded_lines(self._file.path, self._encoding) as lines:
+            read: list[str] = []
+            number = -self._header
+            for fields in csv.reader(_noted(lines, read), delimiter=self._delimiter, quoting=quoting):
+                number += bool(fields)
+                if number in numbers and fields:
+                    found[number] = "".join(read).rstrip("\r\n").removeprefix("\ufeff")
+                read.clear()
+        return found
+
+
+def _noted(lines: Iterable[str], read: list[str]) -> Iterator[str]:
+    """The lines, each noted when it is taken, because a record may go over several."""
+    for line in lines:
+        read.append(line)
+        yield line

@@ -2,8 +2,10 @@
 
 import codecs
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TextIO
 
 import pyarrow as pa
 
@@ -66,6 +68,16 @@ class Utf8Stream(io.RawIOBase):
         """Closes the file."""
         self._source.close()
         super().close()
+
+
+@contextmanager
+def decoded_lines(path: Path, encoding: str) -> Iterator[TextIO]:
+    """The lines of a text file with their ends, whatever its compression; bytes that are no text are U+FFFD."""
+    with (
+        pa.input_stream(str(path), compression=_compression(path)) as source,
+        io.TextIOWrapper(source, encoding, errors="replace", newline="") as lines,
+    ):
+        yield lines
 
 
 def _compression(path: Path) -> str | None:

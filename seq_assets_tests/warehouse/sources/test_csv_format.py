@@ -117,6 +117,20 @@ def test_bytes_that_are_no_text_make_the_record_malformed(tmp_path: Path) -> Non
     assert values(records, "b") == ["2", "6"]
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz"])
+def test_a_record_with_bytes_that_are_no_text_is_kept_as_it_stood(tmp_path: Path, name: str) -> None:
+    content = b'\xef\xbb\xbfc,a,b\r\n\r\n1,"2\r\n\xff",3\r\nNA,"4 ""5""",\xff\r\n7,8\r\n9,10,11\r\n,\xfe,\r\n'
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    records = read(tmp_path, AB, null_values=("NA", ""))
+    assert malformed(records) == {1: '1,"2\r\n\ufffd",3', 2: 'NA,"4 ""5""",\ufffd', 3: "7,8", 5: ",\ufffd,"}
+    assert values(records, "b") == ["11"]
+
+
+def test_without_a_header_a_record_with_bytes_that_are_no_text_is_kept_too(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbf\xff,2\n3,4\n")
+    assert malformed(read(tmp_path, wanted("1"), header=False)) == {1: "\ufffd,2"}
+
+
 def test_bytes_that_are_no_text_do_no_harm_in_a_column_that_nobody_reads(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,b,c\n1,2,\xff\n")
     assert read(tmp_path, AB) == [{"_row": 1, "a": "1", "b": "2"}]
