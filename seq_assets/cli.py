@@ -20,6 +20,7 @@ from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import LONGEST_SEQUENCE
 
 if TYPE_CHECKING:
+    from seq_assets.sequencing.advice import Advice
     from seq_assets.warehouse.interface import Version, Warehouse
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -151,6 +152,60 @@ def _require_known(names: Iterable[str], lengths: Sequence[int], registry: Model
         if not any(length in registry.specs[name].lengths for name in names if name in registry.specs):
             known = ", ".join(map(str, registry.lengths))
             raise click.UsageError(f"No chosen model declares the sequence length {length}; declared lengths: {known}")
+
+
+@cli.command()
+@click.argument("model")
+@click.option(
+    "--sequence-length",
+    "lengths",
+    type=click.IntRange(1, LONGEST_SEQUENCE),
+    multiple=True,
+    help="Only this length, declared or not (repeatable); default: the declared ones and round ones.",
+)
+@JSON_OPTION
+def advise(model: str, lengths: tuple[int, ...], as_json: bool) -> None:
+    """What each sequence length would give: rows, padding, bytes, and what is lost; from the raw observations alone.
+
+    `mostly_padding` is the share of sequences at least half of whose positions are padding. To add a length, write it into
+    sequence_lengths of the model file.
+    """
+    environment = current_environment()
+    _require_known([model], (), environment.registry())
+    rows = _advice(environment.warehouse(), environment.registry()[model], lengths)
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _echo_table(rows)
+
+
+def _advice(warehouse: "Warehouse", spec: ModelSpec, lengths: Sequence[int]) -> list[dict[str, Any]]:
+    from seq_assets.sequencing.advice import advise, advised_lengths
+    from seq_assets.sequencing.plans import Dataset, SequencePlan
+
+    if not spec.features:
+        raise click.UsageError(f"{spec.name} is a raw model, without features to sequence")
+    raw = warehouse.find(Dataset.raw(spec.name))
+    rows = []
+    for subset in SUBSETS:
+        histories = warehouse.histories(raw, subset)
+        declared = SequencePlan.of(spec, subset, 1, raw.id)
+        for length in lengths or advised_lengths(declared, histories, spec.lengths):
+            advice = advise(SequencePlan.of(_spec_for(spec, length), subset, length, raw.id), histories)
+            rows.append({"subset": subset, "declared": length in spec.lengths, **_describe_advice(advice)})
+    return rows
+
+
+def _describe_advice(advice: "Advice") -> dict[str, Any]:
+    return {
+        "sequence_length": advice.sequence_length,
+        "sequences": advice.accounting.sequences,
+        "pad_ratio": round(advice.accounting.pad_ratio, 4),
+        "mostly_padding": round(advice.mostly_padding_ratio, 4),
+        "dropped_min_length": advice.accounting.dropped_min_length,
+        "dropped_truncation": advice.accounting.dropped_truncation,
+        "bytes": advice.bytes,
+    }
 
 
 @cli.command()

@@ -14,7 +14,7 @@ from dagster import AssetKey, DagsterInstance
 import seq_assets
 from seq_assets import client
 from seq_assets.cli import cli
-from seq_assets.models import bundled_models_folder
+from seq_assets.models import SUBSETS, Subset, bundled_models_folder
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Version
 from seq_assets_tests.warehouse.building import Workspace
@@ -58,7 +58,7 @@ def plain(workspace: Workspace) -> Workspace:
 # Help and usage
 
 
-@pytest.mark.parametrize("command", ["models", "validate", "materialize", "versions", "sequence"])
+@pytest.mark.parametrize("command", ["models", "validate", "materialize", "versions", "advise", "sequence"])
 def test_every_command_explains_itself(command: str) -> None:
     listed = run("--help").output
     assert command in listed
@@ -365,6 +365,48 @@ def test_versions_that_are_not_there_are_an_error() -> None:
     message = "dkt_sequenced_train_7 and dkt_sequenced_validation_7: no published version"
     assert message in run("versions", "dkt", "--sequence-length", "7", code=1).stderr
     assert "--subset needs --sequence-length" in run("versions", "dkt", "--subset", "train", code=2).stderr
+
+
+# advise
+
+
+@pytest.mark.usefixtures("bundled_home")
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_advise_says_of_each_length_what_is_counted_when_it_is_built(subset: Subset) -> None:
+    advice = {(row["subset"], row["sequence_length"]): row for row in run_json("advise", "dkt")}
+    assert {length for _, length in advice} >= {1, 10, 50, 100, 200, 1000}
+    assert [length for (of, length), row in advice.items() if row["declared"] and of == subset] == [50, 100, 200]
+    for length in (50, 100):
+        [version] = seq_assets.versions("dkt", sequence_length=length, subset=subset)
+        built, said = version.metadata["accounting"], advice[subset, length]
+        for name in ("sequences", "dropped_min_length", "dropped_truncation"):
+            assert said[name] == built[name]
+        assert said["pad_ratio"] == round(built["padding"] / built["positions"], 4)
+        columns = seq_assets.load("dkt", sequence_length=length, subset=subset, version=version.id).to_numpy()
+        assert said["bytes"] == sum(array.nbytes for name, array in columns.items() if name.endswith("_sequence"))
+        assert said["mostly_padding"] == round(float((columns["sequence_size"] * 2 <= length).mean()), 4)
+
+
+@pytest.mark.usefixtures("bundled_home")
+def test_advise_takes_any_lengths() -> None:
+    lines = run("advise", "dkt", "--sequence-length", "7", "--sequence-length", "50").output.splitlines()
+    assert lines[0].split()[:4] == ["subset", "declared", "sequence_length", "sequences"]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["train", "False", "7"],
+        ["train", "True", "50"],
+        ["validation", "False", "7"],
+        ["validation", "True", "50"],
+    ]
+
+
+@pytest.mark.usefixtures("bundled_home")
+def test_advise_says_what_it_needs() -> None:
+    assert "irt is a raw model, without features to sequence" in run("advise", "irt", code=2).stderr
+    assert "No model 'dtk'; allowed: dkt, irt, recommender, sakt; did you mean 'dkt'?" in run("advise", "dtk", code=2).stderr
+    assert (
+        "recommender_raw_observations has no published version; materialize it first"
+        in run("advise", "recommender", code=1).stderr
+    )
 
 
 # sequence

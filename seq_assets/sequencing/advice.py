@@ -10,16 +10,15 @@ from typing import Final
 import numpy as np
 
 from seq_assets.models import ColumnType
-from seq_assets.models.spec import LONGEST_SEQUENCE
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.sequencing.schemas import stored_type
 from seq_assets.sequencing.windows import Int64, Sliding
 
-_ROUND: Final = tuple(
-    digits * 10**power for power in range(4) for digits in (1, 2, 3, 4, 5, 6, 8) if digits * 10**power < LONGEST_SEQUENCE
+ROUND_LENGTHS: Final = (
+    *(1, 2, 3, 5, 10, 15, 20, 30, 40, 50, 75, 100, 150, 200, 300, 400, 500, 750),
+    *(1_000, 1_500, 2_000, 3_000, 5_000, 7_500, 10_000),
 )
-ROUND_LENGTHS: Final = tuple(sorted({*_ROUND, 15, 25, 75, 150, 250, 750, 1_500, 2_500, 7_500, LONGEST_SEQUENCE}))
 """Sequence lengths that people choose."""
 
 

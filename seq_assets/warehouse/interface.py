@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seq_assets.models import Subset
+from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableSchema
 
@@ -135,6 +136,10 @@ class Warehouse(ABC):
     @abstractmethod
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
         """The files of one subset of a version of raw observations, in the order of its rows."""
+
+    @abstractmethod
+    def histories(self, version: Version, subset: Subset) -> Histories:
+        """How long the histories of one subset of a version of raw observations are."""
 
     @property
     @abstractmethod

@@ -4,6 +4,7 @@ Each test says which methods of the interface it covers; the last one fails when
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -174,6 +175,25 @@ def test_the_files_of_each_subset_hold_its_rows_in_order(workspace: Workspace, s
 
 def definition(sequence_length: int) -> Definition:
     return Definition("pupil", (Feature("item", "int32", -1),), sequence_length)
+
+
+@covers("histories")
+@pytest.mark.parametrize("subset", SUBSETS)
+def test_histories_are_counted_by_their_lengths(workspace: Workspace, spec: ModelSpec, subset: Any) -> None:
+    raw = workspace.ingest(spec).version
+    pupils = Counter(row["pupil"] for row in read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset)))
+    histories = workspace.warehouse.histories(raw, subset)
+    found = dict(zip(histories.items.tolist(), histories.entities.tolist(), strict=True))
+    assert found == Counter(pupils.values())
+    assert list(found) == sorted(found)
+
+
+@covers("histories")
+def test_no_observations_have_no_histories(workspace: Workspace) -> None:
+    write_source(workspace)
+    everyone = workspace.sequence_model(split={"strategy": "entity_hash", "validation_fraction": 0})
+    raw = workspace.ingest(everyone).version
+    assert workspace.warehouse.histories(raw, "validation").longest == 0
 
 
 @covers("execute", "raw_files", "filesystem")

@@ -49,13 +49,13 @@ def test_bytes_are_those_of_the_matrices() -> None:
 
 def test_lengths_worth_comparing_are_the_declared_and_round_ones_up_to_the_longest_history() -> None:
     plan = plan_of(definition(7))
-    assert advised_lengths(plan, histories([3, 12]), [7]) == [1, 2, 3, 4, 5, 6, 7, 8, 10, 15]
+    assert advised_lengths(plan, histories([3, 12]), [7]) == [1, 2, 3, 5, 7, 10, 15]
     sliding = plan_of(definition(7, "sliding", 6))
-    assert advised_lengths(sliding, histories([12]), []) == [6, 8, 10, 15]
+    assert advised_lengths(sliding, histories([12]), []) == [10, 15]
     assert advised_lengths(plan, histories([]), [7]) == [1, 7]
 
 
-@pytest.mark.parametrize(("pad_ratio", "length"), [(0.0, 1), (0.05, 2), (0.1, 4), (0.3, 6), (0.32, 8), (1.0, 10)])
+@pytest.mark.parametrize(("pad_ratio", "length"), [(0.0, 1), (0.05, 2), (0.1, 3), (0.3, 5), (1.0, 10)])
 def test_the_longest_length_within_a_bound_is_a_round_one_below_the_plans(pad_ratio: float, length: int) -> None:
     assert longest_within(plan_of(definition(12)), histories([8, 4, 12, 9]), pad_ratio) == length
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
+from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
@@ -26,7 +27,7 @@ from seq_assets.warehouse.interface import Finding, Progress, Publication, Versi
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.audit_vocabulary import vocabulary_findings
-from seq_assets.warehouse.local.engine import BATCH_ROWS, MEMORY_LIMIT, Connect, Engine, connect_in_memory
+from seq_assets.warehouse.local.engine import BATCH_ROWS, MEMORY_LIMIT, Connect, Engine, connect_in_memory, parquet, quoted
 from seq_assets.warehouse.local.files import read_batches, removed_on_failure, write_parquet
 from seq_assets.warehouse.local.ingest import ingest
 from seq_assets.warehouse.sources.location import find_files
@@ -91,6 +92,14 @@ class LocalWarehouse(Warehouse):
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
         """The files of one subset: the ingest writes one per subset, named after it."""
         return tuple(file for file in version.files if Path(file).stem == subset)
+
+    def histories(self, version: Version, subset: Subset) -> Histories:
+        """How long the histories of one subset are, from their last positions."""
+        entity = quoted(version.metadata["model"]["entity"])
+        rows = parquet(self.raw_files(version, subset))
+        lengths = f"SELECT max(_position) + 1 AS items FROM {rows} GROUP BY {entity}"
+        with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
+            return Histories.of(engine.rows(f"SELECT items, count(*) FROM ({lengths}) GROUP BY 1"))
 
     def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
         """Executes a plan, audits the finished files and publishes them."""
