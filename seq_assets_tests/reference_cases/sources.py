@@ -366,12 +366,6 @@ def parquet_versions(draw: st.DrawFn) -> tuple[Source, Source]:
 
 
 def _parquet_source(shape: Shape) -> Source:
-    # BUG: the file x*.parquet beside x1.parquet is read as a pattern, so that x1.parquet is read twice.
-    shape = replace(shape, rows={name.translate(str.maketrans("*?", "++")): rows for name, rows in shape.rows.items()})
-    # BUG: of two columns that differ in case only, such as ITEM and item, the second one is not found.
-    for item in shape.columns.values():
-        if item.get("from") == "ITEM":
-            item["from"] = "ITEMS"  # type: ignore[index]
     files, records = {}, {}
     for name, rows in shape.rows.items():
         table, values = _table(shape, rows)

@@ -1,6 +1,7 @@
 """Metrics of every column over accepted rows."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
@@ -69,7 +70,12 @@ def _by_column(names: list[str], row: Mapping[str, Any]) -> dict[str, dict[str, 
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON can hold, and that keeps a version's metadata small; texts stay different when they are cut."""
+    """A value that JSON can hold, and that keeps a version's metadata small; texts stay different when they are cut.
+
+    What exceeds float64 (the variance of very large floats) is null.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, str) and len(value) > LONGEST_TEXT:
         digest = hashlib.md5(value.encode(), usedforsecurity=False).hexdigest()
         return f"{value[:LONGEST_TEXT]}… ({len(value)} characters, md5 {digest})"

@@ -1,5 +1,7 @@
 """What docs/semantics.md says of an ingest, where no other test of it does."""
 
+import json
+
 import pyarrow as pa
 import pytest
 
@@ -34,6 +36,18 @@ def test_the_variance_of_large_numbers_is_exact(workspace: Workspace) -> None:
     workspace.ingest(spec)
     metrics = workspace.warehouse.find(Dataset.raw(spec.name)).metadata["metrics"]["item"]
     assert (metrics["variance"], metrics["standard_deviation"], metrics["unique"]) == (1.0, 1.0, 3)
+
+
+@pytest.mark.parametrize("largest", [1e200, 1.7e308])
+def test_what_exceeds_float64_is_null(workspace: Workspace, largest: float) -> None:
+    table = pa.table({"pupil": [1, 1], "time": [1, 2], "item": [1, 2], "score": [-largest, largest]})
+    workspace.write("source.parquet", table)
+    columns = {**PLAIN_COLUMNS, "score": {"type": "float64"}}
+    spec = workspace.model(source={"location": "source.parquet"}, columns=columns)
+    workspace.ingest(spec)
+    metrics = workspace.warehouse.find(Dataset.raw(spec.name)).metadata["metrics"]["score"]
+    assert (metrics["min"], metrics["max"], metrics["variance"]) == (-largest, largest, None)
+    json.dumps(metrics, allow_nan=False)
 
 
 @pytest.mark.parametrize(
