@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -157,7 +157,7 @@ class DelimitedFile:
         if not numbers:
             return found
         csv.field_size_limit(LONGEST_RECORD)
-        quoting = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
         with decoded_lines(self._file.path, self._encoding) as lines:
             read: list[str] = []
             number = -self._header
