@@ -819,8 +819,8 @@ _READING_FAULTS: Final = (
     Fault(
         "bytes that are no text are values",
         _LINES,
-        "if not self._stream.undecodable:",
-        "if self._stream:",
+        "for column in batch.columns if self._stream.undecodable else ():",
+        "for column in ():",
         _TEST_CSV,
     ),
     Fault(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seq_assets.sequencing.advice import Histories, advise, advised_lengths, longest_within
 from seq_assets_tests import reference
 from seq_assets_tests.reference import Definition, Feature, examples
-from seq_assets_tests.sequencing.cases import definitions, plan_of
+from seq_assets_tests.sequencing.cases import WindowName, definitions, plan_of
 
 
 def histories(sizes: list[int]) -> Histories:
@@ -21,9 +21,8 @@ def rows(sizes: list[int]) -> list[dict[str, int]]:
     return [{"entity": entity, "number": number} for entity, size in enumerate(sizes) for number in range(size)]
 
 
-def definition(sequence_length: int, window: str = "chunk", stride: int | None = None, **changes: int) -> Definition:
-    features = (Feature("number", "int64", -1),)
-    return replace(Definition("entity", features, sequence_length), window=window, stride=stride, **changes)
+def definition(sequence_length: int, window: WindowName = "chunk", stride: int | None = None) -> Definition:
+    return Definition("entity", (Feature("number", "int64", -1),), sequence_length, window, stride)
 
 
 @settings(max_examples=examples(200), deadline=None)
