@@ -47,7 +47,8 @@ def model_of(*names: str, type_: str = "string") -> dict[str, Any]:
 @given(LABELS)
 def test_ids_over_any_versions_are_what_the_reference_says(labels: tuple[str, list[list[Any]]]) -> None:
     type_, versions = labels
-    table, expected = None, []
+    table: pa.Table | None = None
+    expected: list[dict[str, Any]] = []
     for values in versions:
         table = next_vocabulary(table, {"label": counted(values, type_)})
         expected = vocabulary([{"label": value} for value in values], model_of("label", type_=type_), expected)
