@@ -1,12 +1,12 @@
-# Everything runs in .venv, which is made from requirements.lock on first use.
+# Everything runs in .venv, which is made from requirements.lock on first use. What needs Java and a cloud adds its own lock.
 PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test mutants check format lock clean
+.PHONY: help demo dev test test-browser chromium screenshots athena test-athena mutants check format lock clean
 
 help: ## Show what each target does.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 …"; exit 1; }
@@ -25,6 +25,26 @@ dev: .venv/installed ## Serve the Dagster UI, with the runs of `make demo` and t
 test: .venv/installed ## Run the tests.
 	$(BIN)/pytest
 
+chromium:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update && apt-get install --yes chromium; } \
+		|| { echo "Chromium is needed: install it (on Debian, as root: apt-get install chromium), then try again."; exit 1; }
+
+test-browser: .venv/installed chromium ## Run the tour of the UI in Chromium, which is installed where that is possible.
+	$(BIN)/pytest -n 0 -x -m browser
+
+screenshots: ## Take the pictures of docs/ui.md anew.
+	SEQ_ASSETS_TEST_SCREENSHOTS=docs/images/ui $(MAKE) test-browser
+
+.venv/installed-athena: .venv/installed requirements-athena.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-athena.lock
+	@touch $@
+
+athena: .venv/installed-athena ## Serve S3, Glue and an Athena on this machine; print the settings that point production at them.
+	$(BIN)/python -m seq_assets_tests.athena
+
+test-athena: .venv/installed-athena ## Run the tests that need that stack (the first time, 800 MB are downloaded).
+	$(BIN)/pytest -n 0 -m athena
+
 mutants: .venv/installed ## Prove that the tests see: put in faults, one at a time, and show which test finds each.
 	$(BIN)/python -m seq_assets_tests.mutants
 
@@ -37,9 +57,10 @@ format: .venv/installed ## Format the code and mend what the linter can.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: .venv/installed ## Resolve requirements.lock anew from pyproject.toml.
+lock: .venv/installed ## Resolve both locks anew from pyproject.toml.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-annotate --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra athena --constraint requirements.lock --no-annotate --no-header --output-file requirements-athena.lock
 
 clean: ## Remove the virtual environment and the caches; built tables stay.
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

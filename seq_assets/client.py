@@ -98,17 +98,9 @@ class _PublishedRows:
         Raises:
             InputError: The model had no feature with `encode: vocabulary`.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        from seq_assets.sequencing.plans import Dataset
-
-        number = self.metadata.get("vocabulary_version")
-        if number is None:
+        table = self._warehouse.vocabulary(self._version)
+        if table is None:
             raise InputError(f"{self._version.dataset.table}: found no feature with encode: vocabulary at this version.")
-        found = self._warehouse.find(Dataset.vocabulary(self.model), number)
-        with self._warehouse.filesystem.open_input_file(found.files[0]) as opened:
-            table: pa.Table = pq.read_table(opened)
         return table
 
     def _batches(self) -> "Iterator[pa.RecordBatch]":

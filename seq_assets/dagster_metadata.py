@@ -1,13 +1,14 @@
-"""What Dagster shows of a version: metadata keys and their values. Nothing here reads or decides anything."""
+"""What Dagster shows of a version: metadata keys and their values, those at a glance first, then its page (`pages`)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
 
+from seq_assets.pages import difference, page
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
-from seq_assets.warehouse.interface import Publication, Version
+from seq_assets.warehouse.interface import Publication, Version, Warehouse
 
 RAW_KEY: Final = dg.AssetKey("raw_observations")
 REJECTED_KEY: Final = dg.AssetKey("rejected_observations")
@@ -15,9 +16,14 @@ MOST_NAMES: Final = 40
 """Names of ignored columns that are shown; lines of JSON may have any number of keys."""
 
 
+def page_metadata(warehouse: Warehouse, publication: Publication) -> dict[str, Any]:
+    """Metadata behind the glance: tables, plots and a preview."""
+    return {name: dg.MetadataValue.md(text) for name, text in page(warehouse, publication).items()}
+
+
 def publication_metadata(publication: Publication) -> dict[str, Any]:
-    """Metadata of a materialization: how it came to be, then what the version holds."""
-    how: dict[str, Any] = {"seconds": round(publication.seconds, 3)}
+    """Metadata of a materialization at a glance: what the version holds, and how it came to be."""
+    how: dict[str, Any] = {"seconds": round(publication.seconds, 3), "changed": difference(publication)}
     if publication.unchanged:
         how["unchanged"] = True
     elif publication.previous is not None:

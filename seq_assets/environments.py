@@ -7,7 +7,7 @@ registry or resources as arguments. Importing it loads neither Dagster nor an en
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AVAILABLE: Final = ("local",)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_ADDRESS: Final = re.compile(r"https?://[!-~]+")
 _DAGSTER_YAML: Final = """\
 # Written once by seq_assets; yours to change.
 telemetry:
@@ -30,6 +31,10 @@ nux:
 concurrency:
   runs:
     max_concurrent_runs: 2
+  pools:
+    # Of the runs that use one warehouse, this many at a time; the others wait in the queue.
+    default_limit: 1
+    granularity: run
 """
 
 
@@ -42,12 +47,22 @@ class Environment:
         home: The local root.
         models_folder: The folder of model files.
         database: The namespace of the tables.
+        failure_webhook: Where failures of runs are posted; None for nowhere. Whoever knows it can post there, so it is a
+            secret: no text shows it.
+        dagster_url: Where people find Dagster's UI, for links; None for no links.
     """
 
     name: EnvironmentName
     home: Path
     models_folder: Path
     database: str
+    failure_webhook: str | None = field(default=None, repr=False)
+    dagster_url: str | None = None
+
+    @property
+    def runs_by_itself(self) -> bool:
+        """Whether schedules and sensors are on unless somebody turns them off; elsewhere it is the other way round."""
+        return self.name == "prod"
 
     @property
     def dagster_home(self) -> Path:
@@ -87,10 +102,10 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
     """The environment that the process' variables ask for.
 
     `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS` and `SEQ_ASSETS_DATABASE` beat the
-    defaults.
+    defaults; `SEQ_ASSETS_FAILURE_WEBHOOK` and `SEQ_ASSETS_DAGSTER_URL` have none.
 
     Raises:
-        SettingsError: There is no such environment, or a name is none.
+        SettingsError: There is no such environment, or a name or an address is none.
     """
     variable = next((variable for variable in ("SEQ_ASSETS_ENV", "MODE") if variables.get(variable)), None)
     name = variables[variable] if variable else "local"
@@ -107,7 +122,17 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
         home=Path(home).expanduser().resolve() if home else default_home(Path.cwd()),
         models_folder=Path(models).expanduser().resolve() if models else bundled_models_folder(),
         database=database,
+        failure_webhook=_address(variables, "SEQ_ASSETS_FAILURE_WEBHOOK"),
+        dagster_url=_address(variables, "SEQ_ASSETS_DAGSTER_URL"),
     )
+
+
+def _address(variables: Mapping[str, str], variable: str) -> str | None:
+    address = variables.get(variable) or None
+    if address is not None and not _ADDRESS.fullmatch(address):
+        # What was found stays unsaid, because it may be a secret.
+        raise SettingsError(f"{variable}: found something else than an address; allowed: https://… (or http://…)")
+    return address
 
 
 def default_home(folder: Path) -> Path:

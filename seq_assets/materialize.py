@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from seq_assets.assets import build_definitions
-from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB
-from seq_assets.assets.partitions import Grid
+from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
+from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.environments import Environment
 from seq_assets.io_managers import FORCE_TAG
 from seq_assets.models import SUBSETS, ModelRegistry
@@ -59,21 +58,13 @@ class _Runner:
 
     def run(self, job: str, first: str, last: str) -> list[str]:
         """Runs a job over a range of partitions; returns the messages of failed steps."""
-        tags = self.tags | {ASSET_PARTITION_RANGE_START_TAG: first, ASSET_PARTITION_RANGE_END_TAG: last}
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
-            tags=tags,
+            tags=self.tags | range_tags(first, last),
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-        return [_message(event) for event in result.all_events if event.is_step_failure]
-
-
-def _message(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data is not None and data.user_failure_data.description:
-        return data.user_failure_data.description
-    return data.error.message if data.error else "failed"
+        return [step_failure_message(event) for event in result.all_events if event.is_step_failure]
 
 
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:

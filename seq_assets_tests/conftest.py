@@ -44,6 +44,15 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     os.environ.update(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _described_pictures() -> Iterator[None]:
+    """Pages have descriptions in place of pictures, because drawing them would take a sixth of all tests' time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("history_lengths_plot", "pad_ratio_plot"):
+            patch.setattr(f"seq_assets.pages.{name}", lambda *_, name=name: f"![{name}](data:image/png;base64,)")
+        yield
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Workspace":
     """A folder of model files that SEQ_ASSETS_MODELS names, and the warehouse of the test's home."""

@@ -12,6 +12,7 @@ from seq_assets.environments import Environment, current_environment, default_ho
 from seq_assets.errors import SettingsError
 from seq_assets.io_managers import LocalIOManager, LocalWarehouseResource
 from seq_assets.models import bundled_models_folder
+from seq_assets.models.spec import EnvironmentName
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
 
@@ -81,6 +82,26 @@ def test_an_unknown_environment_names_the_variable_and_the_nearest_allowed_one(v
 def test_a_database_name_stays_a_name(name: str) -> None:
     with pytest.raises(SettingsError, match=r"^SEQ_ASSETS_DATABASE: found .* allowed: a name"):
         environment_of(SEQ_ASSETS_DATABASE=name)
+
+
+def test_a_webhook_is_kept_and_shown_nowhere() -> None:
+    found = environment_of(SEQ_ASSETS_FAILURE_WEBHOOK="https://chat.example/T0P-53CR37", SEQ_ASSETS_DAGSTER_URL="http://d:3000")
+    assert (found.failure_webhook, found.dagster_url) == ("https://chat.example/T0P-53CR37", "http://d:3000")
+    assert "T0P-53CR37" not in f"{found} {found!r}"
+    assert (environment_of().failure_webhook, environment_of().dagster_url) == (None, None)
+
+
+@pytest.mark.parametrize("variable", ["SEQ_ASSETS_FAILURE_WEBHOOK", "SEQ_ASSETS_DAGSTER_URL"])
+@pytest.mark.parametrize("address", ["chat.example/T0P-53CR37", "file:///T0P-53CR37", "https://", "https://a b", "T0P-53CR37"])
+def test_what_is_no_address_is_refused_and_not_repeated(variable: str, address: str) -> None:
+    with pytest.raises(SettingsError, match=rf"^{variable}: .* allowed: https://") as error:
+        environment_of(**{variable: address})
+    assert "T0P-53CR37" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "alone"), [("local", False), ("staging", False), ("prod", True)])
+def test_only_prod_runs_by_itself(tmp_path: Path, name: EnvironmentName, alone: bool) -> None:
+    assert Environment(name, tmp_path, tmp_path, "tables").runs_by_itself is alone
 
 
 def test_a_models_folder_that_is_none_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
+from seq_assets import io_managers
+from seq_assets.errors import LostRaceError, RetryableError
 from seq_assets.io_managers import FORCE_TAG, LocalIOManager, LocalWarehouseResource
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
@@ -139,6 +141,19 @@ class TestWhatIsPublished:
         assert metadata["pad_ratio"] == round(1 - metadata["observations"] / (length * version.rows), 6)
         assert metadata["dagster/table_name"] == f"dkt_sequenced_{subset}_{length}"
         assert 0 < metadata["seconds"] < 60
+
+    def test_a_page_that_cannot_be_made_hides_no_publication(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def page_metadata(*_: object) -> dict[str, Any]:
+            raise ValueError("no page")
+
+        monkeypatch.setattr("seq_assets.io_managers.page_metadata", page_metadata)
+        school.add_source(wrong_answers=0)
+        run = runner.ingest("irt", **{FORCE_TAG: "true"})
+        assert run.success
+        assert run.materialized("raw_observations")["irt"]["version"] == newest(school, Dataset.raw("irt")).id
+        assert "irt: its page could not be made" in run.messages
 
     def test_the_log_says_of_every_observation_where_it_went_as_metadata_and_accounting_do(self, built: Built) -> None:
         raw = newest(built.school, Dataset.raw("dkt"))
@@ -344,6 +359,98 @@ class TestAnInput:
         consumed: list[RawObservations] = []
         assert Runner(with_consumer(school, consumed), instance).assets(["consumer"], "broken", "sakt").success
         assert consumed == [RawObservations({model: newest(school, Dataset.raw(model)) for model in ("dkt", "irt")})]
+
+
+class TestWhatMayPass:
+    """A step that lost a race is tried again; one that found bad data is not."""
+
+    @pytest.fixture(autouse=True)
+    def _without_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(io_managers, "SECONDS_BEFORE_RETRY", 0.01)
+
+    def test_a_retry_builds_what_is_missing_and_leaves_what_is_published(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        school.add_source()
+        lose(monkeypatch, races=2)
+        run = runner.ingest("dkt", "irt")
+
+        assert run.success
+        assert retries(run) == [0.01, pytest.approx(0.03)]
+        recorded = run.materialized("raw_observations")
+        assert recorded.keys() == {"dkt", "irt"}
+        assert {model: recorded[model].get("unchanged") for model in recorded} == {"dkt": None, "irt": True}
+        versions = {model: len(school.warehouse.versions(Dataset.raw(model))) for model in recorded}
+        assert versions == {"dkt": 2, "irt": 2}, "each has one new version"
+
+    def test_what_does_not_pass_fails_in_the_end_with_its_message(
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lose(monkeypatch, races=100)
+        run = runner.ingest("dkt")
+        assert not run.success
+        assert len(retries(run)) == io_managers.MOST_RETRIES
+        failure = run.failure("raw_observations")
+        assert failure.description == "dkt: somebody was faster"
+        assert failure.metadata["published"].value == "none"
+
+    def test_bad_data_beside_a_lost_race_fails_as_soon_as_the_race_is_won(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lose(monkeypatch, races=1)
+        run = runner.ingest("broken", "sakt")
+        assert not run.success
+        assert len(retries(run)) == 1
+        metadata = run.failure("raw_observations").metadata
+        assert {name: value.value for name, value in metadata.items()} == {"failed": "broken, sakt", "published": "dkt, irt"}
+
+    @pytest.mark.parametrize("model", ["broken", "sakt"])
+    def test_bad_data_is_not_tried_again(self, runner: Runner, model: str) -> None:
+        run = runner.ingest(model)
+        assert not run.success
+        assert retries(run) == []
+
+    def test_a_source_that_is_gone_is_not_tried_again(self, school: School, runner: Runner) -> None:
+        (school.models_folder / "answers.csv").unlink()
+        run = runner.ingest("dkt")
+        assert "No source file" in str(run.failure("raw_observations").description)
+        assert retries(run) == []
+
+    def test_a_warehouse_that_does_not_answer_is_asked_again(self, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+        lose(monkeypatch, answers=2)
+        run = runner.sequence("dkt|5")
+        assert run.success
+        assert len(retries(run)) == 2
+
+
+def retries(run: Run) -> list[float | None]:
+    """How long each retry of a run was waited for."""
+    return [
+        event.step_retry_data.seconds_to_wait
+        for event in run.events
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+    ]
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, races: int = 0, answers: int = 0) -> None:
+    """From now on, `dkt` loses this many races, and this many looks at versions have no answer."""
+    left = {"races": races, "answers": answers}
+    execute, versions = LocalWarehouse.execute, LocalWarehouse.versions
+
+    def losing_execute(self: LocalWarehouse, plan: IngestPlan | SequencePlan, **options: Any) -> Publication:
+        if plan.dataset.model == "dkt" and left["races"]:
+            left["races"] -= 1
+            raise LostRaceError("somebody was faster")
+        return execute(self, plan, **options)
+
+    def losing_versions(self: LocalWarehouse, dataset: Dataset) -> list[Version]:
+        if left["answers"]:
+            left["answers"] -= 1
+            raise RetryableError("no answer")
+        return versions(self, dataset)
+
+    monkeypatch.setattr(LocalWarehouse, "execute", losing_execute)
+    monkeypatch.setattr(LocalWarehouse, "versions", losing_versions)
 
 
 def with_consumer(school: School, consumed: list[RawObservations]) -> dg.Definitions:

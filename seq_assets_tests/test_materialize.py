@@ -8,13 +8,16 @@ import pytest
 from dagster import DagsterInstance
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
+from seq_assets import io_managers
 from seq_assets.environments import current_environment
+from seq_assets.errors import LostRaceError
 from seq_assets.materialize import Outcome, materialize_models
 from seq_assets.progress import progress_of, terminal_progress
 from seq_assets.sequencing.plans import SequencePlan
-from seq_assets.warehouse.interface import Finding
+from seq_assets.warehouse.interface import Finding, Publication
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.engine import Engine
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse.building import Workspace
 
 SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
@@ -100,6 +103,22 @@ def test_a_failing_length_leaves_the_others_whole(
     assert [run.is_success for run in runs_in_memory.get_runs()] == [False, True]
     assert ranges(runs_in_memory)[1] == ("sequence", "a|2", "a|8")
     assert not list((models.folder.parent / "home").rglob("a_sequenced_train_4/*/*")), "nothing is left behind"
+
+
+@pytest.mark.usefixtures("models", "runs_in_memory")
+def test_a_lost_race_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    races = [LostRaceError("somebody was faster")] * 2
+
+    def losing(self: LocalWarehouse, *arguments: Any, **options: Any) -> Publication:
+        if races:
+            raise races.pop()
+        return execute(self, *arguments, **options)
+
+    execute = LocalWarehouse.execute
+    monkeypatch.setattr(LocalWarehouse, "execute", losing)
+    monkeypatch.setattr(io_managers, "SECONDS_BEFORE_RETRY", 0)
+    (raw,) = materialized("raw")
+    assert (tables(raw), raw.failures, races) == (["raw_raw_observations"], (), [])
 
 
 def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(

@@ -1,6 +1,6 @@
 """The asset graph: what Dagster shows, partitions and runs.
 
-Belongs here: assets whose bodies return plans, their checks and jobs, and their assembly. Not here: any I/O.
+Belongs here: assets whose bodies return plans, their checks, jobs and automation, and their assembly. Not here: any I/O.
 """
 
 import warnings
@@ -9,7 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from seq_assets.assets.automation import build_jobs
+from seq_assets.assets.automation import (
+    build_check_sensor,
+    build_failure_sensors,
+    build_jobs,
+    build_schedules,
+    build_sensors,
+)
 from seq_assets.assets.checks import build_checks
 from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import build_raw_observations
@@ -55,6 +61,8 @@ def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]
         ],
         asset_checks=build_checks(grid),
         jobs=build_jobs(),
+        schedules=build_schedules(environment, grid),
+        sensors=[*build_sensors(environment, grid), build_check_sensor(environment, grid), *build_failure_sensors(environment)],
         resources={**environment.resources(), **resources},
         # A process per step costs seconds of start-up; the work itself uses all cores.
         executor=dg.in_process_executor,

@@ -1,23 +1,26 @@
 """Asset checks: what holds of the published versions, per partition, at any time.
 
 The blocking conditions were verified before publication (write, audit, publish); here they are verified again on what is
-published. `pad_ratio` only warns or reports an error; it blocks nothing.
+published. The others (`judgements`) only warn or report an error; they block nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import replace
+from functools import partial
+from typing import Final, TypeAlias
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
+from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
 from seq_assets.assets.partitions import Grid, split_cell_key
 from seq_assets.errors import SeqAssetsError
-from seq_assets.io_managers import FORCE_TAG, WarehouseResource
+from seq_assets.io_managers import FORCE_TAG, WAREHOUSE_POOL, WarehouseResource
 from seq_assets.models import SUBSETS, Subset
-from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import Dataset
-from seq_assets.warehouse.interface import Version, Warehouse
+from seq_assets.warehouse.interface import Finding, Version, Warehouse
+
+LogException: TypeAlias = Callable[[str], None]
 
 _DESCRIPTIONS: Final = {
     "contract": "Every accepted value meets the model's contract, and not too many records were rejected.",
@@ -25,9 +28,13 @@ _DESCRIPTIONS: Final = {
     "no_leakage": "Every observation is in the subset that the split's rule says.",
     "well_formed": "Columns, order, sizes, masks and pad values are as documented.",
     "pad_ratio": "The share of padding stays within the bounds of the model file.",
+    "up_to_date": "Source, model file and raw observations are still those that the newest version was made from.",
+    "drift": "The newest version is as near to the one before it as the model file's checks.drift says.",
 }
-RAW_CHECKS: Final = ("contract", "nothing_lost", "no_leakage", "well_formed")
-SEQUENCE_CHECKS: Final = ("nothing_lost", "no_leakage", "well_formed", "pad_ratio")
+_BLOCKING_RAW: Final = ("contract", "nothing_lost", "no_leakage", "well_formed")
+_BLOCKING_SEQUENCE: Final = ("nothing_lost", "no_leakage", "well_formed")
+RAW_CHECKS: Final = (*_BLOCKING_RAW, "up_to_date", "drift")
+SEQUENCE_CHECKS: Final = (*_BLOCKING_SEQUENCE, "pad_ratio", "up_to_date", "drift")
 
 
 def build_checks(grid: Grid) -> list[dg.AssetChecksDefinition]:
@@ -38,12 +45,13 @@ def build_checks(grid: Grid) -> list[dg.AssetChecksDefinition]:
 def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     asset = "raw_observations"
 
-    @dg.multi_asset_check(name="check_raw_observations", specs=_specs(asset, RAW_CHECKS, grid.models), can_subset=True)
+    @dg.multi_asset_check(
+        name="check_raw_observations", specs=_specs(asset, RAW_CHECKS, grid.models), can_subset=True, pool=WAREHOUSE_POOL
+    )
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         for model in context.op_execution_context.partition_keys:
-            results = _inspected(opened, Dataset.raw(model), RAW_CHECKS, context.log.exception)
-            yield from _evaluations(context, asset, model, results)
+            yield from _evaluations(context, asset, model, _raw_results(opened, grid, model, context.log.exception))
 
     return check
 
@@ -51,7 +59,9 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
 def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     asset = f"sequenced_{subset}"
 
-    @dg.multi_asset_check(name=f"check_{asset}", specs=_specs(asset, SEQUENCE_CHECKS, grid.cells), can_subset=True)
+    @dg.multi_asset_check(
+        name=f"check_{asset}", specs=_specs(asset, SEQUENCE_CHECKS, grid.cells), can_subset=True, pool=WAREHOUSE_POOL
+    )
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         for key in context.op_execution_context.partition_keys:
@@ -66,19 +76,8 @@ def _specs(asset: str, names: tuple[str, ...], partitions: dg.PartitionsDefiniti
     return [dg.AssetCheckSpec(name, asset=asset, description=_DESCRIPTIONS[name], partitions_def=partitions) for name in names]
 
 
-@dataclass(frozen=True)
-class _Result:
-    """What one check says of one partition."""
-
-    check: str
-    passed: bool
-    metadata: Mapping[str, Any]
-    description: str | None = None
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
-
-
 def _evaluations(
-    context: dg.AssetCheckExecutionContext, asset: str, partition: str, results: Iterable[_Result]
+    context: dg.AssetCheckExecutionContext, asset: str, partition: str, results: Iterable[Result]
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The results that the run asked for, as Dagster's events of that partition.
 
@@ -112,68 +111,69 @@ def _newest_materialization(
     )
 
 
-def _inspected(
-    warehouse: Warehouse, dataset: Dataset, names: tuple[str, ...], log_exception: Callable[[str], None]
-) -> list[_Result]:
+def _inspected(warehouse: Warehouse, dataset: Dataset, names: tuple[str, ...], log_exception: LogException) -> list[Result]:
     """The blocking conditions on the newest version of a table."""
     try:
         version = warehouse.find(dataset)
-        findings = warehouse.inspect(version)
     except SeqAssetsError as error:
-        return [_Result(name, False, {}, str(error)) for name in names]
+        return [Result(name, False, {}, str(error)) for name in names]
+    unreadable = [Result(name, False, {"version": version.id}) for name in names]
+    return _judged(dataset, unreadable, log_exception, lambda: _results(version, warehouse.inspect(version)))
+
+
+def _results(version: Version, findings: Iterable[Finding]) -> list[Result]:
+    return [
+        Result(finding.check, finding.passed, {"version": version.id, **finding.numbers}, "\n".join(finding.problems) or None)
+        for finding in findings
+    ]
+
+
+def _judged(
+    dataset: Dataset, unreadable: list[Result], log_exception: LogException, judge: Callable[[], list[Result]]
+) -> list[Result]:
+    """What a judgement says, or that nothing can be said, so that other partitions of the run keep their results.
+
+    A file that is lost or broken, which each engine says in its own way, fails the checks of its own partition only.
+    """
+    try:
+        return judge()
     except Exception as error:
-        # A file that is lost or broken, which each engine says in its own way, fails the checks of its own partition only.
         log_exception(f"{dataset.table} could not be inspected")
         message = (
             f"{dataset.table} could not be inspected: {type(error).__name__}: {error}. If its files are lost or broken, "
             f"restore them, or materialize the partition in a run with the tag {FORCE_TAG}=true."
         )
-        return [_Result(name, False, {}, message) for name in names]
-    return [
-        _Result(finding.check, finding.passed, {"version": version.id, **finding.numbers}, "\n".join(finding.problems) or None)
-        for finding in findings
-    ]
+        return [replace(result, description=message) for result in unreadable]
 
 
-def _cell_results(
-    warehouse: Warehouse, grid: Grid, subset: Subset, key: str, log_exception: Callable[[str], None]
-) -> list[_Result]:
+def _raw_results(warehouse: Warehouse, grid: Grid, model: str, log_exception: LogException) -> list[Result]:
+    dataset = Dataset.raw(model)
+    judgements: dict[str, Callable[[], Result]] = {
+        "up_to_date": lambda: raw_up_to_date(warehouse, grid, model),
+        "drift": lambda: drift(warehouse, grid, dataset),
+    }
+    return [*_inspected(warehouse, dataset, _BLOCKING_RAW, log_exception), *_said(dataset, judgements, log_exception)]
+
+
+def _cell_results(warehouse: Warehouse, grid: Grid, subset: Subset, key: str, log_exception: LogException) -> list[Result]:
     model, length = split_cell_key(key)
     spec = grid.registry.specs.get(model)
     if spec is not None and length not in spec.lengths:
         skipped = f"{model} does not declare the length {length}"
-        return [_Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
+        return [Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
     dataset = Dataset.sequenced(model, subset, length)
-    results = _inspected(warehouse, dataset, SEQUENCE_CHECKS[:-1], log_exception)
-    return [*results, _pad_ratio(warehouse, grid, dataset)]
+    judgements: dict[str, Callable[[], Result]] = {
+        "pad_ratio": lambda: pad_ratio(warehouse, grid, dataset),
+        "up_to_date": lambda: cell_up_to_date(warehouse, grid, subset, dataset),
+        "drift": lambda: drift(warehouse, grid, dataset),
+    }
+    return [*_inspected(warehouse, dataset, _BLOCKING_SEQUENCE, log_exception), *_said(dataset, judgements, log_exception)]
 
 
-def _pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> _Result:
-    """Compares the newest version's ratio with the bounds of the model file, and shows the other lengths' ratios."""
-    try:
-        bounds = grid.registry[dataset.model].checks.pad_ratio
-        version = warehouse.find(dataset)
-    except SeqAssetsError as error:
-        return _Result("pad_ratio", False, {}, str(error))
-    ratio = _ratio(version)
-    metadata: dict[str, Any] = {"version": version.id, "pad_ratio": ratio, "warn": bounds.warn, "max": bounds.max}
-    for length in grid.registry[dataset.model].lengths:
-        others = warehouse.versions(replace(dataset, sequence_length=length))
-        if length != dataset.sequence_length and others:
-            metadata[f"pad_ratio_{length}"] = _ratio(others[0])
-    if ratio <= bounds.warn:
-        return _Result("pad_ratio", True, metadata)
-    is_error = ratio > bounds.max
-    name, bound = ("max", bounds.max) if is_error else ("warn", bounds.warn)
-    return _Result(
-        "pad_ratio",
-        False,
-        metadata,
-        f"{ratio:.1%} of all positions are padding, above checks.pad_ratio.{name} ({bound:.1%}); choose a shorter "
-        "sequence length, or raise the bound.",
-        dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-    )
+def _said(dataset: Dataset, judgements: Mapping[str, Callable[[], Result]], log_exception: LogException) -> Iterator[Result]:
+    for name, judge in judgements.items():
+        yield from _judged(dataset, [Result(name, False, {})], log_exception, partial(_only, judge))
 
 
-def _ratio(version: Version) -> float:
-    return round(SequenceAccounting(**version.metadata["accounting"]).pad_ratio, 6)
+def _only(judge: Callable[[], Result]) -> list[Result]:
+    return [judge()]

@@ -1,12 +1,18 @@
 """`raw_observations` and `rejected_observations`: each model's source, read once, checked, split and sorted."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import dagster as dg
 
 from seq_assets.assets.partitions import Grid
+from seq_assets.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
 from seq_assets.errors import ModelFileError
-from seq_assets.sequencing.plans import IngestPlan, PartitionPlans, Plan, RefusedPlan
+from seq_assets.io_managers import WAREHOUSE_POOL
+from seq_assets.sequencing.plans import IngestPlan, PartitionPlans, RefusedPlan
+
+_MOST_MISTAKES: Final = 10
+"""That a description shows; `seq-assets validate` shows all."""
 
 
 def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg.AssetsDefinition:
@@ -14,7 +20,12 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
 
     def out(description: str) -> dg.AssetOut:
         return dg.AssetOut(
-            description=description, owners=owners, kinds=kinds, tags={"layer": "raw"}, group_name="observations"
+            description=description,
+            owners=owners,
+            kinds=kinds,
+            tags={"layer": "raw"},
+            group_name="observations",
+            code_version=CODE_VERSION,
         )
 
     @dg.multi_asset(
@@ -23,7 +34,7 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
             "raw_observations": out(
                 "Observations that met their model's contract, typed, assigned to train or validation, and stored in the order "
                 "of entity and time. Models without sequences read this table directly. The vocabulary of a model's encoded "
-                "features is published with it."
+                f"features is published with it.{_broken_files(grid)}"
             ),
             "rejected_observations": out(
                 "Why records were refused: file, row, column, the value as it stood and the reason, one row per failed column."
@@ -31,16 +42,27 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
         },
         partitions_def=grid.models,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
     )
     def raw_observations(context: dg.AssetExecutionContext) -> Iterator[dg.Output[PartitionPlans]]:
         plans = PartitionPlans({model: plan_ingest(grid, model) for model in context.partition_keys})
-        yield dg.Output(plans, "raw_observations")
-        yield dg.Output(plans, "rejected_observations")
+        for output in ("raw_observations", "rejected_observations"):
+            yield dg.Output(plans, output, metadata=RECORDED_BY_IO_MANAGER)
 
     return raw_observations
 
 
-def plan_ingest(grid: Grid, model: str) -> Plan:
+def _broken_files(grid: Grid) -> str:
+    """The mistakes of broken model files, as the end of a description, where everybody sees them."""
+    if not grid.registry.broken:
+        return ""
+    mistakes = [str(mistake) for error in grid.registry.broken.values() for mistake in error.mistakes]
+    more = len(mistakes) - _MOST_MISTAKES
+    shown = [*mistakes[:_MOST_MISTAKES], *([f"and {more} more"] if more > 0 else [])]
+    return "\n\n**Broken model files, whose partitions fail:**\n" + "\n".join(f"- {line}" for line in shown)
+
+
+def plan_ingest(grid: Grid, model: str) -> IngestPlan | RefusedPlan:
     """The plan of one model's raw observations."""
     try:
         spec = grid.registry[model]

@@ -3,9 +3,11 @@
 import dagster as dg
 
 from seq_assets.assets.partitions import Grid, split_cell_key
+from seq_assets.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
 from seq_assets.errors import ModelFileError
+from seq_assets.io_managers import WAREHOUSE_POOL
 from seq_assets.models import Subset
-from seq_assets.sequencing.plans import PartitionPlans, Plan, RefusedPlan, SequencePlan, SkippedPlan
+from seq_assets.sequencing.plans import PartitionPlans, RefusedPlan, SequencePlan, SkippedPlan
 from seq_assets.warehouse.interface import RawObservations
 
 
@@ -19,18 +21,23 @@ def build_sequenced(grid: Grid, subset: Subset, owners: list[str], kinds: set[st
         ins={"raw_observations": dg.AssetIn(partition_mapping=grid.cell_to_model)},
         partitions_def=grid.cells,
         backfill_policy=dg.BackfillPolicy.single_run(),
+        pool=WAREHOUSE_POOL,
+        code_version=CODE_VERSION,
         group_name="sequences",
         owners=owners,
         kinds=kinds,
         tags={"layer": "sequences", "subset": subset},
     )
-    def sequenced(context: dg.AssetExecutionContext, raw_observations: RawObservations) -> PartitionPlans:
-        return PartitionPlans({key: plan_cell(grid, subset, key, raw_observations) for key in context.partition_keys})
+    def sequenced(context: dg.AssetExecutionContext, raw_observations: RawObservations) -> dg.Output[PartitionPlans]:
+        plans = {key: plan_cell(grid, subset, key, raw_observations) for key in context.partition_keys}
+        return dg.Output(PartitionPlans(plans), metadata=RECORDED_BY_IO_MANAGER)
 
     return sequenced
 
 
-def plan_cell(grid: Grid, subset: Subset, key: str, raw_observations: RawObservations) -> Plan:
+def plan_cell(
+    grid: Grid, subset: Subset, key: str, raw_observations: RawObservations
+) -> SequencePlan | SkippedPlan | RefusedPlan:
     """The plan of one cell; a cell that its model does not declare is skipped."""
     model, length = split_cell_key(key)
     try:

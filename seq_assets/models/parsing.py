@@ -18,6 +18,7 @@ from seq_assets.models.cross_checks import Finding, ReadableParts, cross_field_f
 from seq_assets.models.spec import (
     ChecksSpec,
     ColumnSplit,
+    DriftBounds,
     EntityHashSplit,
     FeatureSpec,
     LocationSplit,
@@ -48,6 +49,7 @@ _PARTS: Final[Mapping[str, type[Part]]] = {
     "checks": ChecksSpec,
     "checks.pad_ratio": PadRatioBounds,
     "checks.rejected_ratio": RejectedRatioBounds,
+    "checks.drift": DriftBounds,
 }
 
 

@@ -173,11 +173,25 @@ class RejectedRatioBounds(Part):
     max: Share = 0.0
 
 
+class DriftBounds(Part):
+    """How far a version may be from the one before it; what is not given has no bound."""
+
+    rows: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Of the number of rows: the change, as a share of the rows before."
+    )
+    pad_ratio: Share | None = Field(None, description="Of the pad ratio: the change.")
+    label_share: Share | None = Field(
+        None, description="Of the share that any label has in its column: the largest change, where there are at most 50."
+    )
+    new_values: Share | None = Field(None, description="Of the vocabulary: the share of train observations whose value is new.")
+
+
 class ChecksSpec(Part):
     """Thresholds of the checks."""
 
     pad_ratio: PadRatioBounds = PadRatioBounds()
     rejected_ratio: RejectedRatioBounds = RejectedRatioBounds()
+    drift: DriftBounds = DriftBounds()
 
 
 class ModelSpec(Part):

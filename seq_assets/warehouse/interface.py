@@ -13,6 +13,7 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableSchema
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.fs
 
 
@@ -141,10 +142,29 @@ class Warehouse(ABC):
     def histories(self, version: Version, subset: Subset) -> Histories:
         """How long the histories of one subset of a version of raw observations are."""
 
+    @abstractmethod
+    def source_fingerprint(self, plan: IngestPlan) -> str:
+        """What the source of a plan looks like now: another fingerprint means that it may have changed. It is not read.
+
+        Raises:
+            SourceError: It cannot be listed.
+        """
+
     @property
     @abstractmethod
     def filesystem(self) -> "pyarrow.fs.FileSystem":
         """Where the files of its versions can be read."""
+
+    def vocabulary(self, version: Version) -> "pa.Table | None":
+        """The vocabulary that a version of raw observations or sequences names; None where its model had none."""
+        import pyarrow.parquet as pq
+
+        number = version.metadata.get("vocabulary_version")
+        if number is None:
+            return None
+        found = self.find(Dataset.vocabulary(version.dataset.model), number)
+        with self.filesystem.open_input_file(found.files[0]) as opened:
+            return pq.read_table(opened)
 
     def find(self, dataset: Dataset, version: int | None = None) -> Version:
         """One version of a table; the newest where none is named.

@@ -5,7 +5,7 @@ Here belong helpers that several test modules share. Not here: what a test expec
 
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from seq_assets.assets import build_definitions
 from seq_assets.assets.partitions import Grid
 from seq_assets.environments import Environment
+from seq_assets.models.spec import EnvironmentName
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
 PUPILS: Final = 20
@@ -65,8 +66,9 @@ class School:
             f"{pupil},{time},{(pupil + time) % 7},{2 if time < wrong_answers else time % 2}"
             for time, pupil in enumerate(pupils)
         ]
-        self.models_folder.mkdir(parents=True, exist_ok=True)
-        (self.models_folder / name).write_text("\n".join(["pupil,time,skill,correct", *lines]) + "\n", encoding="utf-8")
+        file = self.models_folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(["pupil,time,skill,correct", *lines]) + "\n", encoding="utf-8")
 
     def add_model(self, name: str, sequence_lengths: Iterable[int] = (5, 10), **fields: Any) -> None:
         """Writes a model file on `answers.csv`; without lengths it is a raw model."""
@@ -98,9 +100,11 @@ class School:
         """The partitions over the model files as they are now."""
         return Grid(self.environment.registry(), "local")
 
-    def definitions(self, resources: Mapping[str, Any] | None = None) -> dg.Definitions:
-        """The graph over the model files as they are now."""
-        return build_definitions(self.environment, resources=resources)
+    def definitions(
+        self, resources: Mapping[str, Any] | None = None, environment: EnvironmentName = "local", **settings: Any
+    ) -> dg.Definitions:
+        """The graph over the model files as they are now, as an environment of that name and with these settings has it."""
+        return build_definitions(replace(self.environment, name=environment, **settings), resources=resources)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 MODULE: Final = "seq_assets.definitions"
 LOCATION: Final = "seq_assets"
 MOST_ITERATIONS: Final = 20
-_IN_THIS_PROCESS: Final = {
-    "run_launcher": {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"}
-}
+IN_THIS_PROCESS: Final = {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"}
+"""Of a hosted code location: a run is executed as soon as it is launched."""
+NOT_AT_ALL: Final = {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"}
+"""Of a hosted code location: a run that is launched never begins."""
 
 LAUNCH_BACKFILL: Final = """
 mutation($parameters: LaunchBackfillParams!) { started: launchPartitionBackfill(backfillParams: $parameters) {
@@ -45,12 +47,15 @@ mutation($parameters: ReexecutionParams!) { started: reexecutePartitionBackfill(
 LAUNCH_RUN: Final = """
 mutation($parameters: ExecutionParams!) { started: launchPipelineExecution(executionParams: $parameters) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+START_SENSOR: Final = """
+mutation($selector: SensorSelector!) { started: startSensor(sensorSelector: $selector) { __typename
+  ... on PythonError { message } } }"""
 BACKFILL: Final = """
 query($id: String!) { backfill: partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status
   assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts {
     assetKey { path } numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed numPartitionsInProgress } } } } } }"""
 RUNS: Final = """
-query($filter: RunsFilter!) { runs: runsOrError(filter: $filter) { ... on Runs { results { runId status
+query($filter: RunsFilter!) { runs: runsOrError(filter: $filter) { ... on Runs { results { runId jobName status
   assetSelection { path } tags { key value }
   eventConnection { events { ... on ExecutionStepFailureEvent {
     error { message } failureMetadata { description } } } } } } } }"""
@@ -87,8 +92,9 @@ class AssetShown:
 
 @dataclass(frozen=True)
 class RunShown:
-    """What the UI shows of a run."""
+    """What the UI shows of a run; of a whole job it names no assets."""
 
+    job: str
     status: str
     assets: frozenset[str]
     first: str
@@ -154,23 +160,63 @@ class Hosted:
         self._work_through()
         return started[what]
 
+    def launch(self, job: str, tags: Mapping[str, str]) -> str:
+        """Asks for a run of a job, which then waits in the queue; returns its id."""
+        selector = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION, "jobName": job}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        parameters = {"selector": selector, "executionMetadata": metadata}
+        return str(self.query(LAUNCH_RUN, parameters=parameters)["started"]["run"]["runId"])
+
+    def launch_what_may(self) -> None:
+        """What the daemon does once with the queue: it launches the runs that the limits allow."""
+        from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
+
+        with QueuedRunCoordinatorDaemon(interval_seconds=0) as queue:
+            for _ in queue.run_iteration(self.process):
+                pass
+
+    def status(self, run: str) -> str:
+        """The status of a run."""
+        record = self.instance.get_run_by_id(run)
+        assert record is not None
+        return record.status.name
+
+    def turn_on(self, *sensors: str) -> None:
+        """Turns sensors on, as the UI does."""
+        for name in sensors:
+            selector = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION, "sensorName": name}
+            self.query(START_SENSOR, selector=selector)
+
+    def tick(self, minutes: int) -> list[RunShown]:
+        """What the daemon does at a minute from now: its sensors are evaluated once, and what they request is run.
+
+        Returns:
+            The runs that were requested, oldest first.
+        """
+        from dagster._core.test_utils import freeze_time
+        from dagster._daemon.sensor import execute_sensor_iteration
+
+        before = {run.run_id for run in self.instance.get_runs()}
+        with freeze_time(datetime.now(UTC) + timedelta(minutes=minutes)):
+            list(execute_sensor_iteration(self.process, logging.getLogger(__name__), None, None))
+        self._work_through()
+        runs = self.query(RUNS, filter={})["runs"]["results"]
+        return [_run_shown(run) for run in reversed(runs) if run["runId"] not in before]
+
     def _work_through(self) -> None:
         """What the daemon does, without its pauses, until no backfill is in progress and no run is queued."""
         from dagster._daemon.backfill import execute_backfill_iteration
-        from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
         logger = logging.getLogger(__name__)
-        with QueuedRunCoordinatorDaemon(interval_seconds=0) as queue:
-            for _ in range(MOST_ITERATIONS):
-                errors = [error for error in execute_backfill_iteration(self.process, logger) if error is not None]
-                assert not errors, errors
-                for _ in queue.run_iteration(self.process):
-                    pass
-                open_backfills = [
-                    backfill for backfill in self.instance.get_backfills() if not backfill.status.name.startswith("COMPLETED")
-                ]
-                if not open_backfills and all(run.is_finished for run in self.instance.get_runs()):
-                    return
+        for _ in range(MOST_ITERATIONS):
+            errors = [error for error in execute_backfill_iteration(self.process, logger) if error is not None]
+            assert not errors, errors
+            self.launch_what_may()
+            open_backfills = [
+                backfill for backfill in self.instance.get_backfills() if not backfill.status.name.startswith("COMPLETED")
+            ]
+            if not open_backfills and all(run.is_finished for run in self.instance.get_runs()):
+                return
         raise AssertionError(f"the work is not over after {MOST_ITERATIONS} iterations of the daemon")
 
     def backfill_shown(self, backfill: str) -> tuple[str, dict[str, tuple[int, ...]]]:
@@ -236,8 +282,9 @@ def _run_shown(run: Mapping[str, Any]) -> RunShown:
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     single = tags.get("dagster/partition", "")
     return RunShown(
+        job=run["jobName"],
         status=run["status"],
-        assets=frozenset(key["path"][0] for key in run["assetSelection"]),
+        assets=frozenset(key["path"][0] for key in run["assetSelection"] or ()),
         first=tags.get("dagster/asset_partition_range_start", single),
         last=tags.get("dagster/asset_partition_range_end", single),
         failures=tuple(
@@ -249,15 +296,23 @@ def _run_shown(run: Mapping[str, Any]) -> RunShown:
 
 
 @contextmanager
-def hosted(school: School) -> Iterator[Hosted]:
-    """Hosts the code location over a school's model files, on an instance of its own as `make dev` configures it."""
+def hosted(school: School, launcher: Mapping[str, str] = IN_THIS_PROCESS, **settings: str) -> Iterator[Hosted]:
+    """Hosts the code location over a school's model files, on an instance of its own as `make dev` configures it.
+
+    Args:
+        school: The model files and their sources.
+        launcher: What becomes of runs.
+        settings: Further environment variables.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in ("SEQ_ASSETS_ENV", "SEQ_ASSETS_DATABASE", "MODE", "DAGSTER_HOME"):
             patch.delenv(name, raising=False)
         patch.setenv("SEQ_ASSETS_HOME", str(school.environment.home))
         patch.setenv("SEQ_ASSETS_MODELS", str(school.models_folder))
+        for name, value in settings.items():
+            patch.setenv(name, value)
         home = prepare_dagster_home(school.environment)
-        _execute_in_this_process(home)
+        _replace_launcher(home, launcher)
         patch.setenv("DAGSTER_HOME", str(home))
         _forget_definitions()
         origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=MODULE), location_name=LOCATION)
@@ -271,10 +326,11 @@ def hosted(school: School) -> Iterator[Hosted]:
             _forget_definitions()
 
 
-def _execute_in_this_process(home: Path) -> None:
+def _replace_launcher(home: Path, launcher: Mapping[str, str]) -> None:
     """Replaces nothing but the launcher of the configuration."""
     file = home / "dagster.yaml"
-    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text(encoding="utf-8")) | _IN_THIS_PROCESS), encoding="utf-8")
+    configuration = yaml.safe_load(file.read_text(encoding="utf-8")) | {"run_launcher": dict(launcher)}
+    file.write_text(yaml.safe_dump(configuration), encoding="utf-8")
 
 
 def _forget_definitions() -> None:

@@ -167,6 +167,9 @@ class TestPadRatio:
         result = built.sequence.checks(f"sequenced_{subset}")["pad_ratio", f"lenient|{length}"]
         numbers = plain(result.metadata)
         other = 15 - length
+        assert 0 <= numbers.pop("mostly_padding") <= 1
+        longest = {"train": 2, "validation": 1}[subset]
+        assert numbers.pop("longest_within", None) == (None if numbers["pad_ratio"] <= WARN else longest)
         assert numbers == {
             "version": built.school.warehouse.find(Dataset.sequenced("lenient", subset, length)).id,
             "pad_ratio": pad_ratio(built.school, "lenient", subset, length),
@@ -195,7 +198,9 @@ class TestPadRatio:
         assert not result.passed
         assert result.severity == severity
         assert f"{ratio:.1%} of all positions are padding, above {bound}" in str(result.description)
-        assert "choose a shorter sequence length" in str(result.description)
+        assert f"Choose a shorter sequence length (a length of 2 meets the bound; seq-assets advise {model} shows" in str(
+            result.description
+        )
 
     def test_an_error_of_it_blocks_nothing(self, built: Built) -> None:
         assert built.sequence.success
@@ -294,6 +299,17 @@ class TestChecksAlone:
         mended = runner.sequence("dkt|5", **{FORCE_TAG: "true"})
         assert mended.success
         assert not failed(runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5"), TRAIN)
+
+    def test_a_lost_file_of_raw_observations_fails_what_reads_it_and_no_other_model(
+        self, school: School, runner: Runner
+    ) -> None:
+        for file in school.warehouse.find(Dataset.raw("dkt")).files:
+            Path(file).unlink()
+        run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5", "lenient|5")
+        assert run.success
+        read = ("nothing_lost", "no_leakage", "well_formed", "pad_ratio")
+        assert {name for name, key in failed(run, TRAIN) if key == "dkt|5"} == set(read)
+        assert not {name for name, key in failed(run, TRAIN) if key == "lenient|5" and name != "pad_ratio"}
 
     def test_only_the_checks_that_were_asked_for_are_evaluated(self, runner: Runner) -> None:
         run = runner.checks(check_keys(TRAIN, ["no_leakage", "pad_ratio"]), "dkt|5")

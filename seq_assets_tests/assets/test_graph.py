@@ -11,8 +11,10 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 from seq_assets.assets import build_definitions
+from seq_assets.dagster_metadata import RAW_KEY
 from seq_assets.environments import Environment
 from seq_assets.models import bundled_models_folder
+from seq_assets_tests.assets.building import School
 
 SNAPSHOT: Final = Path(__file__).parent / "graph_snapshot.txt"
 RENEW: Final = "python -m seq_assets_tests.assets.test_graph"
@@ -29,6 +31,13 @@ def describe(definitions: dg.Definitions) -> str:
     lines = [line for key in sorted(graph.get_all_asset_keys()) for line in _asset(graph, graph.get(key))]
     for job in sorted(definitions.resolve_all_job_defs(), key=lambda job: job.name):
         lines += _job(job)
+    for schedule in definitions.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        lines += [f"schedule {schedule.name}", f"  {_first_sentence(schedule.description)}"]
+        lines += [f"  at: {schedule.cron_schedule} {schedule.execution_timezone}", f"  job: {schedule.job_name}", ""]
+    for sensor in definitions.sensors or ():
+        lines += [f"sensor {sensor.name}", f"  {_first_sentence(sensor.description)}"]
+        lines += [f"  jobs: {', '.join(target.job_name for target in sensor.targets)}", ""]
     return "\n".join([*lines, f"resources: {', '.join(sorted(definitions.resources or {}))}"]) + "\n"
 
 
@@ -42,6 +51,8 @@ def _asset(graph: AssetGraph, node: AssetNode) -> Iterator[str]:
     yield f"  tags: {', '.join(f'{name}={value}' for name, value in sorted(tags.items()))}"
     yield "  partitions:"
     yield from (f"    {dimension}: {', '.join(keys)}" for dimension, keys in _dimensions(node.partitions_def))
+    yield f"  code version: {node.code_version}"
+    yield f"  pools: {', '.join(sorted(node.pools or ()))}"
     policy = node.backfill_policy
     yield f"  backfill: {policy.policy_type.name.lower() if policy else 'no policy'}"
     others = sorted(key.to_user_string() for key in node.execution_set_asset_keys - {node.key})
@@ -82,6 +93,18 @@ def _dimensions(partitions: dg.PartitionsDefinition | None) -> list[tuple[str, l
 
 def _dimension_names(partitions: dg.PartitionsDefinition | None) -> str:
     return ", ".join(f"{name} ({len(keys)})" for name, keys in _dimensions(partitions)) or "no partitions"
+
+
+def test_a_broken_model_file_is_named_on_the_page_of_raw_observations(tmp_path: Path) -> None:
+    school = School(tmp_path)
+    school.add_model("dkt")
+    school.add_file("broken")
+    graph = school.definitions().resolve_asset_graph()
+    description = str(graph.get(RAW_KEY).description)
+    assert "**Broken model files, whose partitions fail:**\n- " in description
+    assert f"- {school.models_folder / 'broken.yaml'}: sourc: found an unknown field" in description
+    (school.models_folder / "broken.yaml").unlink()
+    assert "Broken" not in str(school.definitions().resolve_asset_graph().get(RAW_KEY).description)
 
 
 def test_the_graph_is_the_one_in_the_snapshot() -> None:

@@ -188,6 +188,48 @@ def test_histories_are_counted_by_their_lengths(workspace: Workspace, spec: Mode
     assert list(found) == sorted(found)
 
 
+@covers("source_fingerprint")
+def test_a_source_has_the_fingerprint_of_what_was_made_from_it_until_it_changes(workspace: Workspace, spec: ModelSpec) -> None:
+    plan = workspace.ingest_plan(spec)
+    fingerprint = workspace.warehouse.source_fingerprint(plan)
+    assert workspace.warehouse.datasets() == []
+    assert workspace.ingest(spec).version.metadata["source_fingerprint"] == fingerprint
+    assert workspace.sequence(spec).version.metadata["source_fingerprint"] == fingerprint
+    assert workspace.warehouse.source_fingerprint(plan) == fingerprint
+    write_source(workspace, RECORDS[:-1])
+    changed = workspace.warehouse.source_fingerprint(plan)
+    assert changed != fingerprint
+    assert workspace.ingest(spec).version.metadata["source_fingerprint"] == changed
+
+
+@covers("source_fingerprint")
+def test_a_source_that_is_not_there_has_no_fingerprint(workspace: Workspace, spec: ModelSpec) -> None:
+    gone = workspace.sequence_model(source={"location": "nowhere.csv"})
+    with pytest.raises(SourceError, match=r"nowhere\.csv"):
+        workspace.warehouse.source_fingerprint(workspace.ingest_plan(gone))
+
+
+@covers("vocabulary")
+def test_the_vocabulary_is_the_one_that_a_version_names(workspace: Workspace) -> None:
+    encoded = workspace.sequence_model(sequence_lengths=[4], features={"item": {"encode": "vocabulary"}})
+    write_source(workspace, [{"pupil": 1, "time": time, "item": 7} for time in range(3)])
+    first, first_cell = workspace.ingest(encoded).version, workspace.sequence(encoded).version
+    write_source(workspace, [{"pupil": 1, "time": time, "item": 8} for time in range(2)])
+    second, second_cell = workspace.ingest(encoded).version, workspace.sequence(encoded).version
+    before = [{"feature": "item", "value": "7", "id": 2, "count": 3}]
+    after = [{**before[0], "count": 0}, {"feature": "item", "value": "8", "id": 3, "count": 2}]
+    for version, expected in ((first, before), (first_cell, before), (second, after), (second_cell, after)):
+        found = workspace.warehouse.vocabulary(version)
+        assert found is not None
+        assert found.to_pylist() == expected
+
+
+@covers("vocabulary")
+def test_without_an_encoded_feature_there_is_no_vocabulary(workspace: Workspace, spec: ModelSpec) -> None:
+    assert workspace.warehouse.vocabulary(workspace.ingest(spec).version) is None
+    assert workspace.warehouse.vocabulary(workspace.sequence(spec).version) is None
+
+
 @covers("histories")
 def test_no_observations_have_no_histories(workspace: Workspace) -> None:
     write_source(workspace)

@@ -73,6 +73,18 @@ def test_a_short_file_gets_the_documented_defaults() -> None:
     assert spec.min_length == 1
     assert not spec.columns["e"].nullable
     assert spec.checks.rejected_ratio.max == 0
+    assert set(dict(spec.checks.drift).values()) == {None}
+
+
+def test_each_bound_of_drift_may_be_given_alone() -> None:
+    assert dict(model({"checks.drift": {"rows": 12.5}}).checks.drift) == {
+        "rows": 12.5,
+        "pad_ratio": None,
+        "label_share": None,
+        "new_values": None,
+    }
+    every = {"rows": 0, "pad_ratio": 0.0, "label_share": 1, "new_values": 0.05}
+    assert dict(model({"checks.drift": every}).checks.drift) == every
 
 
 @pytest.mark.parametrize("change", [{"sequence_lengths": []}, {"features": {}}])
@@ -181,6 +193,13 @@ def test_a_cutoff_is_utc_unless_it_names_its_offset(cutoff: str, quote: str) -> 
         ({"checks.pad_ration": {}}, "checks.pad_ration", "an unknown field", "did you mean 'pad_ratio'?"),
         ({"checks.pad_ratio.wan": 1}, "checks.pad_ratio.wan", "an unknown field", "max, warn; did you mean 'warn'?"),
         ({"checks.rejected_ratio.warn": 1}, "checks.rejected_ratio.warn", "an unknown field", "max"),
+        (
+            {"checks.drift.row": 0.1},
+            "checks.drift.row",
+            "an unknown field",
+            "label_share, new_values, pad_ratio, rows; did you mean 'rows'?",
+        ),
+        ({"checks.drifts": {}}, "checks.drifts", "an unknown field", "did you mean 'drift'?"),
         ({"zzz": 1}, "zzz", "an unknown field", "checks, columns, description"),
     ]
 )
@@ -284,6 +303,13 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
         ({"sequence_lengths": 50}, "sequence_lengths", "50 (int)", "a valid tuple"),
         ({"checks.pad_ratio.max": 2}, "checks.pad_ratio.max", "2 (int)", "less than or equal to 1"),
         ({"checks.rejected_ratio.max": "none"}, "checks.rejected_ratio.max", "'none' (str)", "a valid number"),
+        ({"checks.drift.rows": -0.1}, "checks.drift.rows", "-0.1 (float)", "greater than or equal to 0"),
+        ({"checks.drift.rows": "few"}, "checks.drift.rows", "'few' (str)", "a valid number"),
+        *(
+            ({f"checks.drift.{share}": found}, f"checks.drift.{share}", f"{found} (float)", allowed)
+            for share in ("pad_ratio", "label_share", "new_values")
+            for found, allowed in ((-0.1, "greater than or equal to 0"), (1.1, "less than or equal to 1"))
+        ),
     ]
 )
 def test_a_value_that_its_field_does_not_allow_is_told(case: Case) -> None:

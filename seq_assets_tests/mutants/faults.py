@@ -1072,9 +1072,9 @@ _VOCABULARY_FAULTS: Final = (
     ),
     Fault(
         "vocabulary: a handle of an old version gives the newest",
-        _CLIENT,
-        "self._warehouse.find(Dataset.vocabulary(self.model), number)",
-        "self._warehouse.find(Dataset.vocabulary(self.model))",
+        "warehouse/interface.py",
+        "found = self.find(Dataset.vocabulary(version.dataset.model), number)",
+        "found = self.find(Dataset.vocabulary(version.dataset.model))",
         ("test_client.py::test_a_handle_has_the_vocabulary_of_its_own_version",),
     ),
     Fault(
@@ -1286,8 +1286,8 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "a source that changes while it is read is published",
         _WAREHOUSE,
-        ".fingerprint != source.fingerprint",
-        ".location != source.location",
+        "if self.source_fingerprint(plan) != source.fingerprint:",
+        "if plan.location != source.location:",
         _ingest("a_source_that_changes_while_it_is_read_is_an_error"),
     ),
     Fault(

@@ -93,6 +93,10 @@ class LocalWarehouse(Warehouse):
         """The files of one subset: the ingest writes one per subset, named after it."""
         return tuple(file for file in version.files if Path(file).stem == subset)
 
+    def source_fingerprint(self, plan: IngestPlan) -> str:
+        """A hash of all files' names, sizes and times of modification."""
+        return find_files(plan.location, plan.folder, plan.spec.source.format).fingerprint
+
     def histories(self, version: Version, subset: Subset) -> Histories:
         """How long the histories of one subset are, from their last positions."""
         entity = quoted(version.metadata["model"]["entity"])
@@ -156,7 +160,7 @@ class LocalWarehouse(Warehouse):
             Engine.open(self.connect, scratch, MEMORY_LIMIT) as engine,
         ):
             result = ingest(plan, source, raw_folder, rejected_folder, scratch, engine, progress)
-            if find_files(plan.location, plan.folder, spec.source.format).fingerprint != source.fingerprint:
+            if self.source_fingerprint(plan) != source.fingerprint:
                 raise SourceError(f"The source {plan.location!r} changed while it was read; run it again when it is at rest.")
             raw_files, rejected_files = [str(path) for path in result.raw], [str(result.rejected)]
             findings = raw_findings(engine, spec, raw_files, rejected_files, result.accounting)
@@ -222,8 +226,7 @@ class LocalWarehouse(Warehouse):
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
         _require_columns(plan, raw)
         raw_files = self.raw_files(raw, plan.subset)
-        vocabulary_files = self._vocabulary_files(raw)
-        vocabulary = pq.read_table(vocabulary_files[0]) if plan.encoded else None
+        vocabulary = self.vocabulary(raw) if plan.encoded else None
         folder = self._new_folder(plan.dataset)
         file = folder / f"{plan.subset}.parquet"
         kernel = Kernel(plan, vocabulary)
@@ -238,7 +241,9 @@ class LocalWarehouse(Warehouse):
             )
             with self._scratch() as scratch, Engine.open(self.connect, scratch, AUDIT_MEMORY_LIMIT) as engine:
                 spec = ModelSpec.model_validate(raw.metadata["model"])
-                findings = sequence_findings(engine, plan, spec, raw_files, [str(file)], kernel.accounting, vocabulary_files)
+                findings = sequence_findings(
+                    engine, plan, spec, raw_files, [str(file)], kernel.accounting, self._vocabulary_files(raw)
+                )
             _require(findings, plan.dataset)
         metadata = {
             "identity": plan.identity,

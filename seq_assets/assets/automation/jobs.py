@@ -1,4 +1,7 @@
-"""Jobs: the selections of assets that people and the command line run. One run takes assets of one partitions definition."""
+"""Jobs: the selections of assets that people, schedules, sensors and the command line run.
+
+One run takes assets of one partitions definition, so there are two.
+"""
 
 from typing import Final
 

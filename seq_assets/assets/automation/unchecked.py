@@ -1,0 +1,68 @@
+"""Unchecked: the checks of what a failed run has published.
+
+A step that fails for some of its partitions has published the others, but Dagster then skips the step of their checks. They are
+run for these partitions alone, in a run of their own.
+"""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Final
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from seq_assets.assets.partitions import Grid, cell_key, range_tags, split_cell_key
+from seq_assets.environments import Environment
+
+RAW: Final = "raw_observations"
+SEQUENCED: Final = ("sequenced_train", "sequenced_validation")
+CHECK_OBSERVATIONS_JOB: Final = "check_observations"
+CHECK_SEQUENCES_JOB: Final = "check_sequences"
+
+
+def _check_jobs() -> list[UnresolvedAssetJobDefinition]:
+    """The checks alone, of what is published; the graph has them through the sensor."""
+    observations, sequences = dg.AssetSelection.checks_for_assets(RAW), dg.AssetSelection.checks_for_assets(*SEQUENCED)
+    return [
+        dg.define_asset_job(CHECK_OBSERVATIONS_JOB, observations, description="Check published raw observations again."),
+        dg.define_asset_job(CHECK_SEQUENCES_JOB, sequences, description="Check published sequences again."),
+    ]
+
+
+def build_check_sensor(environment: Environment, grid: Grid) -> dg.SensorDefinition:
+    """Runs the checks that were skipped."""
+
+    @dg.run_failure_sensor(
+        name="unchecked",
+        request_jobs=_check_jobs(),
+        default_status=dg.DefaultSensorStatus.RUNNING if environment.runs_by_itself else dg.DefaultSensorStatus.STOPPED,
+        description="Runs the checks of what a run published before it failed, which Dagster skips in that run.",
+    )
+    def unchecked(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
+        run = context.dagster_run.run_id
+        failed = {event.step_key for event in context.get_step_failure_events()}
+        published = _published(context.instance, run, failed)
+        models = {key for asset, key in published if asset == RAW}
+        for stretch in grid.model_ranges(models):
+            yield _request(CHECK_OBSERVATIONS_JOB, run, stretch[0], stretch[-1])
+        cells = sorted({split_cell_key(key) for asset, key in published if asset in SEQUENCED})
+        for model, group in groupby(cells, key=lambda cell: cell[0]):
+            for lengths in grid.length_ranges([length for _, length in group]):
+                yield _request(CHECK_SEQUENCES_JOB, run, cell_key(model, lengths[0]), cell_key(model, lengths[-1]))
+
+    return unchecked
+
+
+def _published(instance: dg.DagsterInstance, run: str, failed: set[str | None]) -> set[tuple[str, str]]:
+    """Asset and partition of what steps materialized that failed."""
+    records = instance.get_records_for_run(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
+    events = (record.event_log_entry.dagster_event for record in records)
+    return {
+        (event.asset_key.to_user_string(), str(event.partition))
+        for event in events
+        if event is not None and event.asset_key is not None and event.step_key in failed
+    }
+
+
+def _request(job: str, run: str, first: str, last: str) -> dg.RunRequest:
+    return dg.RunRequest(f"{run}@{first}...{last}", job_name=job, tags=range_tags(first, last))

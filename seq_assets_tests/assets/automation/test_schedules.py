@@ -1,0 +1,54 @@
+"""What is requested at a time of day, evaluated without a daemon."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from seq_assets.assets.automation import INGEST_JOB
+from seq_assets.models.spec import EnvironmentName
+from seq_assets_tests.assets.building import School, range_tags
+
+NIGHT = datetime(2026, 3, 29, 3, tzinfo=UTC)
+
+
+def requests(school: School, at: datetime = NIGHT) -> list[dg.RunRequest]:
+    """What the schedule requests at a time."""
+    definitions = school.definitions()
+    context = dg.build_schedule_context(scheduled_execution_time=at, repository_def=definitions.get_repository_def())
+    return list(definitions.resolve_schedule_def("daily").evaluate_tick(context).run_requests or [])
+
+
+def test_every_readable_model_with_a_source_here_is_ingested_in_as_few_runs_as_possible(school: School) -> None:
+    for name in ("a", "b", "d", "f"):
+        school.add_model(name)
+    school.add_file("c")
+    school.add_model("e", source={"location": {"prod": "s3://bucket/answers/"}})
+    ranges = [range_tags("a", "b"), range_tags("d", "d"), range_tags("f", "f")]
+    requested = requests(school)
+    assert len(requested) == len(ranges)
+    assert all(request.tags.items() >= tags.items() for request, tags in zip(requested, ranges, strict=True))
+
+
+def test_a_night_is_requested_once_and_the_next_one_anew(school: School) -> None:
+    school.add_model("a")
+    [first], [again], [next_night] = requests(school), requests(school), requests(school, NIGHT.replace(day=30))
+    assert first.run_key == again.run_key != next_night.run_key
+
+
+def test_without_readable_models_nothing_is_requested(school: School) -> None:
+    school.add_file("broken")
+    assert requests(school) == []
+
+
+def test_it_is_at_three_in_the_morning_utc(school: School) -> None:
+    school.add_model("a")
+    schedule = school.definitions().resolve_schedule_def("daily")
+    assert (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (INGEST_JOB, "0 3 * * *", "UTC")
+
+
+@pytest.mark.parametrize("name", ["local", "staging", "prod"])
+def test_it_is_on_in_prod_and_off_elsewhere(school: School, name: EnvironmentName) -> None:
+    school.add_model("a")
+    schedule = school.definitions(environment=name).resolve_schedule_def("daily")
+    assert schedule.default_status.name == ("RUNNING" if name == "prod" else "STOPPED")
