@@ -21,10 +21,13 @@ from pyiceberg.exceptions import (
     ValidationException,
 )
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.update import TableUpdate
+from pyiceberg.table.update.snapshot import _OverwriteFiles
 from pyiceberg.types import (
     BooleanType,
     DateType,
@@ -210,10 +213,38 @@ def dataset_of(table: str) -> Dataset | None:
     return Dataset(match["model"], kind, int(match["length"]) if match["length"] else None)
 
 
+class _Transaction(Transaction):
+    """As pyiceberg's, but its metadata is worked out once after each staged update.
+
+    pyiceberg asks for it two dozen times in one publication, and copies all versions of the table each time.
+    """
+
+    _worked_out: tuple[TableMetadata, tuple[TableUpdate, ...], TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The table's metadata with all staged updates; for reading only."""
+        base, updates = self._table.metadata, self._updates
+        if self._worked_out is None or self._worked_out[0] is not base or self._worked_out[1] is not updates:
+            self._worked_out = base, updates, super().table_metadata
+        return self._worked_out[2]
+
+
+class _WholeReplacement(_OverwriteFiles):
+    """Leaves the manifests of the version before to that version: all of its files are replaced.
+
+    pyiceberg would hand them on, and read those of all versions in every publication.
+    """
+
+    def _existing_manifests(self) -> list[ManifestFile]:
+        return []
+
+
 def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], summary: dict[str, str]) -> Snapshot:
-    with table.transaction() as transaction:
+    with _Transaction(table) as transaction:
         _evolve(transaction, schema)
-        with transaction.update_snapshot(snapshot_properties=summary).overwrite() as overwrite:
+        operation = Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND
+        with _WholeReplacement(operation, transaction, table.io, snapshot_properties=summary) as overwrite:
             for file in _live_files(table):
                 overwrite.delete_data_file(file)
             for path in files:

@@ -87,6 +87,15 @@ def test_a_file_without_rows_is_replaced_too(warehouse: LocalWarehouse) -> None:
     assert live_files(iceberg(warehouse)) == {"d"}
 
 
+def test_a_version_has_no_manifests_of_those_before_however_many_they_are(warehouse: LocalWarehouse) -> None:
+    for number in range(5):
+        publish(warehouse.tables, f"file{number}", [number])
+    table = iceberg(warehouse)
+    for snapshot in table.snapshots():
+        assert len(snapshot.manifests(table.io)) <= 2
+        assert len(list(table.scan(snapshot_id=snapshot.snapshot_id).plan_files())) == 1
+
+
 def test_files_keep_their_order(warehouse: LocalWarehouse) -> None:
     tables = warehouse.tables
     files = [write_file(tables, name, NUMBERS, [{"x": number}]) for number, name in enumerate("zyx")]
