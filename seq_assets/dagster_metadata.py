@@ -21,6 +21,11 @@ def page_metadata(warehouse: Warehouse, publication: Publication) -> dict[str, A
     return {name: dg.MetadataValue.md(text) for name, text in page(warehouse, publication).items()}
 
 
+def in_reading_order(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What people look at first, first: JSON, which the UI shows in full, comes last."""
+    return dict(sorted(metadata.items(), key=lambda item: isinstance(item[1], dg.JsonMetadataValue)))
+
+
 def publication_metadata(publication: Publication) -> dict[str, Any]:
     """Metadata of a materialization at a glance: what the version holds, and how it came to be."""
     how: dict[str, Any] = {"seconds": round(publication.seconds, 3), "changed": difference(publication)}

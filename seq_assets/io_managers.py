@@ -17,6 +17,7 @@ from dagster_duckdb import DuckDBResource
 from seq_assets.dagster_metadata import (
     RAW_KEY,
     REJECTED_KEY,
+    in_reading_order,
     page_metadata,
     publication_metadata,
     publication_sentence,
@@ -160,7 +161,7 @@ def _execute(warehouse: Warehouse, plan: Plan, force: bool, key: str, log: dg.Da
         raise SeqAssetsError(plan.message)
     publication = warehouse.execute(plan, force=force, progress=progress_of(key, log.info))
     log.info(f"{key}: {publication_sentence(publication)}")
-    return publication_metadata(publication) | _page(warehouse, publication, key, log)
+    return in_reading_order(publication_metadata(publication) | _page(warehouse, publication, key, log))
 
 
 def _page(warehouse: Warehouse, publication: Publication, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:

@@ -6,12 +6,14 @@ there are at a glance (`dagster_metadata`), and how pictures are drawn (`plots`)
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from seq_assets.models import SUBSETS, ModelSpec
+from seq_assets.models import SUBSETS, ColumnType, ModelSpec
+from seq_assets.models.columns import EPOCH
 from seq_assets.plots import history_lengths_plot, pad_ratio_plot
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Advice, Histories, advise, advised_lengths
@@ -61,7 +63,7 @@ def _raw_page(warehouse: Warehouse, version: Version) -> dict[str, str]:
     spec = ModelSpec.model_validate(version.metadata["model"])
     shown = {
         "flow": _ingest_flow(IngestAccounting(**version.metadata["accounting"])),
-        "column_metrics": _metrics_table(version.metadata["metrics"]),
+        "column_metrics": _metrics_table(version),
     }
     histories = warehouse.histories(version, "train")
     if histories.longest:
@@ -118,15 +120,21 @@ def _sequence_flow(counted: SequenceAccounting) -> str:
     return markdown_table(rows, ("items", "number"))
 
 
-def _metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+def _metrics_table(version: Version) -> str:
     names = ("count", "unique", "min", "max", "mean", "standard_deviation")
-    rows = [(column, *(_number(found.get(name)) for name in names)) for column, found in metrics.items()]
+    times = {column.name for column in version.schema.columns if column.type is ColumnType.TIMESTAMP}
+    rows = [
+        (column, *(_metric(column in times, name, found.get(name)) for name in names))
+        for column, found in version.metadata["metrics"].items()
+    ]
     return markdown_table(rows[:_MOST_COLUMNS], ("column", *names))
 
 
-def _number(value: Any) -> str:
+def _metric(is_time: bool, name: str, value: Any) -> str:
     if value is None:
         return ""
+    if is_time and name in ("min", "max"):
+        return f"{EPOCH + timedelta(microseconds=value):%Y-%m-%d %H:%M:%S}"
     return f"{value:,.6g}" if isinstance(value, float) else _cut(str(value), 40)
 
 

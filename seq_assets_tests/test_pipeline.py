@@ -102,19 +102,19 @@ def quick(workspace: Workspace, database: OneDatabase) -> Workspace:
 # One example
 
 
-@tries(10)
+@tries(8)
 @given(source=csv_sources(), seed=st.integers(0, 2**32))
 def test_any_csv_becomes_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
     assert_pipeline(quick, source, random.Random(seed))
 
 
-@tries(10)
+@tries(8)
 @given(source=json_sources(), seed=st.integers(0, 2**32))
 def test_any_json_lines_become_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
     assert_pipeline(quick, source, random.Random(seed))
 
 
-@tries(10)
+@tries(8)
 @given(source=parquet_sources(), seed=st.integers(0, 2**32))
 def test_any_parquet_becomes_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
     assert_pipeline(quick, source, random.Random(seed))

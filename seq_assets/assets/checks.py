@@ -4,7 +4,7 @@ The blocking conditions were verified before publication (write, audit, publish)
 published. The others (`judgements`) only warn or report an error; they block nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
-from seq_assets.assets.partitions import Grid, split_cell_key
+from seq_assets.assets.partitions import Grid, cell_key, split_cell_key
 from seq_assets.errors import SeqAssetsError
 from seq_assets.io_managers import FORCE_TAG, WAREHOUSE_POOL, WarehouseResource
 from seq_assets.models import SUBSETS, Subset
@@ -50,8 +50,9 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     )
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
-        for model in context.op_execution_context.partition_keys:
-            yield from _evaluations(context, asset, model, _raw_results(opened, grid, model, context.log.exception))
+        published = partial(_published_models, opened, grid)
+        results = {model: _raw_results(opened, grid, model, context.log.exception) for model in _partitions(context, published)}
+        yield from _evaluations(context, asset, results)
 
     return check
 
@@ -64,25 +65,57 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     )
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
-        for key in context.op_execution_context.partition_keys:
-            results = _cell_results(opened, grid, subset, key, context.log.exception)
-            yield from _evaluations(context, asset, key, results)
+        published = partial(_published_cells, opened, grid, subset)
+        results = {
+            key: _cell_results(opened, grid, subset, key, context.log.exception) for key in _partitions(context, published)
+        }
+        yield from _evaluations(context, asset, results)
 
     return check
 
 
 def _specs(asset: str, names: tuple[str, ...], partitions: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
     # Without its partitions, a check of one partition would read all of them.
-    return [dg.AssetCheckSpec(name, asset=asset, description=_DESCRIPTIONS[name], partitions_def=partitions) for name in names]
+    return [dg.AssetCheckSpec(name, asset=asset, description=_described(name), partitions_def=partitions) for name in names]
+
+
+def _described(name: str) -> str:
+    verified = " Verified before publication, too: what fails is not published." if name in _BLOCKING_RAW else ""
+    return _DESCRIPTIONS[name] + verified
+
+
+def _partitions(context: dg.AssetCheckExecutionContext, published: Callable[[], list[str]]) -> Sequence[str]:
+    """The partitions of the run; all that are published where it has none, as when the UI executes all checks of an asset."""
+    run = context.op_execution_context
+    return run.partition_keys if run.has_partition_key or run.has_partition_key_range else published()
+
+
+def _published_models(warehouse: Warehouse, grid: Grid) -> list[str]:
+    return [model for model in grid.registry.names if warehouse.versions(Dataset.raw(model))]
+
+
+def _published_cells(warehouse: Warehouse, grid: Grid, subset: Subset) -> list[str]:
+    cells = [(spec.name, length) for spec in grid.registry.values() for length in spec.lengths]
+    return [cell_key(*cell) for cell in cells if warehouse.versions(Dataset.sequenced(cell[0], subset, cell[1]))]
 
 
 def _evaluations(
+    context: dg.AssetCheckExecutionContext, asset: str, results: Mapping[str, Iterable[Result]]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The results that the run asked for, by partition, as Dagster's events of that partition.
+
+    An ordinary result would be recorded without its partition in a run over several of them. What failed comes last, because
+    that is what Dagster shows for the asset as a whole.
+    """
+    evaluations = [
+        evaluation for partition, found in results.items() for evaluation in _of_partition(context, asset, partition, found)
+    ]
+    yield from sorted(evaluations, key=lambda evaluation: not evaluation.passed)
+
+
+def _of_partition(
     context: dg.AssetCheckExecutionContext, asset: str, partition: str, results: Iterable[Result]
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    """The results that the run asked for, as Dagster's events of that partition.
-
-    An ordinary result would be recorded without its partition in a run over several of them.
-    """
     target = _newest_materialization(context.instance, dg.AssetKey(asset), partition)
     for result in results:
         key = dg.AssetCheckKey(dg.AssetKey(asset), result.check)

@@ -26,6 +26,7 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
             tags={"layer": "raw"},
             group_name="observations",
             code_version=CODE_VERSION,
+            metadata={"docs": dg.MetadataValue.path("docs/semantics.md")},
         )
 
     @dg.multi_asset(

@@ -24,6 +24,7 @@ def build_sequenced(grid: Grid, subset: Subset, owners: list[str], kinds: set[st
         pool=WAREHOUSE_POOL,
         code_version=CODE_VERSION,
         group_name="sequences",
+        metadata={"docs": dg.MetadataValue.path("docs/semantics.md")},
         owners=owners,
         kinds=kinds,
         tags={"layer": "sequences", "subset": subset},

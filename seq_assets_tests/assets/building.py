@@ -188,14 +188,15 @@ class Runner:
         """Runs the assets of the second step, without their checks."""
         return self.assets(["sequenced_train", "sequenced_validation"], first, last, **tags)
 
-    def checks(self, keys: Iterable[dg.AssetCheckKey], first: str, last: str | None = None) -> Run:
-        """Runs checks alone, on what is published."""
+    def checks(self, keys: Iterable[dg.AssetCheckKey], first: str | None, last: str | None = None) -> Run:
+        """Runs checks alone, on what is published; of all partitions where none is named."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
         return self._run(job.get_subset(asset_selection=set(), asset_check_selection=set(keys)), first, last, {})
 
-    def _run(self, job: dg.JobDefinition, first: str, last: str | None, tags: Mapping[str, str]) -> Run:
+    def _run(self, job: dg.JobDefinition, first: str | None, last: str | None, tags: Mapping[str, str]) -> Run:
         # As the UI does: `partition_key` would refuse a run of checks alone.
-        chosen = {PARTITION_NAME_TAG: first} if last is None else range_tags(first, last)
+        one = {} if first is None else {PARTITION_NAME_TAG: first}
+        chosen = one if first is None or last is None else range_tags(first, last)
         result = job.execute_in_process(
             instance=self.instance,
             tags={**tags, **chosen},

@@ -311,6 +311,24 @@ class TestChecksAlone:
         assert {name for name, key in failed(run, TRAIN) if key == "dkt|5"} == set(read)
         assert not {name for name, key in failed(run, TRAIN) if key == "lenient|5" and name != "pad_ratio"}
 
+    def test_without_a_partition_everything_that_is_published_is_checked_and_what_failed_comes_last(
+        self, school: School, runner: Runner
+    ) -> None:
+        run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), first=None)
+        assert run.success
+        published = {
+            f"{dataset.model}|{dataset.sequence_length}" for dataset in school.warehouse.datasets() if dataset.kind == TRAIN
+        }
+        assert {key for _, key in run.checks(TRAIN)} == published
+        passed = [evaluation.passed for evaluation in run.checks(TRAIN).values()]
+        assert passed == sorted(passed, reverse=True)
+        assert not all(passed)
+
+    def test_without_a_partition_every_model_that_is_published_is_checked(self, school: School, runner: Runner) -> None:
+        run = runner.checks(check_keys(RAW, ["no_leakage"]), first=None)
+        models = {dataset.model for dataset in school.warehouse.datasets() if dataset.kind == RAW}
+        assert run.checks(RAW).keys() == {("no_leakage", model) for model in models}
+
     def test_only_the_checks_that_were_asked_for_are_evaluated(self, runner: Runner) -> None:
         run = runner.checks(check_keys(TRAIN, ["no_leakage", "pad_ratio"]), "dkt|5")
         assert run.checks(TRAIN).keys() == {("no_leakage", "dkt|5"), ("pad_ratio", "dkt|5")}

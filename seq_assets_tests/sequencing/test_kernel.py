@@ -52,7 +52,7 @@ def matrix(table: pa.Table, column: str) -> npt.NDArray[Any]:
     return values.reshape(len(lists), -1)
 
 
-@tries(1000)
+@tries(500)
 @given(cases())
 def test_sequences_are_what_the_reference_says(case: Case) -> None:
     table, _ = run(case.plan, case.batches(), case.vocabulary)

@@ -52,11 +52,14 @@ def _contract(engine: Engine, spec: ModelSpec, rows: str, rejected: Sequence[str
     if accounting.rejected_ratio > spec.checks.rejected_ratio.max:
         failed_columns = _failed_columns(engine, spec, rejected)
         problems.append(too_many_rejected(spec, accounting, failed_columns, _first_rejected(rejected)))
-    return Finding(
-        "contract",
-        tuple(problems),
-        {"accepted": accounting.accepted, "rejected": accounting.rejected, "rejected_ratio": accounting.rejected_ratio},
-    )
+    numbers: dict[str, int | float | str] = {
+        "accepted": accounting.accepted,
+        "rejected": accounting.rejected,
+        "rejected_ratio": accounting.rejected_ratio,
+    }
+    if accounting.rejected:
+        numbers["first_rejected"] = "\n".join(map(str, _first_rejected(rejected)))
+    return Finding("contract", tuple(problems), numbers)
 
 
 def _failed_columns(engine: Engine, spec: ModelSpec, rejected: Sequence[str]) -> list[tuple[str | None, str, int]]:
