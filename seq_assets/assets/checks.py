@@ -21,6 +21,7 @@ from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Finding, Version, Warehouse
 
 LogException: TypeAlias = Callable[[str], None]
+Judgements: TypeAlias = Mapping[str, Callable[[], list[Result]]]
 
 _DESCRIPTIONS: Final = {
     "contract": "Every accepted value meets the model's contract, and not too many records were rejected.",
@@ -181,9 +182,9 @@ def _judged(
 
 def _raw_results(warehouse: Warehouse, grid: Grid, model: str, log_exception: LogException) -> list[Result]:
     dataset = Dataset.raw(model)
-    judgements: dict[str, Callable[[], Result]] = {
-        "up_to_date": lambda: raw_up_to_date(warehouse, grid, model),
-        "drift": lambda: drift(warehouse, grid, dataset),
+    judgements: Judgements = {
+        "up_to_date": lambda: [raw_up_to_date(warehouse, grid, model)],
+        "drift": lambda: [drift(warehouse, grid, dataset)],
     }
     return [*_inspected(warehouse, dataset, _BLOCKING_RAW, log_exception), *_said(dataset, judgements, log_exception)]
 
@@ -195,18 +196,14 @@ def _cell_results(warehouse: Warehouse, grid: Grid, subset: Subset, key: str, lo
         skipped = f"{model} does not declare the length {length}"
         return [Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
     dataset = Dataset.sequenced(model, subset, length)
-    judgements: dict[str, Callable[[], Result]] = {
-        "pad_ratio": lambda: pad_ratio(warehouse, grid, dataset),
-        "up_to_date": lambda: cell_up_to_date(warehouse, grid, subset, dataset),
-        "drift": lambda: drift(warehouse, grid, dataset),
+    judgements: Judgements = {
+        "pad_ratio": lambda: [pad_ratio(warehouse, grid, dataset)],
+        "up_to_date": lambda: [cell_up_to_date(warehouse, grid, subset, dataset)],
+        "drift": lambda: [drift(warehouse, grid, dataset)],
     }
     return [*_inspected(warehouse, dataset, _BLOCKING_SEQUENCE, log_exception), *_said(dataset, judgements, log_exception)]
 
 
-def _said(dataset: Dataset, judgements: Mapping[str, Callable[[], Result]], log_exception: LogException) -> Iterator[Result]:
+def _said(dataset: Dataset, judgements: Judgements, log_exception: LogException) -> Iterator[Result]:
     for name, judge in judgements.items():
-        yield from _judged(dataset, [Result(name, False, {})], log_exception, partial(_only, judge))
-
-
-def _only(judge: Callable[[], Result]) -> list[Result]:
-    return [judge()]
+        yield from _judged(dataset, [Result(name, False, {})], log_exception, judge)

@@ -49,16 +49,16 @@ def _contract(engine: Engine, spec: ModelSpec, rows: str, rejected: Sequence[str
     violations = engine.row(f"SELECT {', '.join(_violation_counts(spec))} FROM {rows}")
     problems = [f"{count} accepted rows break {name}" for name, count in violations.items() if count]
     problems += list(_table_problems(engine, spec, rows))
+    first = _first_rejected(rejected) if accounting.rejected else []
     if accounting.rejected_ratio > spec.checks.rejected_ratio.max:
-        failed_columns = _failed_columns(engine, spec, rejected)
-        problems.append(too_many_rejected(spec, accounting, failed_columns, _first_rejected(rejected)))
+        problems.append(too_many_rejected(spec, accounting, _failed_columns(engine, spec, rejected), first))
     numbers: dict[str, int | float | str] = {
         "accepted": accounting.accepted,
         "rejected": accounting.rejected,
         "rejected_ratio": accounting.rejected_ratio,
     }
-    if accounting.rejected:
-        numbers["first_rejected"] = "\n".join(map(str, _first_rejected(rejected)))
+    if first:
+        numbers["first_rejected"] = "\n".join(map(str, first))
     return Finding("contract", tuple(problems), numbers)
 
 

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -56,6 +56,7 @@ class LocalWarehouse(Warehouse):
     database: str = "seq_assets_local"
     environment: str = "local"
     connect: Connect = connect_in_memory
+    _counted_histories: dict[tuple[int, Subset], Histories] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def filesystem(self) -> pyarrow.fs.FileSystem:
@@ -98,7 +99,13 @@ class LocalWarehouse(Warehouse):
         return find_files(plan.location, plan.folder, plan.spec.source.format).fingerprint
 
     def histories(self, version: Version, subset: Subset) -> Histories:
-        """How long the histories of one subset are, from their last positions."""
+        """How long the histories of one subset are, from their last positions; counted once, as a version never changes."""
+        key = version.id, subset
+        if key not in self._counted_histories:
+            self._counted_histories[key] = self._count_histories(version, subset)
+        return self._counted_histories[key]
+
+    def _count_histories(self, version: Version, subset: Subset) -> Histories:
         entity = quoted(version.metadata["model"]["entity"])
         rows = parquet(self.raw_files(version, subset))
         lengths = f"SELECT max(_position) + 1 AS items FROM {rows} GROUP BY {entity}"
