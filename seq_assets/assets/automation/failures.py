@@ -21,6 +21,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
+from seq_assets.assets.automation.status import sensor_status
 from seq_assets.environments import Environment
 
 ATTEMPTS: Final = 3
@@ -37,7 +38,7 @@ def build_failure_sensors(environment: Environment) -> list[dg.SensorDefinition]
 
     @dg.run_failure_sensor(
         name="failures",
-        default_status=dg.DefaultSensorStatus.RUNNING if environment.runs_by_itself else dg.DefaultSensorStatus.STOPPED,
+        default_status=sensor_status(environment),
         description="Posts what failed, and why, to the webhook of SEQ_ASSETS_FAILURE_WEBHOOK.",
     )
     def failures(context: dg.RunFailureSensorContext) -> None:

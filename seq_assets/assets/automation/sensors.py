@@ -16,6 +16,7 @@ import dagster as dg
 from pydantic import BaseModel, ValidationError
 
 from seq_assets.assets.automation.jobs import INGEST_JOB, SEQUENCE_JOB
+from seq_assets.assets.automation.status import sensor_status
 from seq_assets.assets.partitions import Grid, cell_key, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.dagster_metadata import RAW_KEY
@@ -34,7 +35,7 @@ _MOST_TEXT: Final = 300
 
 def build_sensors(environment: Environment, grid: Grid) -> list[dg.SensorDefinition]:
     """From sources to raw observations, and from there to sequences."""
-    status = dg.DefaultSensorStatus.RUNNING if environment.runs_by_itself else dg.DefaultSensorStatus.STOPPED
+    status = sensor_status(environment)
     return [_source_files(grid, status), _new_observations(grid, status)]
 
 

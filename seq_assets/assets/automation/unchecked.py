@@ -11,6 +11,7 @@ from typing import Final
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from seq_assets.assets.automation.status import sensor_status
 from seq_assets.assets.partitions import Grid, cell_key, range_tags, split_cell_key
 from seq_assets.environments import Environment
 
@@ -35,7 +36,7 @@ def build_check_sensor(environment: Environment, grid: Grid) -> dg.SensorDefinit
     @dg.run_failure_sensor(
         name="unchecked",
         request_jobs=_check_jobs(),
-        default_status=dg.DefaultSensorStatus.RUNNING if environment.runs_by_itself else dg.DefaultSensorStatus.STOPPED,
+        default_status=sensor_status(environment),
         description="Runs the checks of what a run published before it failed, which Dagster skips in that run.",
     )
     def unchecked(context: dg.RunFailureSensorContext) -> Iterator[dg.RunRequest]:
