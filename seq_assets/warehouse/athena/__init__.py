@@ -1,0 +1,1 @@
+"""`AthenaWarehouse`: the warehouse interface on Athena, S3 and the Glue catalog."""
