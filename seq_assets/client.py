@@ -104,13 +104,36 @@ class _PublishedRows:
         return table
 
     def _batches(self) -> "Iterator[pa.RecordBatch]":
+        """The rows in their order, in batches of the stored schema."""
+        if self._version.is_ordered:
+            yield from self._stored_batches()
+            return
+        import pyarrow as pa
+
+        schema = self._version.schema.stored()
+        table = pa.Table.from_batches((batch.cast(schema) for batch in self._stored_batches()), schema)
+        yield from table.take(_row_order(table, self._version)).to_batches()
+
+    def _stored_batches(self) -> "Iterator[pa.RecordBatch]":
+        """The rows as the files hold them."""
         import pyarrow.parquet as pq
 
         columns = list(self._version.schema.names)
         for file in self._files:
-            with self._warehouse.filesystem.open_input_file(file) as opened, pq.ParquetFile(opened) as parquet:
+            with self._warehouse.open_input(file) as opened, pq.ParquetFile(opened) as parquet:
                 for group in range(parquet.num_row_groups):
                     yield from parquet.read_row_group(group, columns=columns).to_batches()
+
+
+def _row_order(table: "pa.Table", version: "Version") -> "pa.Array":
+    """The rows' numbers in the order of the table that a version is."""
+    import pyarrow.compute as pc
+
+    if version.dataset.kind == "raw_observations":
+        keys = ["subset", version.metadata["model"]["entity"], "_position"]
+    else:
+        keys = [version.schema.names[0], "sequence_index"]
+    return pc.sort_indices(table.select(keys), [(key, "ascending") for key in keys])
 
 
 def _empty(column: "TableColumn", rows: int) -> "np.ndarray":
@@ -243,11 +266,12 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     import duckdb
 
     from seq_assets.models import ColumnType
-    from seq_assets.warehouse.local.engine import parquet
+    from seq_assets.warehouse.engine import parquet
 
     warehouse = (environment or current_environment()).warehouse()
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
+    warehouse.register(connection)
     for version in _standing_versions(warehouse):
         columns = ", ".join(
             f'make_timestamptz("{column.name}") AS "{column.name}"'
@@ -255,11 +279,21 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
             else f'"{column.name}"'
             for column in version.schema.columns
         )
-        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM {parquet(version.files)}')
+        rows = parquet(version.files) if version.files else _no_rows(connection, version)
+        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM {rows}')
     connection.register("all_metrics", _metrics(warehouse))
     connection.execute("CREATE TABLE metrics AS FROM all_metrics")
     connection.unregister("all_metrics")
     return connection
+
+
+def _no_rows(connection: "duckdb.DuckDBPyConnection", version: "Version") -> str:
+    """A table for a version without files: Athena writes none where there is no row."""
+    name = f'"no rows of {version.dataset.table}"'
+    connection.register("no_rows", version.schema.stored().empty_table())
+    connection.execute(f"CREATE TABLE {name} AS FROM no_rows")
+    connection.unregister("no_rows")
+    return name
 
 
 def _standing_versions(warehouse: "Warehouse") -> "Iterator[Version]":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from seq_assets.errors import SettingsError
 from seq_assets.models import ModelRegistry, bundled_models_folder
@@ -19,8 +19,11 @@ from seq_assets.models.spec import EnvironmentName
 if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Warehouse
 
-AVAILABLE: Final = ("local",)
+AVAILABLE: Final = get_args(EnvironmentName)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9_=.-]+(/[A-Za-z0-9_=.-]+)*")
+_WORKGROUP: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _ADDRESS: Final = re.compile(r"https?://[!-~]+")
 _DAGSTER_YAML: Final = """\
 # Written once by seq_assets; yours to change.
@@ -47,6 +50,9 @@ class Environment:
         home: The local root.
         models_folder: The folder of model files.
         database: The namespace of the tables.
+        bucket: Of staging and prod: the bucket of the tables.
+        prefix: Of staging and prod: below which everything in the bucket is; may be empty.
+        workgroup: Of prod: Athena's.
         failure_webhook: Where failures of runs are posted; None for nowhere. Whoever knows it can post there, so it is a
             secret: no text shows it.
         dagster_url: Where people find Dagster's UI, for links; None for no links.
@@ -56,6 +62,9 @@ class Environment:
     home: Path
     models_folder: Path
     database: str
+    bucket: str = ""
+    prefix: str = ""
+    workgroup: str = "primary"
     failure_webhook: str | None = field(default=None, repr=False)
     dagster_url: str | None = None
 
@@ -79,52 +88,87 @@ class Environment:
 
     def warehouse(self) -> "Warehouse":
         """The warehouse, for use outside Dagster."""
-        from seq_assets.warehouse.local.warehouse import LocalWarehouse
+        if self.name == "local":
+            from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
-        return LocalWarehouse(self.home, self.database, self.name)
+            return LocalWarehouse(self.home, self.database, self.name)
+        from seq_assets.warehouse.cloud import Cloud
+
+        cloud = Cloud(self.name, self.bucket, self.prefix, self.database)
+        if self.name == "staging":
+            from seq_assets.warehouse.local.staging import StagingWarehouse
+
+            return StagingWarehouse(self.home, self.database, self.name, cloud=cloud)
+        from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
+
+        return AthenaWarehouse(self.home, cloud=cloud, workgroup=self.workgroup)
 
     def resources(self) -> dict[str, Any]:
         """Dagster's resources: `warehouse` and the `io_manager` on it."""
+        from seq_assets.io_managers import AthenaIOManager, LocalIOManager, LocalWarehouseResource, StagingWarehouseResource
+
+        place: dict[str, Any] = {"home": str(self.home), "database": self.database, "environment": self.name}
+        if self.name == "prod":
+            from dagster_aws.athena import AthenaClientResource
+
+            from seq_assets.athena_resource import AthenaWarehouseResource
+
+            athena = AthenaClientResource(workgroup=self.workgroup)
+            production = AthenaWarehouseResource(athena=athena, bucket=self.bucket, prefix=self.prefix, **place)
+            return {"warehouse": production, "io_manager": AthenaIOManager(warehouse=production)}
         from dagster_duckdb import DuckDBResource
 
-        from seq_assets.io_managers import LocalIOManager, LocalWarehouseResource
-
-        warehouse = LocalWarehouseResource(
-            home=str(self.home),
-            database=self.database,
-            environment=self.name,
-            duckdb=DuckDBResource(database=":memory:"),
+        place["duckdb"] = DuckDBResource(database=":memory:")
+        local = (
+            LocalWarehouseResource(**place)
+            if self.name == "local"
+            else StagingWarehouseResource(bucket=self.bucket, prefix=self.prefix, **place)
         )
-        return {"warehouse": warehouse, "io_manager": LocalIOManager(warehouse=warehouse)}
+        return {"warehouse": local, "io_manager": LocalIOManager(warehouse=local)}
 
 
 def current_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     """The environment that the process' variables ask for.
 
-    `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS` and `SEQ_ASSETS_DATABASE` beat the
-    defaults; `SEQ_ASSETS_FAILURE_WEBHOOK` and `SEQ_ASSETS_DAGSTER_URL` have none.
+    `SEQ_ASSETS_ENV` (or `MODE=local`) names it; `SEQ_ASSETS_HOME`, `SEQ_ASSETS_MODELS`, `SEQ_ASSETS_DATABASE`,
+    `SEQ_ASSETS_PREFIX` and `SEQ_ASSETS_WORKGROUP` beat the defaults; `SEQ_ASSETS_BUCKET`, which staging and prod need,
+    `SEQ_ASSETS_FAILURE_WEBHOOK` and `SEQ_ASSETS_DAGSTER_URL` have none.
 
     Raises:
-        SettingsError: There is no such environment, or a name or an address is none.
+        SettingsError: There is no such environment, a name or an address is none, or a setting is missing.
     """
     variable = next((variable for variable in ("SEQ_ASSETS_ENV", "MODE") if variables.get(variable)), None)
     name = variables[variable] if variable else "local"
     if name not in AVAILABLE:
         raise SettingsError(f"{variable}: found {name!r}; allowed: {', '.join(AVAILABLE)}{nearest(name, AVAILABLE)}")
-    database = variables.get("SEQ_ASSETS_DATABASE") or f"seq_assets_{name}"
-    if not _DATABASE.fullmatch(database):
-        allowed = "a name: a to z first, then a to z, 0 to 9 and _, 63 at most"
-        raise SettingsError(f"SEQ_ASSETS_DATABASE: found {database!r}; allowed: {allowed}")
+    if name != "local" and not variables.get("SEQ_ASSETS_BUCKET"):
+        raise SettingsError(f"SEQ_ASSETS_BUCKET: found nothing; the environment {name} needs the name of its bucket on S3.")
     home = variables.get("SEQ_ASSETS_HOME")
     models = variables.get("SEQ_ASSETS_MODELS")
     return Environment(
         name=cast(EnvironmentName, name),
         home=Path(home).expanduser().resolve() if home else default_home(Path.cwd()),
         models_folder=Path(models).expanduser().resolve() if models else bundled_models_folder(),
-        database=database,
+        database=_name(
+            variables,
+            "SEQ_ASSETS_DATABASE",
+            f"seq_assets_{name}",
+            _DATABASE,
+            "a name: a to z first, then a to z, 0 to 9 and _, 63 at most",
+        ),
+        bucket=_name(variables, "SEQ_ASSETS_BUCKET", "", _BUCKET, "a name: a to z, 0 to 9, . and -, 3 to 63 long"),
+        prefix=_name(variables, "SEQ_ASSETS_PREFIX", "", _PREFIX, "names of letters, digits and _ = . -, with / between them"),
+        workgroup=_name(variables, "SEQ_ASSETS_WORKGROUP", "primary", _WORKGROUP, "letters, digits and . _ -, 128 at most"),
         failure_webhook=_address(variables, "SEQ_ASSETS_FAILURE_WEBHOOK"),
         dagster_url=_address(variables, "SEQ_ASSETS_DAGSTER_URL"),
     )
+
+
+def _name(variables: Mapping[str, str], variable: str, default: str, pattern: re.Pattern[str], allowed: str) -> str:
+    name = variables.get(variable) or default
+    if name and not pattern.fullmatch(name):
+        raise SettingsError(f"{variable}: found {name!r}; allowed: {allowed}")
+    return name
 
 
 def _address(variables: Mapping[str, str], variable: str) -> str | None:

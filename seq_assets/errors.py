@@ -73,3 +73,15 @@ class ModelFileError(SeqAssetsError):
         """Keeps the mistakes and joins them, a line each, into the message."""
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class QueryError(SeqAssetsError):
+    """A query was refused, failed, was cancelled or took too long."""
+
+
+class PassingQueryError(QueryError, RetryableError):
+    """A query failed on every one of its attempts for what Athena calls retryable."""
+
+
+class ThrottledError(RetryableError):
+    """A service refused every one of our calls because it has too many of them."""

@@ -27,6 +27,7 @@ from seq_assets.data_versions import cell_data_version, raw_data_version
 from seq_assets.errors import RetryableError, SeqAssetsError
 from seq_assets.progress import progress_of
 from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SkippedPlan
+from seq_assets.warehouse.cloud import Cloud
 from seq_assets.warehouse.interface import Publication, RawObservations, Warehouse
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
@@ -60,10 +61,11 @@ class LocalWarehouseResource(WarehouseResource):
 
     def open(self) -> Warehouse:
         """The warehouse below `home`."""
-        return LocalWarehouse(Path(self.home), self.database, self.environment, self._connect)
+        return LocalWarehouse(Path(self.home), self.database, self.environment, connect=self.connect)
 
     @contextmanager
-    def _connect(self, config: dict[str, Any]) -> "Iterator[DuckDBPyConnection]":
+    def connect(self, config: dict[str, Any]) -> "Iterator[DuckDBPyConnection]":
+        """A connection of the resource, with this configuration too."""
         settings = {**self.duckdb.connection_config, **config}
         resource = DuckDBResource(database=self.duckdb.database, connection_config=settings)
         with resource.get_connection() as connection:
@@ -71,6 +73,20 @@ class LocalWarehouseResource(WarehouseResource):
                 yield connection
             finally:
                 connection.close()  # the resource leaves it open when the body fails
+
+
+class StagingWarehouseResource(LocalWarehouseResource):
+    """The local engine on S3 and the Glue catalog."""
+
+    bucket: str
+    prefix: str
+
+    def open(self) -> Warehouse:
+        """The warehouse; `home` holds its scratch files."""
+        from seq_assets.warehouse.local.staging import StagingWarehouse
+
+        cloud = Cloud(self.environment, self.bucket, self.prefix, self.database)
+        return StagingWarehouse(Path(self.home), self.database, self.environment, connect=self.connect, cloud=cloud)
 
 
 class PlanIOManager(dg.ConfigurableIOManager):
@@ -135,7 +151,11 @@ class PlanIOManager(dg.ConfigurableIOManager):
 
 
 class LocalIOManager(PlanIOManager):
-    """On DuckDB, the Arrow kernel and local files."""
+    """On DuckDB and the Arrow kernel; local files, or S3 in staging."""
+
+
+class AthenaIOManager(PlanIOManager):
+    """On Athena, S3 and the Glue catalog."""
 
 
 @contextmanager

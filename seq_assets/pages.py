@@ -156,7 +156,9 @@ def _advice_table(advice: Sequence[Advice], spec: ModelSpec) -> str:
 
 def _preview(warehouse: Warehouse, version: Version, plan: SequencePlan) -> str:
     """Three sequences, of which one has padding if any of the first thousand has."""
-    with warehouse.filesystem.open_input_file(version.files[0]) as opened, pq.ParquetFile(opened) as parquet:
+    if not version.files:
+        return "There is none."
+    with warehouse.open_input(version.files[0]) as opened, pq.ParquetFile(opened) as parquet:
         sizes = next(parquet.iter_batches(batch_size=_LOOKED_AT, columns=["sequence_size"])).column(0).to_pylist()
         padded = [row for row, size in enumerate(sizes) if size < plan.sequence_length]
         chosen = sorted({*padded[:1], *range(min(len(sizes), _PREVIEWED))})[-_PREVIEWED:]

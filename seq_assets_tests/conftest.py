@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import Phase, settings
 
+from seq_assets_tests.athena.fixtures import athena, athena_stack, production
+
 # This file is loaded before the tests' processes start, so what is heavy is imported where it is used.
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -24,6 +26,8 @@ settings.register_profile("seq_assets", deadline=None)
 settings.load_profile("seq_assets")
 # The same examples in every run, and the first that fails as it is: for proofs that a test fails, not for finding out why.
 settings.register_profile("repeatable", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+
+__all__ = ["athena", "athena_stack", "production"]
 
 _SETTINGS = ("MODE", "DAGSTER_HOME")
 _SEQUENCE_LENGTHS = (50, 100)

@@ -14,9 +14,9 @@ from seq_assets.errors import LostRaceError
 from seq_assets.materialize import Outcome, materialize_models
 from seq_assets.progress import progress_of, terminal_progress
 from seq_assets.sequencing.plans import SequencePlan
+from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.interface import Finding, Publication
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
-from seq_assets.warehouse.local.engine import Engine
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse.building import Workspace
 

@@ -33,9 +33,10 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.sequencing.windows import window_of
-from seq_assets.warehouse.local.files import read_batches
+from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.sources import lines
+from seq_assets.warehouse.storage import LocalStorage
 from seq_assets_tests.reference import Definition, accounting, examples, sequences
 from seq_assets_tests.reference.contract import Model, stands_for
 from seq_assets_tests.reference.pipeline import Ingested, definition_of, ingest
@@ -301,7 +302,7 @@ def assert_further_windows(
         asked = replace(definition, window=mode, stride=stride, **changes)
         further = replace(plan, window=window_of(WindowSpec(mode=mode, stride=stride)), **changes)
         kernel = Kernel(further, vocabulary)
-        read = read_batches(files, kernel.input_columns, generator.choice([1, 2, 7, 1000]))
+        read = read_batches(LocalStorage(workspace.folder), files, kernel.input_columns, generator.choice([1, 2, 7, 1000]))
         made = [row for batch in kernel.batches(read) for row in batch.to_pylist()]
         assert exactly(made) == exactly(sequences(rows, asked))
         assert asdict(kernel.accounting) == accounting(rows, asked)

@@ -6,7 +6,7 @@ Every check works on whatever fields could be read, so that one broken field doe
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from seq_assets.models.columns import ColumnSpec, ColumnType, Validation, describe_type, literal
 from seq_assets.models.spec import (
@@ -50,6 +50,7 @@ class ReadableParts:
     source: SourceSpec | None = None
     entity: str | None = None
     order_by: tuple[str, ...] | None = None
+    ties: Literal["any"] | None = None
     split: EntityHashSplit | ColumnSplit | TimeSplit | LocationSplit | None = None
     window: WindowSpec | None = None
     min_length: int | None = None
@@ -115,6 +116,15 @@ def _order_by(parts: ReadableParts) -> Iterator[Finding]:
             yield Finding(f"columns.{name}.nullable", "true", "false, because order_by cannot be null")
         if name in (parts.order_by or ())[:index]:
             yield Finding(f"order_by.{index}", repr(name), "each column once")
+
+
+def _ties(parts: ReadableParts) -> Iterator[Finding]:
+    if parts.ties is None or parts.source is None:
+        return
+    location = parts.source.location
+    locations = [location] if isinstance(location, str) else list(location.values())
+    if not any(address.startswith("glue://") for address in locations):
+        yield Finding("ties", repr(parts.ties), "nothing, because the rows of files have an order, which ties keep")
 
 
 def _column_names(parts: ReadableParts) -> Iterator[Finding]:
@@ -262,6 +272,7 @@ _CHECKS: Final[tuple[Callable[[ReadableParts], Iterator[Finding]], ...]] = (
     _source,
     _entity,
     _order_by,
+    _ties,
     _column_names,
     _column_values,
     _features,

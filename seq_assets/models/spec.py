@@ -203,6 +203,11 @@ class ModelSpec(Part):
     source: SourceSpec
     entity: str = Field(description="The column whose observations form one history; any integer type or string.")
     order_by: tuple[str, ...] = Field((), description="Ascending; ties keep the source's row order.")
+    ties: Literal["any"] | None = Field(
+        None,
+        description="Of a glue:// source, whose rows have no order: what order_by leaves open may be in any order; by default "
+        "it fails the run.",
+    )
     columns: dict[Name, ColumnSpec] = Field(min_length=1, description="The contract: only these are read.")
     features: dict[str, FeatureSpec] = Field({}, description="The columns that become sequences, in this order.")
     split: Split = EntityHashSplit(strategy="entity_hash")
@@ -256,6 +261,9 @@ class ModelSpec(Part):
     def digest(self, *parts: str) -> str:
         """A hash of the named parts of the model file as they are meant: comments, order of keys and spelling do not count."""
         values = self.model_dump(mode="json", by_alias=True, include=set(parts) if parts else None)
+        if values.get("ties", "") is None:
+            # Unsaid it means what model files meant before there was this field, so their digests stay.
+            del values["ties"]
         # Contract and feature order are part of a table's schema, so sort_keys must not hide them.
         order = {part: list(values[part]) for part in ("columns", "features") if part in values}
         return hashlib.sha256(json.dumps([values, order], sort_keys=True).encode()).hexdigest()

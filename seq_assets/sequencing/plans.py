@@ -83,7 +83,7 @@ class IngestPlan:
         # Of a mapping of locations only the one of this environment counts.
         source = self.spec.source.model_copy(update={"location": self.location})
         spec = self.spec.model_copy(update={"source": source})
-        parts = spec.digest("source", "columns", "entity", "order_by", "split")
+        parts = spec.digest("source", "columns", "entity", "order_by", "ties", "split")
         vocabulary = [(name, spec.fill_value(name)) for name in spec.encoded]
         return _digest(spec.name, parts, spec.checks.rejected_ratio.max, vocabulary)
 

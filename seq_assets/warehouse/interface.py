@@ -13,8 +13,8 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableSchema
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
-    import pyarrow.fs
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Version:
         committed_at: When it was published, UTC.
         rows: Its rows.
         schema: The columns that it was published with.
-        files: Paths of its Parquet files, in the order of its rows.
+        files: Paths of its Parquet files, in the order of its rows where it is ordered; none where it has no row.
         metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
             content), `model_digest`, `raw_version`, `rejected_version`, `vocabulary_version`, `accounting`, `metrics`,
             `ignored_columns`, `seconds`, `program`.
@@ -40,6 +40,11 @@ class Version:
     schema: TableSchema
     files: tuple[str, ...]
     metadata: Mapping[str, Any]
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether its files hold the rows in the table's order; else a reader sorts them."""
+        return bool(self.metadata.get("ordered", True))
 
     @property
     def raw_version(self) -> int | None:
@@ -150,10 +155,13 @@ class Warehouse(ABC):
             SourceError: It cannot be listed.
         """
 
-    @property
     @abstractmethod
-    def filesystem(self) -> "pyarrow.fs.FileSystem":
-        """Where the files of its versions can be read."""
+    def open_input(self, file: str) -> "pa.NativeFile":
+        """A file of a version, open for reading."""
+
+    @abstractmethod
+    def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Makes the files of versions readable for a DuckDB connection."""
 
     def vocabulary(self, version: Version) -> "pa.Table | None":
         """The vocabulary that a version of raw observations or sequences names; None where its model had none."""
@@ -163,7 +171,7 @@ class Warehouse(ABC):
         if number is None:
             return None
         found = self.find(Dataset.vocabulary(version.dataset.model), number)
-        with self.filesystem.open_input_file(found.files[0]) as opened:
+        with self.open_input(found.files[0]) as opened:
             return pq.read_table(opened)
 
     def find(self, dataset: Dataset, version: int | None = None) -> Version:

@@ -97,6 +97,10 @@ class Tables:
         self._environment = environment
         self._root = root
 
+    def create_database(self) -> None:
+        """Makes the namespace of the tables, where there is none."""
+        self._catalog.create_namespace_if_not_exists(self._database)
+
     def location(self, dataset: Dataset) -> str:
         """The folder of a table."""
         return f"{self._root}/{dataset.table}"
@@ -181,7 +185,7 @@ class Tables:
         )
 
     def _load_or_create(self, dataset: Dataset, schema: TableSchema) -> Table:
-        self._catalog.create_namespace_if_not_exists(self._database)
+        self.create_database()
         identifier = (self._database, dataset.table)
         try:
             table = self._catalog.load_table(identifier)

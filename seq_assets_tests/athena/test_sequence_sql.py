@@ -31,9 +31,9 @@ CASES_PER_QUERY = 12
 @given(batch=st.lists(cases(), min_size=CASES_PER_QUERY, max_size=CASES_PER_QUERY))
 def test_any_case_gives_the_sequences_of_the_reference(athena: AthenaClient, batch: list[Case]) -> None:
     queries = [f"SELECT {number} AS _case, {_as_json(case)} AS _row FROM ({_query(case)})" for number, case in enumerate(batch)]
-    found: dict[int, list[dict[str, Any]]] = {number: [] for number in range(len(batch))}
-    for number, row in athena.rows(" UNION ALL ".join(queries)):
-        found[int(number or "")].append(json.loads(row or ""))
+    found: dict[int, list[Any]] = {number: [] for number in range(len(batch))}
+    for answered, row in athena.rows(" UNION ALL ".join(queries)):
+        found[int(answered or "")].append(json.loads(row or ""))
     for number, case in enumerate(batch):
         expected = sequences(in_order(case.rows, "entity", []), case.definition)
         assert _comparable(found[number], case.plan) == _comparable(expected, case.plan), case
@@ -43,7 +43,7 @@ def _query(case: Case) -> str:
     types = {feature.name: ColumnType(feature.type) for feature in case.definition.features} | {"entity": case.entity_type}
     schema = raw_schema((name, type_, True) for name, type_ in types.items())
     rows = [
-        row | {"subset": subset, "_file": "f", "_row": None, "_position": position}
+        {**row, "subset": subset, "_file": "f", "_row": None, "_position": position}
         for history in histories(case.rows, "entity").values()
         for position, row in enumerate(history)
         # Rows of the other subset are none of the plan's.

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset, SequencePlan
+from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.interface import Publication, Version, Warehouse
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
 from seq_assets_tests.warehouse.building import Row, Workspace
@@ -37,7 +39,7 @@ def read(warehouse: Warehouse, files: tuple[str, ...]) -> list[Row]:
     """The rows of files, wherever the warehouse keeps them."""
     tables = []
     for file in files:
-        with warehouse.filesystem.open_input_file(file) as stream:
+        with warehouse.open_input(file) as stream:
             tables.append(pq.ParquetFile(stream).read())
     rows: list[Row] = pa.concat_tables(tables).to_pylist()
     return rows
@@ -59,7 +61,7 @@ def spec(workspace: Workspace) -> ModelSpec:
 # Ingest
 
 
-@covers("execute", "filesystem")
+@covers("execute", "open_input")
 def test_an_ingest_publishes_raw_and_rejected_observations(workspace: Workspace, spec: ModelSpec) -> None:
     publication = workspace.ingest(spec)
     raw = publication.version
@@ -238,7 +240,7 @@ def test_no_observations_have_no_histories(workspace: Workspace) -> None:
     assert workspace.warehouse.histories(raw, "validation").longest == 0
 
 
-@covers("execute", "raw_files", "filesystem")
+@covers("execute", "raw_files", "open_input")
 @pytest.mark.parametrize("subset", SUBSETS)
 @pytest.mark.parametrize("length", [4, 10])
 def test_sequences_are_those_of_the_reference(workspace: Workspace, spec: ModelSpec, subset: Any, length: int) -> None:
@@ -392,6 +394,16 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(workspace: 
     newest = ", ".join(str(version.id) for version in reversed(versions))
     with pytest.raises(NotPublishedError, match=f"plain_raw_observations has no version 7; its newest are {newest}"):
         workspace.warehouse.find(dataset, 7)
+
+
+@covers("register")
+def test_duckdb_reads_the_files_of_a_version(workspace: Workspace, spec: ModelSpec) -> None:
+    raw = workspace.ingest(spec).version
+    with duckdb.connect() as connection:
+        workspace.warehouse.register(connection)
+        counted = connection.execute(f"SELECT count(*), sum(item) FROM {parquet(raw.files)}").fetchone()
+    rows = read(workspace.warehouse, raw.files)
+    assert counted == (len(rows), sum(row["item"] for row in rows))
 
 
 @covers("execute")

@@ -428,6 +428,24 @@ def test_the_entity_and_the_order_are_fit_for_it(case: Case) -> None:
     assert_told(*case)
 
 
+@pytest.mark.parametrize(
+    "location", ["glue://school/answers", {"local": "answers.csv", "prod": "glue://school/answers"}], ids=["table", "mapping"]
+)
+def test_ties_may_be_in_any_order_where_the_source_is_a_table(location: Any) -> None:
+    assert model({"ties": "any", "source.location": location}).ties == "any"
+
+
+@told(
+    [
+        ({"ties": "any"}, "ties", "'any'", "nothing, because the rows of files have an order, which ties keep"),
+        ({"ties": "any", "source.location": {"prod": "s3://b/x/"}}, "ties", "'any'", "nothing"),
+        ({"ties": "all", "source.location": "glue://school/answers"}, "ties", "'all' (str)", "any"),
+    ]
+)
+def test_ties_of_files_keep_the_order_of_the_source(case: Case) -> None:
+    assert_told(*case)
+
+
 @told(
     [
         ({"columns.skillid.from": "correct"}, "columns.correct.from", "'correct'", "that 'skillid' does not read"),

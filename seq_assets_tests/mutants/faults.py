@@ -36,11 +36,12 @@ _ACCOUNTING: Final = "sequencing/accounting.py"
 _VOCABULARY: Final = "sequencing/vocabulary.py"
 _INGEST: Final = "warehouse/local/ingest.py"
 _SQL: Final = "warehouse/local/ingest_sql.py"
+_CONTRACT_SQL: Final = "warehouse/contract_sql.py"
 _CASTS: Final = "warehouse/local/casts.py"
-_METRICS: Final = "warehouse/local/metrics.py"
+_METRICS: Final = "warehouse/metrics.py"
 _AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
 _AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
-_AUDIT_VOCABULARY: Final = "warehouse/local/audit_vocabulary.py"
+_AUDIT_VOCABULARY: Final = "warehouse/audit_vocabulary.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client.py"
 _LINES: Final = "warehouse/sources/lines.py"
@@ -496,28 +497,28 @@ _ORDER_FAULTS: Final = (
     ),
     Fault(
         "ties are in the order of rows, then of files",
-        _SQL,
+        _CONTRACT_SQL,
         '"_file", "_row"]',
         '"_row", "_file"]',
         _ingest("rows_are_ordered_by_entity_then_order_by_then_file_then_row"),
     ),
     Fault(
         "ties of one file are in reverse order",
-        _SQL,
+        _CONTRACT_SQL,
         '"_file", "_row"]',
         '"_file", "_row DESC"]',
         _ingest("without_order_by_the_sources_order_stands"),
     ),
     Fault(
         "the last column of order_by counts first",
-        _SQL,
+        _CONTRACT_SQL,
         "dict.fromkeys([spec.entity, *spec.order_by])",
         "dict.fromkeys([spec.entity, *spec.order_by[::-1]])",
         _ingest("histories_can_be_ordered_by_several_columns_of_any_type"),
     ),
     Fault(
         "rows are in the order of time, not of entity and time",
-        _SQL,
+        _CONTRACT_SQL,
         "dict.fromkeys([spec.entity, *spec.order_by])",
         "dict.fromkeys([*spec.order_by, spec.entity])",
         _ingest("rows_are_ordered_by_entity_then_order_by_then_file_then_row"),
@@ -547,46 +548,50 @@ _ORDER_FAULTS: Final = (
 
 _SPLIT_FAULTS: Final = (
     Fault(
-        "the seed of the hash is ignored", _SQL, "md5('{split.seed}:'", "md5('0:'", _ingest("whole_entities_are_split_by_md5")
+        "the seed of the hash is ignored",
+        _CONTRACT_SQL,
+        "'{split.seed}:' ||",
+        "'0:' ||",
+        _ingest("whole_entities_are_split_by_md5"),
     ),
     Fault(
         "a hash that equals the fraction is validation",
-        _SQL,
-        ", 1, 8) < '{threshold:08x}'",
-        ", 1, 8) <= '{threshold:08x}'",
+        _CONTRACT_SQL,
+        "{start} < '{threshold:08x}'",
+        "{start} <= '{threshold:08x}'",
         _ingest("an_entity_is_validation_where_its_hash_is_below_the_fraction"),
     ),
     Fault(
         "a hash just below the fraction is train",
-        _SQL,
+        _CONTRACT_SQL,
         "math.ceil(split.validation_fraction * 2**32)",
         "math.floor(split.validation_fraction * 2**32)",
         _ingest("an_entity_is_validation_where_its_hash_is_below_the_fraction"),
     ),
     Fault(
         "the hash is that of the entity without the seed before it",
-        _SQL,
-        "md5('{split.seed}:' || CAST({entity} AS VARCHAR))",
-        "md5(CAST({entity} AS VARCHAR) || ':{split.seed}')",
+        _CONTRACT_SQL,
+        "'{split.seed}:' || CAST({entity} AS VARCHAR)",
+        "CAST({entity} AS VARCHAR) || ':{split.seed}'",
         _ingest("string_entities_are_hashed_as_utf_8"),
     ),
     Fault(
         "the fraction 1 leaves everybody in train",
-        _SQL,
+        _CONTRACT_SQL,
         "if threshold > 0xFFFFFFFF:",
         "if threshold > 2**33:",
         _ingest("all_entities_may_be_on_one_side"),
     ),
     Fault(
         "an observation at the cutoff is train",
-        _SQL,
-        "{value} >= {cutoff_sql(spec, split)}",
-        "{value} > {cutoff_sql(spec, split)}",
+        _CONTRACT_SQL,
+        "{value} >= {self.cutoff(spec, split)}",
+        "{value} > {self.cutoff(spec, split)}",
         _ingest("time_splits_before_and_from_the_cutoff"),
     ),
     Fault(
         "the day of a cutoff at noon is validation",
-        _SQL,
+        _CONTRACT_SQL,
         "days = -(-microseconds // 86_400_000_000)",
         "days = microseconds // 86_400_000_000",
         _ingest("a_date_is_its_midnight_in_a_split_by_time"),
@@ -600,14 +605,14 @@ _SPLIT_FAULTS: Final = (
     ),
     Fault(
         "an unknown value of the split's column is train",
-        _SQL,
-        "spec.split.column == name:",
-        'spec.split.column == "":',
+        _CONTRACT_SQL,
+        "and split.column == name:",
+        'and split.column == "":',
         _ingest("a_column_may_name_the_subset_and_other_values_are_rejected"),
     ),
     Fault(
         "the split's column names train and validation the wrong way round",
-        _SQL,
+        _CONTRACT_SQL,
         "for item in split.validation]",
         "for item in split.train]",
         _ingest("a_column_may_name_the_subset_and_other_values_are_rejected"),
@@ -660,34 +665,34 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "the rejected value is shown trimmed",
         _SQL,
-        "'value': CAST({source} AS VARCHAR)",
-        "'value': trim(CAST({source} AS VARCHAR))",
+        "'value': CAST({quoted(name)} AS VARCHAR)",
+        "'value': trim(CAST({quoted(name)} AS VARCHAR))",
         _ingest("the_first_reason_counts_and_every_failed_column_is_told"),
     ),
     Fault(
         "is_between excludes its lower end",
-        _SQL,
+        _CONTRACT_SQL,
         "{value} BETWEEN {literals[0]} AND {literals[1]}",
         "{value} > {literals[0]} AND {value} <= {literals[1]}",
         _ingest("each_validation_accepts_its_bounds_as_its_name_says_and_rejects_the_rest"),
     ),
     Fault(
         "is_between excludes its upper end",
-        _SQL,
+        _CONTRACT_SQL,
         "{value} BETWEEN {literals[0]} AND {literals[1]}",
         "{value} >= {literals[0]} AND {value} < {literals[1]}",
         _ingest("each_validation_accepts_its_bounds_as_its_name_says_and_rejects_the_rest"),
     ),
     Fault(
         "is_greater_than_or_equal excludes its bound",
-        _SQL,
+        _CONTRACT_SQL,
         'Validation.IS_GREATER_THAN_OR_EQUAL: ">="',
         'Validation.IS_GREATER_THAN_OR_EQUAL: ">"',
         _ingest("each_validation_accepts_its_bounds_as_its_name_says_and_rejects_the_rest"),
     ),
     Fault(
         "is_lower_than includes its bound",
-        _SQL,
+        _CONTRACT_SQL,
         'Validation.IS_LOWER_THAN: "<"',
         'Validation.IS_LOWER_THAN: "<="',
         _ingest("each_validation_accepts_its_bounds_as_its_name_says_and_rejects_the_rest"),
@@ -701,7 +706,7 @@ _REJECTION_FAULTS: Final = (
     ),
     Fault(
         "null is rejected where the column allows it",
-        _SQL,
+        _CONTRACT_SQL,
         "if not column.nullable:",
         "if column.type:",
         _ingest("nulls_and_nan_are_nulls_where_the_column_allows_them"),
@@ -751,7 +756,7 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "metrics lose the digits of large values",
         _METRICS,
-        'exact = "HUGEINT" if column_type.is_integer else "DOUBLE"',
+        'exact = measures.widest_integer if column_type.is_integer else "DOUBLE"',
         'exact = "FLOAT"',
         _ingest("metrics_are_those_of_the_statistics_module"),
     ),
@@ -1044,7 +1049,7 @@ _VOCABULARY_FAULTS: Final = (
     ),
     Fault(
         "vocabulary: what fills null is not counted",
-        _SQL,
+        _CONTRACT_SQL,
         'return value if fill_value is None else f"coalesce(',
         'return value if fill_value is None or column_type else f"coalesce(',
         _vocabulary("null_is_unknown_unless_it_is_filled"),

@@ -88,6 +88,14 @@ def test_another_name_is_another_dataset() -> None:
     assert changed({"name": "others"}) == (True, True)
 
 
+def test_ties_are_part_of_the_identity_only_where_they_are_said() -> None:
+    table = {"source.location": "glue://school/answers"}
+    unsaid, said = model(table), model(table | {"ties": "any"})
+    assert raw_identity(unsaid) != raw_identity(said)
+    # As it was before the field was there.
+    assert unsaid.digest("order_by", "ties") == unsaid.digest("order_by")
+
+
 def test_only_the_location_of_its_own_environment_counts() -> None:
     here = model({"source.location": {"local": "a.csv", "prod": "s3://bucket/a/"}})
     moved = model({"source.location": {"local": "a.csv", "prod": "s3://bucket/b/"}})

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 
-import seq_assets.warehouse.local.ingest
+import seq_assets.warehouse.sources.reading
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
@@ -124,7 +124,7 @@ def ingest_endlessly(home: Path, plan: IngestPlan, running: Event) -> None:
                 running.set()
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _replace(seq_assets.warehouse.local.ingest, "read_records", read_records)
+    _replace(seq_assets.warehouse.sources.reading, "read_records", read_records)
     LocalWarehouse(home).execute(plan)
 
 

@@ -26,6 +26,7 @@ ATHENA_TYPES: Final = {
 
 MOST_ENTRIES: Final = 10_000
 """What `sequence()` and `repeat()` give at most, in Trino."""
+_HIVE_TYPES: Final = {"varchar": "string", "real": "float", "integer": "int"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -55,6 +56,11 @@ def literal_sql(value: Scalar, column_type: ColumnType) -> str:
         # By way of float64, as everywhere else: read as real at once, a few values round to the other neighbour.
         return f"CAST(DOUBLE '{value!r}' AS real)"
     return f"{ATHENA_TYPES[column_type]} '{value!r}'"
+
+
+def hive_type(athena_type: str) -> str:
+    """A type as DDL writes it, which is Hive's."""
+    return _HIVE_TYPES.get(athena_type, athena_type)
 
 
 def table_name(database: str, table: str) -> str:

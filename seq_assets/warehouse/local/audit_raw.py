@@ -1,27 +1,28 @@
 """The blocking conditions on raw observations, verified from the finished files alone."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit, TimeSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, raw_schema
+from seq_assets.warehouse.engine import BATCH_ROWS, Engine, parquet, quoted
+from seq_assets.warehouse.files import read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
-from seq_assets.warehouse.local.engine import BATCH_ROWS, Engine, parquet, quoted
-from seq_assets.warehouse.local.files import read_batches
 from seq_assets.warehouse.local.ingest_sql import REASONS, condition_sql, cutoff_sql, subset_sql
 from seq_assets.warehouse.rejections import ROWS_SHOWN, Rejection, too_many_rejected
+from seq_assets.warehouse.storage import Storage
 
 
 def raw_findings(
     engine: Engine,
     spec: ModelSpec,
+    storage: Storage,
     raw: Sequence[str],
     rejected: Sequence[str],
     accounting: IngestAccounting,
@@ -31,25 +32,28 @@ def raw_findings(
     Args:
         engine: Runs the queries.
         spec: The model.
+        storage: Where the files are.
         raw: Finished files of accepted observations: train, then validation.
         rejected: The finished file of rejected observations.
         accounting: What the ingest counted.
     """
     rows = parquet(raw)
     return [
-        _contract(engine, spec, rows, rejected, accounting),
+        _contract(engine, spec, storage, rows, rejected, accounting),
         _nothing_lost(engine, rows, rejected, accounting),
         _no_leakage(engine, spec, rows),
-        _well_formed(spec, raw),
+        _well_formed(spec, storage, raw),
     ]
 
 
-def _contract(engine: Engine, spec: ModelSpec, rows: str, rejected: Sequence[str], accounting: IngestAccounting) -> Finding:
+def _contract(
+    engine: Engine, spec: ModelSpec, storage: Storage, rows: str, rejected: Sequence[str], accounting: IngestAccounting
+) -> Finding:
     """No accepted value breaks the contract, table-wide validations hold, and not too much was rejected."""
     violations = engine.row(f"SELECT {', '.join(_violation_counts(spec))} FROM {rows}")
     problems = [f"{count} accepted rows break {name}" for name, count in violations.items() if count]
     problems += list(_table_problems(engine, spec, rows))
-    first = _first_rejected(rejected) if accounting.rejected else []
+    first = _first_rejected(storage, rejected) if accounting.rejected else []
     if accounting.rejected_ratio > spec.checks.rejected_ratio.max:
         problems.append(too_many_rejected(spec, accounting, _failed_columns(engine, spec, rejected), first))
     numbers: dict[str, int | float | str] = {
@@ -69,8 +73,8 @@ def _failed_columns(engine: Engine, spec: ModelSpec, rejected: Sequence[str]) ->
     return sorted(found, key=lambda row: (order.index(row[0]), REASONS.index(row[1])))
 
 
-def _first_rejected(rejected: Sequence[str]) -> list[Rejection]:
-    batches = read_batches(rejected, list(REJECTED_SCHEMA.names), ROWS_SHOWN)
+def _first_rejected(storage: Storage, rejected: Sequence[str]) -> list[Rejection]:
+    batches = read_batches(storage, rejected, list(REJECTED_SCHEMA.names), ROWS_SHOWN)
     return [Rejection(**row) for row in next(batches).to_pylist()]
 
 
@@ -167,15 +171,16 @@ def _time_overlap(engine: Engine, spec: ModelSpec, split: TimeSplit, rows: str) 
     return problems
 
 
-def _well_formed(spec: ModelSpec, raw: Sequence[str]) -> Finding:
+def _well_formed(spec: ModelSpec, storage: Storage, raw: Sequence[str]) -> Finding:
     """The files have the contract's types and are clustered by entity and order, with positions that count from 0."""
     schema = raw_schema((name, column.type, column.nullable) for name, column in spec.columns.items()).stored()
-    problems = [f"{Path(file).name} has other columns than the contract" for file in raw if not _has_schema(file, schema)]
+    others = [file for file in raw if not read_schema(storage, file).equals(schema)]
+    problems = [f"{PurePosixPath(file).name} has other columns than the contract" for file in others]
     unordered = misnumbered = 0
     keys = list(dict.fromkeys([spec.entity, *spec.order_by]))
     for file in raw if not problems else ():
         previous: pa.Table | None = None
-        for batch in read_batches([file], [*keys, "_file", "_row", "_position"], BATCH_ROWS):
+        for batch in read_batches(storage, [file], [*keys, "_file", "_row", "_position"], BATCH_ROWS):
             table = pa.Table.from_batches([batch])
             joined = table if previous is None else pa.concat_tables([previous, table])
             unordered += _descents(joined, [*keys, "_file", "_row"])
@@ -186,10 +191,6 @@ def _well_formed(spec: ModelSpec, raw: Sequence[str]) -> Finding:
     if misnumbered:
         problems.append(f"{misnumbered} rows have a wrong _position")
     return Finding("well_formed", tuple(problems), {"unordered": unordered, "misnumbered": misnumbered})
-
-
-def _has_schema(file: str, schema: pa.Schema) -> bool:
-    return bool(pq.read_schema(file).equals(schema))
 
 
 def _descents(table: pa.Table, keys: list[str]) -> int:

@@ -5,30 +5,31 @@ entity, and which items should be there, and how often, is said once more, in SQ
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.models.spec import EntityHashSplit
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
-from seq_assets.sequencing.windows import Chunk, Prefix, Sliding
+from seq_assets.sequencing.windows import First, Prefix, Sliding
+from seq_assets.warehouse.coverage import coverage_of
+from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
+from seq_assets.warehouse.files import ROW_GROUP_CELLS, read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
-from seq_assets.warehouse.local.engine import Engine, parquet, quoted, text_literal
-from seq_assets.warehouse.local.files import ROW_GROUP_CELLS, read_batches
 from seq_assets.warehouse.local.ingest_sql import label_sql, subset_sql
+from seq_assets.warehouse.storage import Storage
 
 
 def sequence_findings(
     engine: Engine,
     plan: SequencePlan,
     spec: ModelSpec,
+    storage: Storage,
     raw: Sequence[str],
     files: Sequence[str],
     accounting: SequenceAccounting,
@@ -40,6 +41,7 @@ def sequence_findings(
         engine: Runs the queries.
         plan: What the files should be.
         spec: The model, as it was when the raw observations were made.
+        storage: Where the files are.
         raw: The raw observations' files of the plan's subset.
         files: The finished files.
         accounting: What the kernel counted.
@@ -48,7 +50,7 @@ def sequence_findings(
     return [
         _nothing_lost(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting),
         _no_leakage(engine, plan, spec, files),
-        _well_formed(plan, files),
+        _well_formed(plan, storage, files),
     ]
 
 
@@ -119,7 +121,7 @@ def _expected_query(plan: SequencePlan, rows: str) -> str:
     """Per entity: the items that its sequences should hold, by the definition of the window kind, and their hash."""
     entity = quoted(plan.entity[0])
     values = ", ".join(_raw_item(number, feature) for number, feature in enumerate(plan.features))
-    rule = _coverage(plan)
+    rule = coverage_of(plan)
     return f"""
         WITH histories AS (SELECT {entity}, count(*) AS _n FROM {rows} GROUP BY 1),
         items AS (
@@ -131,42 +133,6 @@ def _expected_query(plan: SequencePlan, rows: str) -> str:
             count(*) FILTER (_windows = 0 AND _is_short) AS _dropped_min_length,
             count(*) FILTER (_windows = 0 AND NOT _is_short) AS _dropped_truncation
         FROM items GROUP BY 1"""
-
-
-@dataclass(frozen=True)
-class _Coverage:
-    """SQL about an item at position `_p` of a history of `_n` items.
-
-    Attributes:
-        windows: In how many kept windows it stands.
-        min_length: If in none: it was dropped because of `min_length` (or has no window at all), not by truncation.
-    """
-
-    windows: str
-    min_length: str
-
-
-def _coverage(plan: SequencePlan) -> _Coverage:
-    L, short = plan.sequence_length, plan.min_length  # noqa: N806
-    if isinstance(plan.window, Chunk):
-        return _Coverage(f"(_p < _n - CASE WHEN _n % {L} < {short} THEN _n % {L} ELSE 0 END)::BIGINT", "true")
-    if isinstance(plan.window, Sliding):
-        s = plan.window.stride
-        last = f"CASE WHEN _n <= {L} THEN 0 ELSE (_n - {L} + {s - 1}) // {s} END"
-        last_kept = f"{last} - (_n - {s} * {last} < {short})::BIGINT"
-        first_with_item = f"CASE WHEN _p < {L} THEN 0 ELSE (_p - {L}) // {s} + 1 END"
-        return _Coverage(_number(first_with_item, f"least(_p // {s}, {last_kept})"), "true")
-    if isinstance(plan.window, Prefix):
-        # A window is named by the position of its target, the last item.
-        first_kept = max(short, 2) - 1
-        return _Coverage(_number(f"greatest(_p, {first_kept})", f"least(_p + {L - 1}, _n - 1)"), f"_n <= {first_kept}")
-    inside = f"_p < {L}" if type(plan.window).__name__ == "First" else f"_p >= _n - {L}"
-    return _Coverage(f"(_n >= {short} AND {inside})::BIGINT", f"_n < {short}")
-
-
-def _number(first: str, last: str) -> str:
-    """How many whole numbers there are from the first to the last."""
-    return f"greatest(({last}) - ({first}) + 1, 0)"
 
 
 def _item_type(feature: FeaturePlan) -> str:
@@ -199,16 +165,16 @@ def _no_leakage(engine: Engine, plan: SequencePlan, spec: ModelSpec, files: Sequ
     return Finding("no_leakage", tuple(problems), {"strategy": spec.split.strategy, **found})
 
 
-def _well_formed(plan: SequencePlan, files: Sequence[str]) -> Finding:
+def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str]) -> Finding:
     """Columns, order, ordinals, starts, sizes, masks and pad values are as documented."""
     schema = plan.schema.stored()
-    if any(not pq.read_schema(file).equals(schema) for file in files):
-        names = ", ".join(Path(file).name for file in files)
+    if any(not read_schema(storage, file).equals(schema) for file in files):
+        names = ", ".join(PurePosixPath(file).name for file in files)
         return Finding("well_formed", (f"{names}: other columns than {', '.join(schema.names)}",), {})
     wrong = dict.fromkeys(["order", "start", "size", "is_pad", "is_repeat", "pad_value"], 0)
     rows = 0
     previous: pa.RecordBatch | None = None
-    for batch in read_batches(files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1)):
+    for batch in read_batches(storage, files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1)):
         rows += batch.num_rows
         wrong["order"] += _wrong_order(previous, batch, plan.entity[0])
         wrong["start"] += _wrong_start(plan, batch)
@@ -241,7 +207,7 @@ def _wrong_start(plan: SequencePlan, batch: pa.RecordBatch) -> int:
     elif isinstance(plan.window, Prefix):
         wrong = start != np.maximum(index + max(plan.min_length, 2) - L, 0)
     else:
-        wrong = (index != 0) | ((start != 0) & (type(plan.window).__name__ == "First"))
+        wrong = (index != 0) | ((start != 0) & isinstance(plan.window, First))
     return int(wrong.sum())
 
 

@@ -8,7 +8,7 @@ values were null before.
 from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType, Scalar
-from seq_assets.warehouse.local.engine import text_literal
+from seq_assets.warehouse.engine import text_literal
 
 DUCKDB_TYPES: Final = {
     ColumnType.INT8: "TINYINT",

@@ -5,26 +5,41 @@ else one entry per failed column, in contract order) and the contract's columns 
 make up begin with `_`, which no column of a contract does.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
-from seq_assets.models import ColumnSpec, ColumnType, ModelSpec, Scalar
-from seq_assets.models.columns import Validation, literal
-from seq_assets.models.spec import ColumnSplit, EntityHashSplit, LocationSplit, TimeSplit
+from seq_assets.models import ModelSpec
+from seq_assets.models.spec import EntityHashSplit, LocationSplit
+from seq_assets.warehouse.contract_sql import MALFORMED_REASON, REASONS, ContractSql, Dialect
+from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
-from seq_assets.warehouse.local.engine import quoted, text_literal
+from seq_assets.warehouse.metrics import Measures
 
-MALFORMED_REASON: Final = "malformed"
-REASONS: Final = (MALFORMED_REASON, "unreadable", "null", *(validation.value for validation in Validation), "split_value")
-"""Why a record is rejected, in the order in which reasons apply."""
+_DIALECT: Final = Dialect(
+    quoted=quoted,
+    literal=literal_sql,
+    md5_start=lambda text: f"substr(md5({text}), 1, 8)",
+    contains=lambda text, part: f"contains({text}, {part})",
+)
+_CONTRACT: Final = ContractSql(_DIALECT)
+MEASURES: Final = Measures(_DIALECT, widest_integer="HUGEINT", columns_per_scan=None)
+condition_sql: Final = _CONTRACT.condition
+subset_sql: Final = _CONTRACT.subset
+cutoff_sql: Final = _CONTRACT.cutoff
+label_counts_query: Final = _CONTRACT.label_counts_query
+label_sql: Final = _CONTRACT.label
 
-_COMPARISONS: Final = {
-    Validation.IS_GREATER_THAN: ">",
-    Validation.IS_GREATER_THAN_OR_EQUAL: ">=",
-    Validation.IS_LOWER_THAN: "<",
-    Validation.IS_LOWER_THAN_OR_EQUAL: "<=",
-}
+__all__ = [
+    "MEASURES",
+    "REASONS",
+    "condition_sql",
+    "cutoff_sql",
+    "label_counts_query",
+    "label_sql",
+    "order_sql",
+    "stage_query",
+    "subset_sql",
+]
 
 
 def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], subsets: tuple[list[int], list[int]]) -> str:
@@ -41,7 +56,7 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
         source, value = quoted(name), quoted(f"_v{number}")
         values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'_w{number}')}")
         typed.append(f"{readable_sql(quoted(f'_w{number}'), source_types[name], column)} AS {value}")
-        rejections.append(_rejection(spec, name, column, number, source_types[name]))
+        rejections.append(_rejection(spec, name, number, source_types[name]))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'reason': '{MALFORMED_REASON}'}}]"
     return f"""
@@ -55,38 +70,12 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
         FROM checked"""
 
 
-def _rejection(spec: ModelSpec, name: str, column: ColumnSpec, number: int, source_type: str) -> str:
+def _rejection(spec: ModelSpec, name: str, number: int, source_type: str) -> str:
     """A struct of column, value and reason, or null where the column did not fail."""
-    source, value = quoted(name), quoted(f"_v{number}")
-    is_null = null_sql(quoted(f"_w{number}"), source_type, column)
-    marked = f"coalesce(contains(',' || _unreadable || ',', ',{name},'), false)"
-    cases = [f"WHEN NOT {is_null} AND ({value} IS NULL OR {marked}) THEN 'unreadable'"]
-    if not column.nullable:
-        cases.append(f"WHEN {value} IS NULL THEN 'null'")
-    cases += [
-        f"WHEN NOT ({condition_sql(value, column.type, validation, values)}) THEN '{validation}'"
-        for validation, values in column.validations()
-    ]
-    if isinstance(spec.split, ColumnSplit) and spec.split.column == name:
-        known = [literal(item, column.type) for item in (*spec.split.train, *spec.split.validation)]
-        cases.append(f"WHEN NOT coalesce({value} IN ({_literals(known, column.type)}), false) THEN 'split_value'")
-    reason = f"CASE {' '.join(cases)} END"
-    struct = f"{{'column': {text_literal(name)}, 'value': CAST({source} AS VARCHAR), 'reason': {reason}}}"
+    is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
+    reason = _CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
+    struct = f"{{'column': {text_literal(name)}, 'value': CAST({quoted(name)} AS VARCHAR), 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"
-
-
-def condition_sql(value: str, column_type: ColumnType, validation: Validation, values: tuple[Scalar, ...]) -> str:
-    """The condition that an accepted, non-null value meets; null where the value is null."""
-    literals = [literal_sql(item, column_type) for item in values]
-    if validation is Validation.IS_IN:
-        return f"{value} IN ({', '.join(literals)})"
-    if validation is Validation.IS_BETWEEN:
-        return f"{value} BETWEEN {literals[0]} AND {literals[1]}"
-    return f"{value} {_COMPARISONS[validation]} {literals[0]}"
-
-
-def _literals(values: list[Scalar], column_type: ColumnType) -> str:
-    return ", ".join(literal_sql(value, column_type) for value in values)
 
 
 def _subset(spec: ModelSpec, subsets: tuple[list[int], list[int]]) -> str:
@@ -95,56 +84,9 @@ def _subset(spec: ModelSpec, subsets: tuple[list[int], list[int]]) -> str:
         indexes = ", ".join(map(str, subsets[1])) or "NULL"
         return f"CASE WHEN _file IN ({indexes}) THEN 'validation' ELSE 'train' END"
     name = spec.entity if isinstance(split, EntityHashSplit) else split.column
-    value = quoted(f"_v{list(spec.columns).index(name)}")
-    return subset_sql(spec, value)
-
-
-def subset_sql(spec: ModelSpec, value: str) -> str:
-    """The subset of an accepted observation, from the value that the split goes by (the entity, or the split's column)."""
-    split = spec.split
-    assert not isinstance(split, LocationSplit), "goes by the file, not by a value"
-    if isinstance(split, EntityHashSplit):
-        is_validation = entity_hash_sql(value, split)
-    elif isinstance(split, TimeSplit):
-        is_validation = f"{value} >= {cutoff_sql(spec, split)}"
-    else:
-        column_type = spec.columns[split.column].type
-        known = [literal(item, column_type) for item in split.validation]
-        is_validation = f"{value} IN ({_literals(known, column_type)})"
-    return f"CASE WHEN {is_validation} THEN 'validation' ELSE 'train' END"
-
-
-def cutoff_sql(spec: ModelSpec, split: TimeSplit) -> str:
-    """The first value of the split's column that is validation."""
-    microseconds = split.cutoff_microseconds
-    if spec.columns[split.column].type is ColumnType.TIMESTAMP:
-        return f"{microseconds}::BIGINT"
-    days = -(-microseconds // 86_400_000_000)
-    return literal_sql(days, ColumnType.DATE)
-
-
-def entity_hash_sql(entity: str, split: EntityHashSplit) -> str:
-    """Whether an entity is validation: the first 8 hex digits of md5, as text, below the fraction of 2^32.
-
-    Comparing text spares the conversion: hex digits order like the numbers that they write.
-    """
-    threshold = math.ceil(split.validation_fraction * 2**32)
-    if threshold > 0xFFFFFFFF:
-        return "true"
-    return f"substr(md5('{split.seed}:' || CAST({entity} AS VARCHAR)), 1, 8) < '{threshold:08x}'"
+    return subset_sql(spec, quoted(f"_v{list(spec.columns).index(name)}"))
 
 
 def order_sql(spec: ModelSpec) -> str:
     """The order of raw observations within one subset."""
-    return ", ".join([*(quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by])), "_file", "_row"])
-
-
-def label_counts_query(spec: ModelSpec, feature: str, rows: str) -> str:
-    """The query that counts the values of an encoded feature: `value` (its null filled, never null) and `count`."""
-    value = label_sql(quoted(feature), spec.columns[feature].type, spec.fill_value(feature))
-    return f"SELECT {value} AS value, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1"
-
-
-def label_sql(value: str, column_type: ColumnType, fill_value: Scalar | None) -> str:
-    """The value that an encoded feature looks up: its null filled, where it is."""
-    return value if fill_value is None else f"coalesce({value}, {literal_sql(fill_value, column_type)})"
+    return ", ".join(_CONTRACT.order_keys(spec))

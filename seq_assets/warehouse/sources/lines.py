@@ -50,7 +50,7 @@ class DelimitedFile:
         self._stream: Utf8Stream | None = None
         found = self._open(None).schema.names
         if found == [END]:
-            raise SourceError(f"The source file {file.path} has no record, only blank lines; remove or mend it.")
+            raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
         self.names = found if header else [str(number + 1) for number in range(len(found))]
 
     def batches(self, names: list[str]) -> Iterator[tuple[pa.Array, pa.RecordBatch, dict[int, str]]]:
@@ -86,13 +86,13 @@ class DelimitedFile:
             yield pa.array([], pa.int64()), nothing, malformed
         if not self._end_seen:
             raise SourceError(
-                f"The source file {self._file.path} has a quote that is never closed, in record "
+                f"The source file {self._file.location} has a quote that is never closed, in record "
                 f"{records + len(ragged)} or before it; close it, or remove it."
             )
 
     def _open(self, columns: list[str] | None) -> pa.csv.CSVStreamingReader:
         """A reader of the given columns; of all of them, to learn their names, where none are given."""
-        self._stream = Utf8Stream(self._file.path, self._encoding)
+        self._stream = Utf8Stream(self._file, self._encoding)
         self._malformed.clear()
         read = pa.csv.ReadOptions(use_threads=False, block_size=LONGEST_RECORD, autogenerate_column_names=not self._header)
         parse = pa.csv.ParseOptions(
@@ -127,7 +127,9 @@ class DelimitedFile:
         remedy = "mend it, or the source's format, delimiter and encoding in the model file"
         if "straddling" in reason:
             reason = f"a record is longer than {LONGEST_RECORD} bytes, or a quote is never closed"
-        return SourceError(f"The source file {self._file.path} cannot be read as {self._encoding} text: {reason}; {remedy}.")
+        return SourceError(
+            f"The source file {self._file.location} cannot be read as {self._encoding} text: {reason}; {remedy}."
+        )
 
     def _on_malformed(self, row: pa.csv.InvalidRow) -> str:
         if row.text == END:
@@ -158,7 +160,7 @@ class DelimitedFile:
             return found
         csv.field_size_limit(LONGEST_RECORD)
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        with decoded_lines(self._file.path, self._encoding) as lines:
+        with decoded_lines(self._file, self._encoding) as lines:
             read: list[str] = []
             number = -self._header
             for fields in csv.reader(_noted(lines, read), delimiter=self._delimiter, quoting=quoting):

@@ -1,20 +1,25 @@
 """From a source's location to its files: which ones, in which order, in which format, and whether they have changed."""
 
+import fnmatch
 import glob
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final, cast
+
+import pyarrow as pa
 
 from seq_assets.errors import SourceError
 from seq_assets.models.cross_checks import nearest
 from seq_assets.sample import SAMPLES
 
 _SAMPLE: Final = "sample://"
-_REMOTE: Final = ("s3://", "glue://")
-_COMPRESSIONS: Final = (".gz", ".zst", ".zstd")
+_S3: Final = "s3://"
+_GLUE: Final = "glue://"
+_COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 _FORMATS: Final = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -32,24 +37,50 @@ class SourceFile:
     """One file of a source.
 
     Attributes:
-        path: Where it is.
-        name: Its path relative to the location, with `/`: what `_file` and error messages show.
+        location: Where it is: a path, or an address on S3.
+        name: Its path relative to the source's location, with `/`: what `_file` shows.
         size: Bytes.
-        modified: Nanoseconds since the epoch.
+        modified: What tells that it was written again: nanoseconds since the epoch, or the ETag on S3.
     """
 
-    path: Path
+    location: str
     name: str
     size: int
-    modified: int
+    modified: int | str
+
+    @property
+    def is_on_s3(self) -> bool:
+        """Whether it is an object on S3."""
+        return self.location.startswith(_S3)
 
     @property
     def extension(self) -> str:
         """The lower-case extension, without that of a compression."""
-        suffixes = [suffix.lower() for suffix in self.path.suffixes]
+        suffixes = [suffix.lower() for suffix in PurePosixPath(self.name).suffixes]
         if suffixes and suffixes[-1] in _COMPRESSIONS:
             suffixes.pop()
         return suffixes[-1] if suffixes else ""
+
+    @property
+    def compression(self) -> str | None:
+        """Arrow's name of the compression that the name tells."""
+        return _COMPRESSIONS.get(PurePosixPath(self.name).suffix.lower())
+
+    def open(self) -> BinaryIO:
+        """Its bytes as they are, read as they are asked for, from any place.
+
+        Raises:
+            SourceError: It cannot be opened; reading from S3 raises the same.
+        """
+        if self.is_on_s3:
+            from seq_assets.warehouse.object_store import open_object
+
+            return open_object(self.location)
+        try:
+            return cast(BinaryIO, pa.OSFile(self.location))
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise SourceError(f"The source file {self.location} cannot be opened: {reason}; mend that.") from error
 
 
 @dataclass(frozen=True)
@@ -67,6 +98,24 @@ class SourceFiles:
     files: tuple[SourceFile, ...]
 
     @property
+    def by_subset(self) -> tuple[list[int], list[int]]:
+        """Of a split by location: the numbers of the files of train, and of validation.
+
+        Raises:
+            SourceError: A file is below neither `train/` nor `validation/`.
+        """
+        indexes: dict[str, list[int]] = {"train": [], "validation": []}
+        for index, file in enumerate(self.files):
+            folder = file.name.split("/", maxsplit=1)[0] if "/" in file.name else ""
+            if folder not in indexes:
+                raise SourceError(
+                    f"split.strategy location: found {file.name!r} below {self.location!r}; "
+                    "allowed: files below train/ and validation/ only."
+                )
+            indexes[folder].append(index)
+        return indexes["train"], indexes["validation"]
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all names, sizes and times of modification: another one means that the source may have changed."""
         listing = "\n".join(f"{file.name}\0{file.size}\0{file.modified}" for file in self.files)
@@ -77,23 +126,29 @@ def find_files(location: str, folder: str, source_format: str) -> SourceFiles:
     """The files at a location.
 
     Args:
-        location: A path, folder or glob, or `sample://<name>`. Hidden files, and those whose name or folder begins with `_`,
-            do not count.
+        location: A path, folder or glob, the same on S3 (`s3://bucket/…`), or `sample://<name>`. Hidden files, and those whose
+            name or folder begins with `_`, do not count.
         folder: Where a relative location starts.
         source_format: A format, or `auto`, which goes by the files' extensions.
 
     Raises:
-        SourceError: Nothing is there, a file is empty, or the format cannot be told.
+        SourceError: Nothing is there, a file is empty, the store refuses, or the format cannot be told.
     """
-    root, paths = _matches(location, folder)
-    files = [_source_file(path, root) for path in paths]
+    if location.startswith(_GLUE):
+        raise SourceError(f"{location!r} is a table, which the environment prod alone can read; name files or objects here.")
+    root, files = _objects(location) if location.startswith(_S3) else _local_files(location, folder)
     files.sort(key=lambda file: file.name.encode())
     if not files:
         raise SourceError(f"No source file at {location!r} (looked in {root}); put one there or mend source.location.")
     for file in files:
         if file.size == 0:
-            raise SourceError(f"The source file {file.path} is empty (0 bytes); remove or mend it.")
+            raise SourceError(f"The source file {file.location} is empty (0 bytes); remove or mend it.")
     return SourceFiles(location, _format_of(files, source_format), tuple(files))
+
+
+def _local_files(location: str, folder: str) -> tuple[str, list[SourceFile]]:
+    root, paths = _matches(location, folder)
+    return str(root), [_source_file(path, root) for path in paths]
 
 
 def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
@@ -103,18 +158,16 @@ def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
         if name not in SAMPLES:
             raise SourceError(f"No sample {name!r}; allowed: {', '.join(SAMPLES)}{nearest(name, SAMPLES)}")
         return SAMPLES[name].parent, [SAMPLES[name]]
-    if location.startswith(_REMOTE):
-        raise SourceError(f"{location!r} cannot be read in the environment local; name a path, a folder or a glob there.")
     path = Path(folder) / Path(location).expanduser()
     if path.is_dir():
-        return path, [found for found in path.rglob("*") if found.is_file() and not _is_hidden(found.relative_to(path))]
+        return path, [found for found in path.rglob("*") if found.is_file() and not _is_hidden(found.relative_to(path).parts)]
     if path.is_file():
         return path.parent, [path]
     pattern = Path(location).expanduser()
     root = Path(folder) / _literal_folder(pattern)
     # Not Path.glob, which takes no absolute pattern. A set, because `**/**` finds a file more than once.
     found = {Path(folder) / match for match in glob.glob(str(pattern), root_dir=folder, recursive=True)}  # noqa: PTH207
-    return root, [match for match in found if match.is_file() and not _is_hidden(match.relative_to(root))]
+    return root, [match for match in found if match.is_file() and not _is_hidden(match.relative_to(root).parts)]
 
 
 def _literal_folder(pattern: Path) -> Path:
@@ -124,8 +177,8 @@ def _literal_folder(pattern: Path) -> Path:
     return Path(*parts[:wild])
 
 
-def _is_hidden(name: Path) -> bool:
-    return any(part.startswith((".", "_")) for part in name.parts)
+def _is_hidden(parts: Sequence[str]) -> bool:
+    return any(part.startswith((".", "_")) for part in parts)
 
 
 def _source_file(path: Path, root: Path) -> SourceFile:
@@ -135,7 +188,46 @@ def _source_file(path: Path, root: Path) -> SourceFile:
         name.encode()
     except UnicodeEncodeError as error:
         raise SourceError(f"The source file {os.fsencode(path)!r} has a name that is not UTF-8; rename it.") from error
-    return SourceFile(path, name, status.st_size, status.st_mtime_ns)
+    return SourceFile(str(path), name, status.st_size, status.st_mtime_ns)
+
+
+def _objects(location: str) -> tuple[str, list[SourceFile]]:
+    """The address that names are relative to, and the objects: one, else all below a folder, else those that match a glob."""
+    from seq_assets.warehouse.object_store import find_object, split_address
+
+    bucket, key = split_address(location)
+    if key and not key.endswith("/") and (found := find_object(location)):
+        name = key.rsplit("/", maxsplit=1)[-1]
+        return location.removesuffix(name), [SourceFile(location, name, found.size, found.etag)]
+    key = key.rstrip("/")
+    root = f"{_S3}{bucket}/{key}/" if key else f"{_S3}{bucket}/"
+    files = list(_objects_below(root))
+    if files or not glob.has_magic(key):
+        return root, files
+    parts = key.split("/")
+    wild = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    root = "/".join([f"{_S3}{bucket}", *parts[:wild], ""])
+    return root, [file for file in _objects_below(root) if _is_match(file.name.split("/"), parts[wild:])]
+
+
+def _objects_below(root: str) -> Iterator[SourceFile]:
+    from seq_assets.warehouse.object_store import list_objects, split_address
+
+    for found in list_objects(root):
+        name = found.address.removeprefix(root)
+        is_folder = found.size == 0 and found.address.endswith("/")
+        if not is_folder and not _is_hidden(name.split("/")):
+            split_address(found.address)
+            yield SourceFile(found.address, name, found.size, found.etag)
+
+
+def _is_match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a name matches, part by part; `**` is any number of parts."""
+    if not pattern:
+        return not parts
+    if pattern[0] != "**":
+        return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _is_match(parts[1:], pattern[1:])
+    return any(_is_match(parts[number:], pattern[1:]) for number in range(len(parts) + 1))
 
 
 def _format_of(files: list[SourceFile], wanted: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from seq_assets.errors import SourceError
-from seq_assets.models import ColumnType
+from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.warehouse.sources.location import SourceFile
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,13 @@ class WantedColumn:
     source: str
     type: ColumnType
     nullable: bool
+
+
+def wanted_columns(spec: ModelSpec) -> tuple[WantedColumn, ...]:
+    """The columns of a model's contract, as they are looked for in its source."""
+    return tuple(
+        WantedColumn(name, column.from_ or name, column.type, column.nullable) for name, column in spec.columns.items()
+    )
 
 
 class FoundColumns:
@@ -86,12 +93,12 @@ def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: 
         times = found.count(column.source)
         if times > 1:
             raise SourceError(
-                f"The source file {file.path} has {times} columns {column.source!r}; allowed: one. Rename the others."
+                f"The source file {file.location} has {times} columns {column.source!r}; allowed: one. Rename the others."
             )
         if times == 1:
             present.append(column)
         elif column.nullable:
-            logger.warning("%s has no column %r; %s is null in all of its rows", file.path, column.source, column.name)
+            logger.warning("%s has no column %r; %s is null in all of its rows", file.location, column.source, column.name)
         else:
             raise SourceError(missing_column(file, column, found))
     return present
@@ -103,6 +110,6 @@ def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> 
 
     shown = ", ".join(map(repr, found[:40]))
     return (
-        f"The source file {file.path} has no column {column.source!r} (columns.{column.name}); found: {shown}"
+        f"The source file {file.location} has no column {column.source!r} (columns.{column.name}); found: {shown}"
         f"{nearest(column.source, found)} Mend the file, or name the source's column with `from`."
     )

@@ -4,16 +4,19 @@ import codecs
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, Final, TextIO
 
 import pyarrow as pa
+
+from seq_assets.warehouse.sources.location import SourceFile
 
 UNDECODABLE: Final = "\ufdd0"
 """Stands for bytes that are no text in the file's encoding: a Unicode noncharacter, which no text may contain."""
 END: Final = "\ufdd1"
 """A last line of its own, so that a reader can tell whether a quote was left open: then it never sees the line."""
 
+_READ_AHEAD: Final = 1 << 23
+"""Bytes; each read of an object on S3 is a request, and a compressed file would be read in small pieces."""
 _ERRORS: Final = "seq_assets.undecodable"
 
 
@@ -32,11 +35,15 @@ class Utf8Stream(io.RawIOBase):
         undecodable: Whether bytes were replaced by `UNDECODABLE` so far.
     """
 
-    def __init__(self, path: Path, encoding: str) -> None:
-        """Opens the file; gzip and zstd are recognized by its name."""
+    def __init__(self, file: SourceFile, encoding: str) -> None:
+        """Opens the file; gzip and zstd are recognized by its name.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
         super().__init__()
         self.undecodable = False
-        self._source: IO[bytes] = pa.input_stream(str(path), compression=_compression(path))
+        self._source: IO[bytes] = _opened(file)
         self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
         self._ended = False
 
@@ -71,14 +78,16 @@ class Utf8Stream(io.RawIOBase):
 
 
 @contextmanager
-def decoded_lines(path: Path, encoding: str) -> Iterator[TextIO]:
+def decoded_lines(file: SourceFile, encoding: str) -> Iterator[TextIO]:
     """The lines of a text file with their ends, whatever its compression; bytes that are no text are U+FFFD."""
     with (
-        pa.input_stream(str(path), compression=_compression(path)) as source,
+        _opened(file) as source,
         io.TextIOWrapper(source, encoding, errors="replace", newline="") as lines,
     ):
         yield lines
 
 
-def _compression(path: Path) -> str | None:
-    return {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}.get(path.suffix.lower())
+def _opened(file: SourceFile) -> IO[bytes]:
+    """The file's bytes without the compression."""
+    opened: IO[bytes] = pa.input_stream(file.open(), compression=file.compression, buffer_size=_READ_AHEAD)
+    return opened

@@ -63,16 +63,16 @@ def read_three_line(
 def _blocks(file: SourceFile, encoding: str) -> Iterator[tuple[str, str, str]]:
     """Three lines at a time; blank lines between blocks do not count."""
     try:
-        lines = _lines(Utf8Stream(file.path, encoding))
+        lines = _lines(Utf8Stream(file, encoding))
         for line in lines:
             if line:
                 rest = next(lines, None), next(lines, None)
                 if rest[0] is None or rest[1] is None:
-                    raise SourceError(f"The source file {file.path} ends within a block of three lines; mend its end.")
+                    raise SourceError(f"The source file {file.location} ends within a block of three lines; mend its end.")
                 yield line, rest[0], rest[1]
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise SourceError(f"The source file {file.path} cannot be read as {encoding} text: {reason}; mend it.") from error
+        raise SourceError(f"The source file {file.location} cannot be read as {encoding} text: {reason}; mend it.") from error
 
 
 def _lines(stream: Utf8Stream) -> Iterator[str]:

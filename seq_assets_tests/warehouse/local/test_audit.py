@@ -18,12 +18,14 @@ from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccountin
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.windows import Chunk, First, Last, Prefix, Sliding, Window
+from seq_assets.warehouse.coverage import coverage_of
+from seq_assets.warehouse.engine import Engine, connect_in_memory
+from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.interface import Finding, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
-from seq_assets.warehouse.local.audit_sequences import _coverage, sequence_findings
-from seq_assets.warehouse.local.engine import Engine, connect_in_memory
-from seq_assets.warehouse.local.files import read_batches
+from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage import LocalStorage
 from seq_assets_tests.reference import Definition, Feature, accounting, examples, sequences, windows
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, read_rows, read_table
 
@@ -44,6 +46,10 @@ class House:
     engine: Engine | None
 
     @property
+    def storage(self) -> LocalStorage:
+        return LocalStorage(self.workspace.folder)
+
+    @property
     def train(self) -> tuple[str, ...]:
         return self.workspace.warehouse.raw_files(self.raw, "train")
 
@@ -53,15 +59,14 @@ class House:
     def sequence(self, plan: SequencePlan, path: Path, raw: Sequence[str]) -> SequenceAccounting:
         """Writes the file that the kernel makes."""
         kernel = Kernel(plan)
-        pq.write_table(
-            pa.Table.from_batches(kernel.batches(read_batches(raw, kernel.input_columns, 10)), plan.schema.stored()), path
-        )
+        batches = read_batches(self.storage, raw, kernel.input_columns, 10)
+        pq.write_table(pa.Table.from_batches(kernel.batches(batches), plan.schema.stored()), path)
         return kernel.accounting
 
     def audit(self, plan: SequencePlan, path: Path, counted: SequenceAccounting, raw: Sequence[str] | None = None) -> Problems:
         assert self.engine is not None
         files = self.train if raw is None else raw
-        return self.problems(sequence_findings(self.engine, plan, self.spec, files, [str(path)], counted))
+        return self.problems(sequence_findings(self.engine, plan, self.spec, self.storage, files, [str(path)], counted))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +108,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         },
     )
     raw = workspace.ingest(spec).version
-    with Engine.open(connect_in_memory, folder) as engine:
+    with Engine.open(connect_in_memory, folder, "512MiB", LocalStorage(folder)) as engine:
         house = House(workspace, spec, raw, engine)
         yield house
         house.engine = None
@@ -152,7 +157,7 @@ def test_which_windows_hold_an_item_is_what_the_reference_says(house: House) -> 
         for min_length in range(1, length + 1):
             for window in (Chunk(), Last(), First(), Prefix(), *(Sliding(stride) for stride in range(1, length + 1))):
                 plan = plan_of(house, window, length=length, min_length=min_length)
-                rule = _coverage(plan)
+                rule = coverage_of(plan)
                 queries.append(f"[({rule.windows})::BIGINT, ({rule.min_length})::BIGINT]")
                 asked.append(plan)
     with duckdb.connect() as connection:
@@ -510,7 +515,8 @@ def ingested(ingested_once: tuple[Workspace, ModelSpec], tmp_path: Path) -> Inge
 
 def audit_raw(house: House, ingested: Ingested) -> Problems:
     assert house.engine is not None
-    return house.problems(raw_findings(house.engine, ingested.spec, ingested.raw, ingested.rejected, ingested.accounting))
+    found = raw_findings(house.engine, ingested.spec, house.storage, ingested.raw, ingested.rejected, ingested.accounting)
+    return house.problems(found)
 
 
 def test_untouched_raw_observations_pass(house: House, ingested: Ingested) -> None:

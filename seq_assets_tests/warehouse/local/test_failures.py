@@ -285,7 +285,7 @@ def test_a_vocabulary_that_fails_its_audit_leaves_the_last_version(
     workspace.write("source.csv", "pupil,time,item\n1,1,a\n1,2,b\n")
     with monkeypatch.context() as patched:
         patched.setattr(
-            "seq_assets.warehouse.local.warehouse.next_vocabulary", lambda *arguments: next_vocabulary(*arguments).slice(1)
+            "seq_assets.warehouse.publishing.next_vocabulary", lambda *arguments: next_vocabulary(*arguments).slice(1)
         )
         with pytest.raises(AuditError, match=r"(?s)plain_vocabulary was not published.*1 values have no id"):
             workspace.ingest(spec)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset
-from seq_assets.warehouse.local.engine import connect_in_memory
+from seq_assets.warehouse.engine import connect_in_memory
 from seq_assets.warehouse.local.ingest_sql import stage_query
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.reference import examples

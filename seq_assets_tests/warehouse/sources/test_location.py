@@ -118,16 +118,31 @@ def test_a_name_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
         find(tmp_path, ".")
 
 
-@pytest.mark.parametrize("location", ["s3://bucket/prefix/", "glue://database/table"])
-def test_addresses_of_other_environments_are_refused(tmp_path: Path, location: str) -> None:
-    with pytest.raises(SourceError, match="cannot be read in the environment local"):
-        find(tmp_path, location)
+def test_a_table_is_refused_because_one_environment_alone_reads_it(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="'glue://database/table' is a table, which the environment prod alone can read"):
+        find(tmp_path, "glue://database/table")
+
+
+def test_an_open_file_can_be_read_from_any_place(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"some bytes")
+    [file] = find(tmp_path, "x.csv").files
+    with file.open() as opened:
+        opened.seek(5)
+        assert (opened.read(3), opened.tell(), opened.read()) == (b"byt", 8, b"es")
+
+
+def test_a_file_that_is_gone_by_now_is_an_error_that_names_it(tmp_path: Path) -> None:
+    touch(tmp_path, "x.csv")
+    [file] = find(tmp_path, "x.csv").files
+    (tmp_path / "x.csv").unlink()
+    with pytest.raises(SourceError, match=r"x\.csv cannot be opened: No such file or directory"):
+        file.open()
 
 
 def test_the_sample_is_found_by_its_name(tmp_path: Path) -> None:
     found = find(tmp_path, "sample://school", "auto")
     assert found.format == "parquet"
-    assert [file.path for file in found.files] == [school_path()]
+    assert [file.location for file in found.files] == [str(school_path())]
 
 
 def test_an_unknown_sample_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:

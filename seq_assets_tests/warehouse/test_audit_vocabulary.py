@@ -5,25 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from seq_assets.models import ModelSpec
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
-from seq_assets.warehouse.local.audit_vocabulary import vocabulary_findings
-from seq_assets.warehouse.local.engine import Engine, connect_in_memory
+from seq_assets.warehouse.audit_vocabulary import vocabulary_findings
+from seq_assets.warehouse.engine import Engine, connect_in_memory
+from seq_assets.warehouse.storage import LocalStorage
 from seq_assets_tests.warehouse.building import Row
 
-SPEC = ModelSpec.model_validate(
-    {
-        "name": "plain",
-        "source": {"location": "x.csv"},
-        "entity": "pupil",
-        "columns": {"pupil": {"type": "int64"}, "item": {"type": "string"}},
-        "features": {"item": {"encode": "vocabulary"}, "pupil": {"encode": "vocabulary"}},
-    }
-)
-TRAIN = {"pupil": [10, 10, 9, 9, 9], "item": ["b", "b", "a", "c", "d"]}
+TRAIN = {"item": ["b", "b", "a", "c", "d"], "pupil": [10, 10, 9, 9, 9]}
 BEFORE = [("item", "z", 2, 4), ("item", "c", 3, 1), ("pupil", "10", 2, 1), ("gone", "x", 2, 1)]
 RIGHT = [
     ("item", "z", 2, 0),
@@ -41,30 +31,31 @@ Rows = list[tuple[str, str, int, int]]
 
 @dataclass(frozen=True)
 class House:
-    """Runs the audit on vocabularies in a folder."""
+    """Runs the audit on vocabularies."""
 
     engine: Engine
-    folder: Path
 
     def problems(self, rows: Rows, before: Rows | None = None) -> dict[str, tuple[str, ...]]:
         """By check, of a vocabulary that follows another one (by default `BEFORE`)."""
-        pq.write_table(pa.table(TRAIN), self.folder / "train.parquet")
-        files = [self._write("vocabulary", rows)]
-        previous = [self._write("before", BEFORE if before is None else before)] if before != [] else []
-        found = vocabulary_findings(self.engine, SPEC, [str(self.folder / "train.parquet")], files, previous)
+        counts = {
+            feature: pa.table({"value": values}).group_by("value").aggregate([([], "count_all")])
+            for feature, values in TRAIN.items()
+        }
+        counts = {feature: table.rename_columns(["value", "count"]) for feature, table in counts.items()}
+        previous = None if before == [] else table_of(BEFORE if before is None else before)
+        found = vocabulary_findings(self.engine, counts, table_of(rows), previous)
         return {finding.check: finding.problems for finding in found if not finding.passed}
 
-    def _write(self, name: str, rows: Rows) -> str:
-        path = self.folder / f"{name}.parquet"
-        records: list[Row] = [dict(zip(VOCABULARY_SCHEMA.names, row, strict=True)) for row in rows]
-        pq.write_table(pa.Table.from_pylist(records, VOCABULARY_SCHEMA.stored()), path)
-        return str(path)
+
+def table_of(rows: Rows) -> pa.Table:
+    records: list[Row] = [dict(zip(VOCABULARY_SCHEMA.names, row, strict=True)) for row in rows]
+    return pa.Table.from_pylist(records, VOCABULARY_SCHEMA.stored())
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    with Engine.open(connect_in_memory, tmp_path) as engine:
-        yield House(engine, tmp_path)
+    with Engine.open(connect_in_memory, tmp_path, "512MiB", LocalStorage(tmp_path)) as engine:
+        yield House(engine)
 
 
 def test_what_is_right_passes(house: House) -> None:

@@ -1,35 +1,33 @@
-"""The blocking conditions on a vocabulary, verified from its finished file, the train observations and the version before.
+"""The blocking conditions on a vocabulary, verified from its rows, the train observations and the version before.
 
-Written independently of `sequencing.vocabulary`: what it numbers is counted and ordered once more, in SQL.
+Written independently of `sequencing.vocabulary`: what it numbers is ordered once more, in SQL.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
-from seq_assets.models import ModelSpec
+import pyarrow as pa
+
+from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
+from seq_assets.warehouse.engine import Engine, quoted, text_literal
 from seq_assets.warehouse.interface import Finding
-from seq_assets.warehouse.local.engine import Engine, parquet, quoted, text_literal
-from seq_assets.warehouse.local.ingest_sql import label_counts_query
 
 
 def vocabulary_findings(
-    engine: Engine, spec: ModelSpec, train: Sequence[str], vocabulary: Sequence[str], previous: Sequence[str]
+    engine: Engine, counts: Mapping[str, pa.Table], vocabulary: pa.Table, previous: pa.Table | None
 ) -> list[Finding]:
     """What `no_leakage` and `well_formed` say of a vocabulary.
 
     Args:
         engine: Runs the queries.
-        spec: The model.
-        train: Finished files of accepted train observations.
-        vocabulary: The finished file.
-        previous: The file of the version before; empty for the first one.
+        counts: By encoded feature: `value` and `count`, counted in the finished files of accepted train observations.
+        vocabulary: The rows of the finished file.
+        previous: The rows of the version before; None for the first one.
     """
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE vocabulary AS SELECT * FROM {parquet(vocabulary)}")
-    before = parquet(previous) if previous else "vocabulary WHERE false"
-    engine.execute(f"CREATE OR REPLACE TEMP TABLE before AS SELECT * FROM {before}")
+    engine.register("vocabulary", vocabulary)
+    engine.register("before", VOCABULARY_SCHEMA.stored().empty_table() if previous is None else previous)
     leaks, flaws = [], list(_changed_ids(engine))
-    for feature in spec.encoded:
-        counts = label_counts_query(spec, feature, parquet(train))
-        engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {counts}")
+    for feature, expected in counts.items():
+        engine.register("expected", expected)
         found = engine.row(_comparison(feature))
         if found.pop("leaked"):
             leaks.append(f"vocabulary of {feature}: values have an id that no train observation has, or had")

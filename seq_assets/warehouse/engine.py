@@ -2,16 +2,20 @@
 
 import glob
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 
+from seq_assets.warehouse.storage import Storage
+
 if TYPE_CHECKING:
     import duckdb
+
+Extension = TypeVar("Extension")
 
 MEMORY_LIMIT: Final = "3400MiB"
 """DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by a few hundred MiB."""
@@ -47,14 +51,19 @@ class Engine:
 
     @classmethod
     @contextmanager
-    def open(cls, connect: Connect, scratch: Path, memory_limit: str = MEMORY_LIMIT) -> "Iterator[Engine]":
-        """A fresh engine that spills into the scratch folder."""
+    def open(cls, connect: Connect, scratch: Path, memory_limit: str, storage: Storage) -> "Iterator[Engine]":
+        """A fresh engine that spills into the scratch folder and reads the storage's files."""
         with connect({"memory_limit": memory_limit, "temp_directory": str(scratch)}) as connection:
+            storage.register(connection)
             yield cls(connection)
 
-    def register(self, name: str, batches: pa.RecordBatchReader) -> None:
-        """Makes a stream of Arrow batches readable, once, under a name."""
-        self._connection.register(name, batches)
+    def register(self, name: str, data: pa.RecordBatchReader | pa.Table) -> None:
+        """Makes Arrow data readable under a name; a stream can be read once."""
+        self._connection.register(name, data)
+
+    def extended(self, register: "Callable[[duckdb.DuckDBPyConnection], Extension]") -> "Extension":
+        """What a function makes of the connection, such as a file system that it registers."""
+        return register(self._connection)
 
     def execute(self, query: str) -> None:
         """Runs a statement to its end."""

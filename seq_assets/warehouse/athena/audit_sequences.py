@@ -1,0 +1,174 @@
+"""The blocking conditions on sequences, verified by Athena from the finished files and the raw observations behind them.
+
+What is un-padded is compared with the raw items by count and by an order-sensitive hash per entity; which items should be
+there, and how often, is said once more (`warehouse.coverage`), item by item; masks, sizes and pads are said row by row.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from seq_assets.models import ModelSpec
+from seq_assets.models.spec import EntityHashSplit
+from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.plans import SequencePlan
+from seq_assets.sequencing.windows import First, Prefix, Sliding
+from seq_assets.warehouse.athena.client import AthenaClient
+from seq_assets.warehouse.athena.ingest_sql import CONTRACT
+from seq_assets.warehouse.athena.sequence_sql import is_pad_sequence, is_repeat_sequence, items_query
+from seq_assets.warehouse.athena.sql import literal_sql, quoted
+from seq_assets.warehouse.coverage import coverage_of
+from seq_assets.warehouse.interface import Finding
+
+_ENTITIES_SHOWN: Final = 5
+
+
+def sequence_findings(
+    athena: AthenaClient,
+    plan: SequencePlan,
+    spec: ModelSpec,
+    raw: str,
+    vocabulary: str | None,
+    sequences: str,
+    accounting: SequenceAccounting,
+) -> list[Finding]:
+    """What the three conditions say.
+
+    Args:
+        athena: Runs the queries.
+        plan: What the files should be.
+        spec: The model, as it was when the raw observations were made.
+        raw: The raw observations, as a table or subquery.
+        vocabulary: The vocabulary of that raw version, where a feature of the plan is encoded.
+        sequences: The finished files, as a table.
+        accounting: What was counted.
+    """
+    return [
+        _nothing_lost(athena.row(lost_query(plan, raw, vocabulary, sequences)), plan, accounting),
+        _no_leakage(athena, plan, spec, sequences),
+        _well_formed(athena.row(form_query(plan, sequences))),
+    ]
+
+
+def _nothing_lost(found: dict[str, Any], plan: SequencePlan, accounting: SequenceAccounting) -> Finding:
+    different = found.pop("different")
+    counts = {name: int(count) for name, count in found.items()}
+    problems = accounting.problems + [
+        f"{name}: the raw observations say {count}, the accounting {getattr(accounting, name)}"
+        for name, count in counts.items()
+        if getattr(accounting, name) != count
+    ]
+    problems += [
+        f"{plan.entity[0]} {entity}: un-padding gives another number, content or order of items than the raw ones"
+        for entity in different.split("\n")
+        if different
+    ]
+    return Finding("nothing_lost", tuple(problems), counts)
+
+
+def lost_query(plan: SequencePlan, raw: str, vocabulary: str | None, sequences: str) -> str:
+    """Counts what should have become of each item, and names the first entities whose sequences hold something else."""
+    entity, rule = quoted(plan.entity[0]), coverage_of(plan)
+    fields = [f"_f{number}" for number in range(len(plan.features))]
+    lists = ", ".join(quoted(f"{feature.name}_sequence") for feature in plan.features)
+    repeats, is_repeat = (", is_repeat_sequence", ", _is_repeat") if plan.window.overlaps else ("", "")
+    is_first = "_is_repeat = 0" if plan.window.overlaps else "true"
+    first = f"{plan.sequence_length} - sequence_size" if plan.padding_side == "left" else "0"
+    differs = "coalesce(_items, 0) <> coalesce(_found_items, 0) OR coalesce(_content, 0) <> coalesce(_found_content, 0)"
+    shown = f"min_by(CAST({entity} AS varchar), {entity}, {_ENTITIES_SHOWN}) FILTER (WHERE {differs})"
+    return f"""
+        WITH items AS ({items_query(plan, raw, vocabulary)}),
+        histories AS (SELECT {entity}, count(*) AS _n FROM items GROUP BY 1),
+        judged AS (
+            SELECT {entity}, {rule.windows} AS _windows, {rule.min_length} AS _is_short, {_content(fields)} AS _content
+            FROM (SELECT *, _position AS _p FROM items) JOIN histories USING ({entity})),
+        expected AS (
+            SELECT {entity}, count(*) AS _observations, count_if(_windows > 0) AS _items, sum(_content * _windows) AS _content,
+                count_if(_windows = 0 AND _is_short) AS _dropped_min_length,
+                count_if(_windows = 0 AND NOT _is_short) AS _dropped_truncation
+            FROM judged GROUP BY 1),
+        unpadded AS (
+            SELECT {entity}, sequence_start + _number - 1 - ({first}) AS _position, {", ".join(fields)}{is_repeat}
+            FROM {sequences} CROSS JOIN UNNEST({lists}, is_pad_sequence{repeats})
+                WITH ORDINALITY AS positions({", ".join(fields)}, _is_pad{is_repeat}, _number)
+            WHERE _is_pad = 0),
+        found AS (
+            SELECT {entity}, count_if({is_first}) AS _found_items, sum({_content(fields)}) AS _found_content
+            FROM unpadded GROUP BY 1)
+        SELECT coalesce(sum(_observations), 0) AS observations, coalesce(sum(_items), 0) AS sequenced,
+            coalesce(sum(_dropped_min_length), 0) AS dropped_min_length,
+            coalesce(sum(_dropped_truncation), 0) AS dropped_truncation,
+            coalesce(array_join({shown}, chr(10)), '') AS different
+        FROM expected FULL JOIN found USING ({entity})"""
+
+
+def _content(fields: list[str]) -> str:
+    """A hash of an item and its position, as a number whose sums do not overflow."""
+    text = f"json_format(CAST(ROW(_position, {', '.join(fields)}) AS JSON))"
+    return f"CAST(from_big_endian_64(xxhash64(to_utf8({text}))) AS decimal(38, 0))"
+
+
+def _no_leakage(athena: AthenaClient, plan: SequencePlan, spec: ModelSpec, sequences: str) -> Finding:
+    """Every entity of the table is one of its subset; for other splits than by entity, `nothing_lost` compares the items."""
+    if not isinstance(spec.split, EntityHashSplit):
+        return Finding("no_leakage", (), {"strategy": spec.split.strategy})
+    entity = quoted(plan.entity[0])
+    found = athena.row(f"""
+        SELECT count(*) AS entities, count_if({CONTRACT.subset(spec, entity)} <> '{plan.subset}') AS misplaced
+        FROM (SELECT DISTINCT {entity} FROM {sequences})""")
+    problems = [f"{found['misplaced']} entities belong to the other subset"] if found["misplaced"] else []
+    return Finding("no_leakage", tuple(problems), {"strategy": spec.split.strategy, **found})
+
+
+def _well_formed(found: Mapping[str, int]) -> Finding:
+    """Ordinals, starts, sizes, lengths, masks and pad values are as documented."""
+    wrong = {name: count for name, count in found.items() if name != "sequences"}
+    problems = [f"{count} of {found['sequences']} sequences have a wrong {name}" for name, count in wrong.items() if count]
+    return Finding("well_formed", tuple(problems), found)
+
+
+def form_query(plan: SequencePlan, sequences: str) -> str:
+    """Counts the sequences, and those of which something is not as documented, by what."""
+    entity, L = quoted(plan.entity[0]), plan.sequence_length  # noqa: N806
+    lists = [quoted(f"{feature.name}_sequence") for feature in plan.features]
+    whole = " AND ".join(f"cardinality({name}) = {L} AND none_match({name}, _item -> _item IS NULL)" for name in lists)
+    is_right = {
+        "order": "sequence_index = _rank",
+        "start": _start(plan),
+        "size": f"sequence_size BETWEEN {plan.min_length} AND {L}",
+        "length": whole,
+        "is_pad": f"is_pad_sequence = {is_pad_sequence('sequence_size', plan)}",
+        "pad_value": _pads(plan),
+    }
+    if plan.window.overlaps:
+        # Windows advance, so the items that a window shares with any before it are those that it shares with the last one.
+        shared = "greatest(least(coalesce(_end - sequence_start, 0), sequence_size), 0)"
+        is_right["is_repeat"] = f"is_repeat_sequence = {is_repeat_sequence(shared, 'sequence_size', plan)}"
+    # What cannot even be computed, such as padding of a negative number of positions, is not right either.
+    counts = ", ".join(f"count_if(NOT coalesce(try({right}), false)) AS {quoted(name)}" for name, right in is_right.items())
+    return f"""
+        SELECT count(*) AS sequences, {counts}
+        FROM (
+            SELECT *, row_number() OVER histories - 1 AS _rank, lag(sequence_start + sequence_size) OVER histories AS _end
+            FROM {sequences} WINDOW histories AS (PARTITION BY {entity} ORDER BY sequence_start, sequence_index))"""
+
+
+def _start(plan: SequencePlan) -> str:
+    """Where a sequence starts, by its ordinal. Of `last`, which has one only, `nothing_lost` knows the start."""
+    L = plan.sequence_length  # noqa: N806
+    if isinstance(plan.window, Sliding):  # chunks slide too
+        return f"sequence_start = sequence_index * {plan.window.step(L)}"
+    if isinstance(plan.window, Prefix):
+        return f"sequence_start = greatest(sequence_index + {max(plan.min_length, 2) - L}, 0)"
+    return "sequence_index = 0 AND sequence_start = 0" if isinstance(plan.window, First) else "sequence_index = 0"
+
+
+def _pads(plan: SequencePlan) -> str:
+    """Whether all padding is the feature's pad value."""
+    L = plan.sequence_length  # noqa: N806
+    start = "sequence_size + 1" if plan.padding_side == "right" else "1"
+    conditions = []
+    for feature in plan.features:
+        pad = literal_sql(feature.pad_value, feature.item_type)
+        found = f"slice({quoted(f'{feature.name}_sequence')}, {start}, {L} - sequence_size)"
+        conditions.append(f"{found} = repeat({pad}, {L} - sequence_size)")
+    return " AND ".join(conditions)

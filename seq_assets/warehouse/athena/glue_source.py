@@ -1,0 +1,117 @@
+"""An existing table of the Glue catalog as a source: Athena reads it, nothing passes through this machine."""
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from seq_assets.errors import SourceError
+from seq_assets.models import ModelSpec
+from seq_assets.models.cross_checks import nearest
+from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
+from seq_assets.warehouse.athena.ingest_sql import text_column
+from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
+from seq_assets.warehouse.object_store import list_objects
+from seq_assets.warehouse.sources.records import WantedColumn, wanted_columns
+
+SCHEME: Final = "glue://"
+
+
+@dataclass(frozen=True)
+class GlueSource:
+    """A table as it was found.
+
+    Attributes:
+        location: As the model file gives it, `glue://database/table`.
+        relation: The table in its present state, as Athena reads it.
+        columns: The type of each column, as Hive writes it.
+        fingerprint: Another one means that the table may have changed.
+    """
+
+    location: str
+    relation: str
+    columns: Mapping[str, str]
+    fingerprint: str
+
+    def records(self, spec: ModelSpec) -> tuple[str, Mapping[str, Carrier], Collection[str]]:
+        """The records as a subquery, how each column of the contract is carried, and which have a text beside them.
+
+        Raises:
+            SourceError: The table lacks a column that may not be null.
+        """
+        found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
+        found += ["CAST(NULL AS varchar) AS _malformed", "CAST(NULL AS varchar) AS _unreadable"]
+        carriers, texts = {}, []
+        for column in wanted_columns(spec):
+            type_ = self._type_of(column)
+            if type_ is None:
+                value, carriers[column.name], text = "CAST(NULL AS varchar)", Carrier.TEXT, None
+            else:
+                value, carriers[column.name], text = carrier_sql(quoted(column.source.lower()), type_)
+            found.append(f"{value} AS {quoted(column.name)}")
+            if text is not None:
+                texts.append(column.name)
+                found.append(f"{text} AS {quoted(text_column(column.name))}")
+        return f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts
+
+    def ignored(self, spec: ModelSpec) -> list[str]:
+        """The columns that the contract does not read."""
+        wanted = {column.source.lower() for column in wanted_columns(spec)}
+        return [name for name in self.columns if name not in wanted]
+
+    def _type_of(self, column: WantedColumn) -> str | None:
+        """The type of a wanted column; None where it is missing and may be null."""
+        type_ = self.columns.get(column.source.lower())
+        if type_ is None and not column.nullable:
+            shown = ", ".join(list(self.columns)[:40])
+            raise SourceError(
+                f"The table {self.location} has no column {column.source!r} (columns.{column.name}); found: {shown}"
+                f"{nearest(column.source, list(self.columns))} Name the table's column with `from`."
+            )
+        return type_
+
+
+def find_table(location: str, glue: Any) -> GlueSource:
+    """The table at a location.
+
+    Args:
+        location: `glue://database/table`.
+        glue: A boto3 client of Glue.
+
+    Raises:
+        SourceError: There is no such table, or it is a view.
+    """
+    database, _, name = location.removeprefix(SCHEME).partition("/")
+    if not database or not name or "/" in name:
+        raise SourceError(f"source.location: found {location!r}; allowed: glue://database/table")
+    try:
+        table = glue.get_table(DatabaseName=database, Name=name)["Table"]
+    except glue.exceptions.EntityNotFoundException as error:
+        raise SourceError(f"No table at {location!r} in the Glue catalog; make it there or mend source.location.") from error
+    parameters, description = table.get("Parameters", {}), table.get("StorageDescriptor", {})
+    relation = table_name(database, name)
+    described = [*description.get("Columns", ()), *table.get("PartitionKeys", ())]
+    columns = {column["Name"]: column["Type"] for column in described}
+    if parameters.get("table_type", "").lower() == "iceberg":
+        return GlueSource(location, relation, columns, _digest([parameters["metadata_location"]]))
+    if not description.get("Location"):
+        raise SourceError(f"{location!r} is a view; name the table that it shows, or write its rows to one.")
+    listing = [table.get("VersionId", ""), str(described), *_objects(glue, database, name, description["Location"])]
+    return GlueSource(location, relation, columns, _digest(listing))
+
+
+def _objects(glue: Any, database: str, name: str, location: str) -> Iterator[str]:
+    """What a Hive table consists of: its partitions, and the objects below it and them."""
+    folders = {location.rstrip("/")}
+    for page in glue.get_paginator("get_partitions").paginate(DatabaseName=database, TableName=name):
+        for partition in page["Partitions"]:
+            folders.add(partition["StorageDescriptor"]["Location"].rstrip("/"))
+            yield f"{partition['Values']} {partition['StorageDescriptor']['Location']}"
+    outermost = [folder for folder in folders if not any(folder.startswith(f"{other}/") for other in folders)]
+    for folder in sorted(outermost):
+        for found in list_objects(f"{folder}/"):
+            yield f"{found.address}\0{found.size}\0{found.etag}"
+
+
+def _digest(listing: list[str]) -> str:
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""The contract as Athena's SQL, from source records to raw and rejected observations. Pure functions from a model to text.
+
+Sources arrive as records: a relation with `_file` (index in the source's order), `_name` (its name), `_row` (all null where the
+source has no positions), `_malformed`, `_unreadable`, each column of the contract in its carrier's type, and for some columns
+`_text_<column>`, what stood there. One query makes the stage table of them, which all others read: `_file`, `_name`, `_row`,
+`subset`, `_rejections` (null where the record was accepted, else one entry per failed column, in contract order), and the
+contract's columns in their stored types. Names that the queries make up begin with `_`, which no column of a contract does.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from seq_assets.models import ModelSpec, Subset
+from seq_assets.models.spec import EntityHashSplit, LocationSplit
+from seq_assets.warehouse.athena.casts import Carrier, null_sql, readable_sql, trimmed_sql
+from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
+from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect
+from seq_assets.warehouse.metrics import Measures
+
+_DIALECT: Final = Dialect(
+    quoted=quoted,
+    literal=literal_sql,
+    md5_start=lambda text: f"lower(to_hex(substr(md5(to_utf8({text})), 1, 4)))",
+    contains=lambda text, part: f"strpos({text}, {part}) > 0",
+)
+CONTRACT: Final = ContractSql(_DIALECT)
+# Distinct counts of a dozen columns take five times as long together as each on its own.
+MEASURES: Final = Measures(_DIALECT, widest_integer="decimal(38,0)", columns_per_scan=1)
+_REJECTIONS: Final = "array(row(name varchar, value varchar, reason varchar))"
+"""A struct's field cannot be named `column` in Athena's DDL."""
+_ROWS: Final = "_name AS _file, _row"
+
+
+def text_column(name: str) -> str:
+    """The column of the records that shows what stood in a column of the contract."""
+    return f"_text_{name}"
+
+
+def records_columns(spec: ModelSpec, carriers: Mapping[str, Carrier], texts: Collection[str]) -> list[tuple[str, str]]:
+    """The columns of the records, with their types as Hive's DDL writes them.
+
+    Args:
+        spec: The model.
+        carriers: By column of the contract.
+        texts: The columns of the contract that have a `_text_<column>`.
+    """
+    columns = [("_file", "int"), ("_name", "string"), ("_row", "bigint"), ("_malformed", "string"), ("_unreadable", "string")]
+    for name in spec.columns:
+        columns.append((name, hive_type(carriers[name].athena_type)))
+        if name in texts:
+            columns.append((text_column(name), "string"))
+    return columns
+
+
+def stage_columns(spec: ModelSpec) -> list[tuple[str, str]]:
+    """The columns of the stage table, with their types as Hive's DDL writes them."""
+    rejections = "array<struct<name:string,value:string,reason:string>>"
+    fixed = [("_file", "int"), ("_name", "string"), ("_row", "bigint"), ("subset", "string"), ("_rejections", rejections)]
+    return fixed + [(name, hive_type(ATHENA_TYPES[column.type])) for name, column in spec.columns.items()]
+
+
+def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], texts: Collection[str]) -> str:
+    """The query that makes the stage table out of source records.
+
+    Args:
+        spec: The model.
+        records: A table, or a subquery in parentheses.
+        carriers: By column of the contract.
+        texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
+    """
+    trimmed, typed, judged, rejections = [], [], [], []
+    for number, (name, column) in enumerate(spec.columns.items()):
+        carrier, source, value, reason = carriers[name], f"_w{number}", f"_v{number}", f"_r{number}"
+        trimmed.append(f"{trimmed_sql(quoted(name), carrier, column)} AS {source}")
+        typed.append(f"{readable_sql(source, carrier, column)} AS {value}")
+        judged.append(f"{CONTRACT.rejection_reason(spec, name, value, null_sql(source, carrier, column))} AS {reason}")
+        stood = quoted(text_column(name)) if name in texts else f"CAST({quoted(name)} AS varchar)"
+        rejections.append(f"ROW({text_literal(name)}, {stood}, {reason})")
+    reasons = ", ".join(f"_r{number}" for number in range(len(rejections)))
+    columns = ", ".join(f"_v{number} AS {quoted(name)}" for number, name in enumerate(spec.columns))
+    return f"""
+        WITH trimmed AS (SELECT *, {", ".join(trimmed)} FROM {records}),
+        typed AS (SELECT *, {", ".join(typed)} FROM trimmed),
+        judged AS (SELECT *, {", ".join(judged)} FROM typed)
+        SELECT _file, _name, _row, {_subset(spec)} AS subset,
+            CASE WHEN _malformed IS NOT NULL
+                THEN CAST(ARRAY[ROW(NULL, _malformed, '{MALFORMED_REASON}')] AS {_REJECTIONS})
+            WHEN coalesce({reasons}, NULL) IS NOT NULL
+                THEN CAST(filter(ARRAY[{", ".join(rejections)}], failed -> failed[3] IS NOT NULL) AS {_REJECTIONS})
+            END AS _rejections, {columns}
+        FROM judged"""
+
+
+def _subset(spec: ModelSpec) -> str:
+    split = spec.split
+    if isinstance(split, LocationSplit):
+        return location_subset_sql("_name")
+    name = spec.entity if isinstance(split, EntityHashSplit) else split.column
+    return CONTRACT.subset(spec, f"_v{list(spec.columns).index(name)}")
+
+
+def location_subset_sql(name: str) -> str:
+    """The subset of an observation, from the name of its file, in a split by location."""
+    return f"CASE WHEN starts_with({name}, 'validation/') THEN 'validation' ELSE 'train' END"
+
+
+def raw_query(spec: ModelSpec, stage: str, subset: Subset) -> str:
+    """The published columns of the accepted observations of one subset, each with its position in its entity's history."""
+    columns = ", ".join(quoted(name) for name in spec.columns)
+    keys = CONTRACT.order_keys(spec)
+    if spec.ties == "any":
+        keys += [quoted(name) for name in spec.columns]
+    return f"""
+        SELECT {columns}, subset, {_ROWS},
+            row_number() OVER (PARTITION BY {quoted(spec.entity)} ORDER BY {", ".join(keys)}) - 1 AS _position
+        FROM {stage} WHERE _rejections IS NULL AND subset = '{subset}'"""
+
+
+def ties_query(spec: ModelSpec, stage: str) -> str:
+    """Counts the accepted observations (`ties`) that `order_by` puts neither before nor after another one of their history."""
+    keys = ", ".join(["subset", *(quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by]))])
+    return f"""
+        SELECT coalesce(sum(_alike), 0) AS ties FROM (
+            SELECT count(*) AS _alike FROM {stage} WHERE _rejections IS NULL GROUP BY {keys} HAVING count(*) > 1)"""
+
+
+def rejected_query(stage: str) -> str:
+    """The rows of the rejected observations: one per rejected record and failed column."""
+    return f"""
+        SELECT _name AS file, _row AS "row", failed.name AS "column", failed.value AS value, failed.reason AS reason
+        FROM {stage} CROSS JOIN UNNEST(_rejections) AS failed(name, value, reason)
+        WHERE _rejections IS NOT NULL"""
+
+
+def accounting_query(stage: str) -> str:
+    """Counts the records: `read`, `accepted`, `rejected`, `train`, `validation`, each on its own."""
+    return f"""
+        SELECT count(*) AS read, count_if(_rejections IS NULL) AS accepted, count_if(_rejections IS NOT NULL) AS rejected,
+            count_if(_rejections IS NULL AND subset = 'train') AS train,
+            count_if(_rejections IS NULL AND subset = 'validation') AS validation
+        FROM {stage}"""
+
+
+def reasons_query(stage: str) -> str:
+    """Counts the rejected records by the reason of their first failed column: `reason`, `records`."""
+    return f"""
+        SELECT _rejections[1].reason AS reason, count(*) AS records
+        FROM {stage} WHERE _rejections IS NOT NULL GROUP BY 1"""

@@ -1,0 +1,152 @@
+"""A source's records in the one shape that the contract's queries read, whatever they come from.
+
+Files pass through the readers that every warehouse uses, into Parquet on S3: only there do positions, quoting and encodings
+exist. A table of the Glue catalog is read by Athena alone.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from seq_assets.models import ModelSpec
+from seq_assets.warehouse.athena.casts import Carrier
+from seq_assets.warehouse.athena.ingest_sql import text_column
+from seq_assets.warehouse.engine import Engine, quoted
+from seq_assets.warehouse.files import write_parquet
+from seq_assets.warehouse.interface import Progress, no_progress
+from seq_assets.warehouse.sources.location import SourceFiles
+from seq_assets.warehouse.sources.parquet_format import ABSENT, ParquetFiles, ParquetPart
+from seq_assets.warehouse.sources.reading import CountedRecords
+from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
+from seq_assets.warehouse.storage import Storage
+
+_INTEGERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one shape.
+
+    Attributes:
+        folder: Where their files are.
+        carriers: By column of the contract: how its values are carried.
+        texts: The columns that have a `_text_<column>` beside them.
+    """
+
+    folder: str
+    carriers: Mapping[str, Carrier]
+    texts: Collection[str]
+
+
+def write_records(
+    spec: ModelSpec,
+    source: SourceFiles,
+    storage: Storage,
+    folder: str,
+    engine: Engine,
+    progress: Progress,
+    found: FoundColumns,
+) -> tuple[list[Records], int]:
+    """Reads all files of a source once, and writes their records.
+
+    Args:
+        spec: The model.
+        source: The files.
+        storage: Where the records are written.
+        folder: Below which each shape gets its folder; text has one, Parquet as many as its files have differing types.
+        engine: Reads Parquet.
+        progress: Is told about the records read.
+        found: Notes the columns that the files have.
+
+    Returns:
+        The records, and their number as the reader counted it.
+
+    Raises:
+        SeqAssetsError: The source cannot be read.
+    """
+    if source.format == "parquet":
+        files = ParquetFiles(source, engine)
+        return list(_from_parquet(spec, source, files, storage, folder, engine, progress, found)), files.rows
+    counted = CountedRecords(source, wanted_columns(spec), spec.source.options, found, progress)
+    _write(source, storage, f"{folder}/text", counted)
+    return [Records(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), ())], counted.rows
+
+
+def _from_parquet(
+    spec: ModelSpec,
+    source: SourceFiles,
+    files: ParquetFiles,
+    storage: Storage,
+    folder: str,
+    engine: Engine,
+    progress: Progress,
+    found: FoundColumns,
+) -> Iterator[Records]:
+    for number, part in enumerate(files.parts(wanted_columns(spec), found)):
+        carried = {name: _carried(name, type_) for name, type_ in part.types.items()}
+        place = f"{folder}/part_{number}"
+        with files.explained():
+            _write(source, storage, place, _carried_batches(part, carried, engine, progress))
+        carriers = {name: carrier for name, (_, carrier, _) in carried.items()}
+        yield Records(place, carriers, [name for name, (_, _, is_shown) in carried.items() if is_shown])
+
+
+def _carried_batches(
+    part: ParquetPart, carried: Mapping[str, tuple[str, Carrier, bool]], engine: Engine, progress: Progress
+) -> Iterator[pa.RecordBatch]:
+    columns = ["_file", "_row", "_malformed", "_unreadable"]
+    for name, (value, _, is_shown) in carried.items():
+        columns.append(f"{value} AS {quoted(name)}")
+        if is_shown:
+            columns.append(f"CAST({quoted(name)} AS VARCHAR) AS {quoted(text_column(name))}")
+    rows = 0
+    for batch in engine.stream(f"SELECT {', '.join(columns)} FROM {part.records}"):
+        rows += batch.num_rows
+        progress("read", rows)
+        yield batch
+
+
+def _carried(name: str, type_: str) -> tuple[str, Carrier, bool]:
+    """Of a column of this DuckDB type: its value as it is carried, how, and whether its text is carried too."""
+    value = quoted(name)
+    kind = "LIST" if type_.endswith("]") else type_.split("(", maxsplit=1)[0]
+    if type_ == ABSENT or kind in ("VARCHAR", "ENUM"):
+        return f"CAST({value} AS VARCHAR)", Carrier.TEXT, False
+    if kind == "DECIMAL":
+        return f"CAST({value} AS VARCHAR)", Carrier.DECIMAL_TEXT, False
+    if kind in _INTEGERS:
+        return f"CAST({value} AS BIGINT)", Carrier.INTEGER, False
+    if kind in ("UBIGINT", "HUGEINT", "UHUGEINT"):
+        return f"CAST({value} AS DECIMAL(38, 0))", Carrier.BIG_INTEGER, False
+    if kind in ("FLOAT", "DOUBLE", "BOOLEAN"):
+        return value, Carrier[kind], kind != "BOOLEAN"
+    if kind == "DATE":
+        return f"CAST(date_diff('day', DATE '1970-01-01', {value}) AS BIGINT)", Carrier.DAYS, True
+    if kind in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        return f"epoch_ns({value})", Carrier.NANOSECONDS, True
+    if kind.startswith("TIMESTAMP"):
+        return f"epoch_us({value})", Carrier.MICROSECONDS, True
+    return f"CAST({value} AS VARCHAR)", Carrier.OTHER, False
+
+
+def _write(source: SourceFiles, storage: Storage, folder: str, batches: Iterable[pa.RecordBatch]) -> None:
+    """Writes records, each with the name of its file."""
+    names = pa.array(file.name for file in source.files)
+    stream = iter(batches)
+    first = next(stream, None)
+    if first is None:
+        return
+
+    def named(batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch.add_column(1, pa.field("_name", pa.string()), names.take(batch.column("_file")))
+
+    schema = named(first).schema
+
+    def all_named() -> Iterator[pa.RecordBatch]:
+        yield named(first)
+        for batch in stream:
+            yield named(batch)
+
+    write_parquet(storage, f"{folder}/records.parquet", schema, all_named(), no_progress, "write records")

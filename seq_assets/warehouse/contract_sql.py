@@ -1,0 +1,130 @@
+"""The part of the contract that both engines write alike as SQL: conditions, rejection reasons, subsets, order, labels.
+
+Belongs here: pure functions from a model to text, with what differs between the engines as a `Dialect`. Not here: reading
+values (the casts of each engine), and queries whose form an engine decides.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from seq_assets.models import ColumnType, ModelSpec, Scalar
+from seq_assets.models.columns import Validation, literal
+from seq_assets.models.spec import ColumnSplit, EntityHashSplit, LocationSplit, TimeSplit
+
+MALFORMED_REASON: Final = "malformed"
+REASONS: Final = (MALFORMED_REASON, "unreadable", "null", *(validation.value for validation in Validation), "split_value")
+"""Why a record is rejected, in the order in which reasons apply."""
+
+_COMPARISONS: Final = {
+    Validation.IS_GREATER_THAN: ">",
+    Validation.IS_GREATER_THAN_OR_EQUAL: ">=",
+    Validation.IS_LOWER_THAN: "<",
+    Validation.IS_LOWER_THAN_OR_EQUAL: "<=",
+}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How an engine writes what SQL does not write alike everywhere.
+
+    Attributes:
+        quoted: A name as an identifier.
+        literal: A value of a model file as a literal of the stored type.
+        md5_start: The first 8 digits, in lower case, of the hexadecimal MD5 of an expression's text.
+        contains: Whether the first text holds the second.
+    """
+
+    quoted: Callable[[str], str]
+    literal: Callable[[Scalar, ColumnType], str]
+    md5_start: Callable[[str], str]
+    contains: Callable[[str, str], str]
+
+
+class ContractSql:
+    """The contract in the SQL of one dialect."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """For one engine."""
+        self._dialect = dialect
+
+    def rejection_reason(self, spec: ModelSpec, name: str, value: str, is_null: str) -> str:
+        """The first reason for which a column of a record is rejected, or null.
+
+        Args:
+            spec: The model.
+            name: The column.
+            value: The value of the contract's type; null where it is null or not readable.
+            is_null: Whether the source's value is a null.
+        """
+        column, split = spec.columns[name], spec.split
+        is_marked = self._dialect.contains("',' || _unreadable || ','", f"',{name},'")
+        cases = [f"WHEN NOT {is_null} AND ({value} IS NULL OR coalesce({is_marked}, false)) THEN 'unreadable'"]
+        if not column.nullable:
+            cases.append(f"WHEN {value} IS NULL THEN 'null'")
+        cases += [
+            f"WHEN NOT ({self.condition(value, column.type, validation, values)}) THEN '{validation}'"
+            for validation, values in column.validations()
+        ]
+        if isinstance(split, ColumnSplit) and split.column == name:
+            known = [literal(item, column.type) for item in (*split.train, *split.validation)]
+            cases.append(f"WHEN NOT coalesce({value} IN ({self._literals(known, column.type)}), false) THEN 'split_value'")
+        return f"CASE {' '.join(cases)} END"
+
+    def condition(self, value: str, column_type: ColumnType, validation: Validation, values: tuple[Scalar, ...]) -> str:
+        """The condition that an accepted, non-null value meets; null where the value is null."""
+        literals = [self._dialect.literal(item, column_type) for item in values]
+        if validation is Validation.IS_IN:
+            return f"{value} IN ({', '.join(literals)})"
+        if validation is Validation.IS_BETWEEN:
+            return f"{value} BETWEEN {literals[0]} AND {literals[1]}"
+        return f"{value} {_COMPARISONS[validation]} {literals[0]}"
+
+    def subset(self, spec: ModelSpec, value: str) -> str:
+        """The subset of an accepted observation, from the value that the split goes by (the entity, or the split's column)."""
+        split = spec.split
+        assert not isinstance(split, LocationSplit), "goes by the file, not by a value"
+        if isinstance(split, EntityHashSplit):
+            is_validation = self.entity_hash(value, split)
+        elif isinstance(split, TimeSplit):
+            is_validation = f"{value} >= {self.cutoff(spec, split)}"
+        else:
+            column_type = spec.columns[split.column].type
+            known = [literal(item, column_type) for item in split.validation]
+            is_validation = f"{value} IN ({self._literals(known, column_type)})"
+        return f"CASE WHEN {is_validation} THEN 'validation' ELSE 'train' END"
+
+    def cutoff(self, spec: ModelSpec, split: TimeSplit) -> str:
+        """The first value of the split's column that is validation."""
+        microseconds = split.cutoff_microseconds
+        column_type = spec.columns[split.column].type
+        days = -(-microseconds // 86_400_000_000)
+        return self._dialect.literal(microseconds if column_type is ColumnType.TIMESTAMP else days, column_type)
+
+    def entity_hash(self, entity: str, split: EntityHashSplit) -> str:
+        """Whether an entity is validation: the first 8 hex digits of md5, as text, below the fraction of 2^32.
+
+        Comparing text spares the conversion: hex digits order like the numbers that they write.
+        """
+        threshold = math.ceil(split.validation_fraction * 2**32)
+        if threshold > 0xFFFFFFFF:
+            return "true"
+        start = self._dialect.md5_start(f"'{split.seed}:' || CAST({entity} AS VARCHAR)")
+        return f"{start} < '{threshold:08x}'"
+
+    def order_keys(self, spec: ModelSpec) -> list[str]:
+        """What raw observations of one subset are ordered by."""
+        return [*(self._dialect.quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by])), "_file", "_row"]
+
+    def label_counts_query(self, spec: ModelSpec, feature: str, rows: str) -> str:
+        """The query that counts the values of an encoded feature: `value` (its null filled, never null) and `count`."""
+        value = self.label(self._dialect.quoted(feature), spec.columns[feature].type, spec.fill_value(feature))
+        return f"SELECT {value} AS value, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1"
+
+    def label(self, value: str, column_type: ColumnType, fill_value: Scalar | None) -> str:
+        """The value that an encoded feature looks up: its null filled, where it is."""
+        return value if fill_value is None else f"coalesce({value}, {self._dialect.literal(fill_value, column_type)})"
+
+    def _literals(self, values: Sequence[Scalar], column_type: ColumnType) -> str:
+        return ", ".join(self._dialect.literal(value, column_type) for value in values)

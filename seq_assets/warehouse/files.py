@@ -1,0 +1,75 @@
+"""Finished Parquet files: batches in, whole files out, and batches of them again."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seq_assets.warehouse.interface import Progress
+from seq_assets.warehouse.storage import Storage
+
+ROW_GROUP_CELLS: Final = 1_000_000
+"""Values per column in one row group: what a streaming reader holds in memory at once."""
+
+
+def write_parquet(
+    storage: Storage,
+    file: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    progress: Progress,
+    stage: str,
+    cells_per_row: int = 1,
+) -> int:
+    """Writes batches to one new file, which is there to stay when this returns.
+
+    Args:
+        storage: Where it is written.
+        file: Its location.
+        schema: The stored schema.
+        batches: The rows.
+        progress: Is told the rows written.
+        stage: The stage's name for it.
+        cells_per_row: The values that one row has in its widest column; bounds the rows of a row group.
+
+    Returns:
+        The number of rows.
+    """
+    rows = 0
+    with (
+        storage.open_output(file) as sink,
+        pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1) as writer,
+    ):
+        for group in _row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)):
+            writer.write_table(group, row_group_size=group.num_rows)
+            rows += group.num_rows
+            progress(stage, rows)
+    return rows
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
+    """The batches joined into tables of about `size` rows."""
+    pending: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        pending.append(batch)
+        rows += batch.num_rows
+        if rows >= size:
+            yield pa.Table.from_batches(pending, schema)
+            pending, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(pending, schema)
+
+
+def read_batches(storage: Storage, files: Iterable[str], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """The named columns of Parquet files, in batches of at most `rows` rows."""
+    for file in files:
+        with storage.open_input(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as parquet_file:
+            yield from parquet_file.iter_batches(batch_size=rows, columns=columns)
+
+
+def read_schema(storage: Storage, file: str) -> pa.Schema:
+    """The columns of a Parquet file."""
+    with storage.open_input(file) as opened:
+        return pq.read_schema(opened)

@@ -1,0 +1,33 @@
+"""`StagingWarehouse`: the local engine on S3 and the Glue catalog, for whoever has no Athena."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from seq_assets.warehouse.cloud import Cloud
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage import Storage
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.tables import Tables
+
+
+@dataclass(eq=False)
+class StagingWarehouse(LocalWarehouse):
+    """As the local warehouse, but its tables are on S3 and in the Glue catalog.
+
+    Attributes:
+        cloud: Where they are.
+    """
+
+    cloud: Cloud = field(kw_only=True)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The prefix on S3."""
+        return self.cloud.storage
+
+    @cached_property
+    def tables(self) -> "Tables":
+        """The tables in the Glue catalog."""
+        return self.cloud.open_tables()

@@ -1,0 +1,486 @@
+"""S3, or any store that speaks its protocol: how it is reached, what lies there, and what its refusals mean.
+
+Everything is set by the standard variables: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or
+`AWS_DEFAULT_REGION`, and credentials by the standard chain alone. Addresses are `s3://bucket/key`.
+
+Not here: which objects are a source, where tables live.
+"""
+
+import io
+import itertools
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
+
+from fsspec import AbstractFileSystem  # type: ignore[import-untyped]
+
+from seq_assets.errors import RetryableError, SeqAssetsError, SettingsError, SourceError
+
+if TYPE_CHECKING:
+    import duckdb
+    from pyarrow.fs import FileInfo, S3FileSystem
+
+SCHEME: Final = "s3://"
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_ENDPOINT: Final = re.compile(r"https?://[!-~]+")
+_ARROW_ERROR: Final = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))?(?: during (\w+) operation)?")
+_CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_ATTEMPTS: Final = 5
+"""Of one request, before the store counts as out of reach."""
+
+_PART: Final = 1 << 24
+"""Bytes of one part of an upload, of which there are at most 10,000."""
+_REMOVED_AT_ONCE: Final = 1_000
+"""As many as one request may name."""
+
+_CREDENTIALS_REMEDY: Final = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a machine that has a role"
+_REGION: Final = "the bucket is in another region; set AWS_REGION to the bucket's"
+_DENIED: Final = "permission denied; allow it for these credentials, or set others: AWS_PROFILE or AWS_ACCESS_KEY_ID"
+_REFUSED: Final = f"the credentials are refused; {_CREDENTIALS_REMEDY}"
+_ABSENT: Final = "the object is not there; put it back, or mend its name"
+_REMEDIES: Final = {
+    "nosuchbucket": "the bucket does not exist there; mend its name, or AWS_ENDPOINT_URL",
+    "nosuchkey": _ABSENT,
+    "resourcenotfound": _ABSENT,
+    "404": _ABSENT,
+    "accessdenied": _DENIED,
+    "allaccessdisabled": _DENIED,
+    "forbidden": _DENIED,
+    "403": _DENIED,
+    "invalidaccesskeyid": _REFUSED,
+    "invalidclienttokenid": _REFUSED,
+    "invalidtoken": _REFUSED,
+    "signaturedoesnotmatch": _REFUSED,
+    "invalidsignature": _REFUSED,
+    "expiredtoken": f"the credentials have expired; renew them, or {_CREDENTIALS_REMEDY}",
+    "permanentredirect": _REGION,
+    "authorizationheadermalformed": _REGION,
+    "301": _REGION,
+    "400": f"{_REGION}, or renew the credentials",
+}
+"""By an error's code, in lower case without underscores, or by its HTTP status where that is all there is."""
+_PASSING: Final = re.compile("slowdown|throttling.*|.*timeout|internal(error|failure)|serviceunavailable|networkconnection|5..")
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object.
+
+    Attributes:
+        address: Where it is.
+        size: Bytes.
+        etag: What another content changes.
+    """
+
+    address: str
+    size: int
+    etag: str
+
+
+def split_address(address: str, kind: type[SeqAssetsError] = SourceError) -> tuple[str, str]:
+    """The bucket and the key of an address; the key may be empty, or end with a slash.
+
+    Args:
+        address: `s3://bucket/key`.
+        kind: The error to raise: whose mistake the address is.
+
+    Raises:
+        SeqAssetsError: It is no such address, or its key has a part that programs take for no part.
+    """
+    bucket, _, key = address.removeprefix(SCHEME).partition("/")
+    if not address.startswith(SCHEME) or not _BUCKET.fullmatch(bucket):
+        allowed = "s3://bucket/key, the bucket of a to z, 0 to 9, . and -, 3 to 63 long"
+        raise kind(f"{address!r} is no address on S3; allowed: {allowed}")
+    if key and {"", ".", ".."} & set(key.removesuffix("/").split("/")):
+        raise kind(f"{address!r} has a part that is empty, `.` or `..` in its key; allowed: other parts. Rename the object.")
+    return bucket, key
+
+
+def list_objects(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterator[StoredObject]:
+    """All objects whose address begins with this one, by the bytes of their keys.
+
+    Args:
+        address: `s3://bucket/` and the beginning of keys; what is below a folder begins with its name and a slash.
+        kind: The error to raise for what the caller can mend.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    bucket, prefix = split_address(address, kind)
+    with explained(address, kind):
+        for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for found in page.get("Contents", ()):
+                yield _stored(bucket, found)
+
+
+def find_object(address: str) -> StoredObject | None:
+    """The object at an address, None where there is none; asks for no more than the right to list.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    bucket, key = split_address(address)
+    with explained(address):
+        # In the order of keys, the shortest of those that begin with it is the first.
+        page = s3_client().list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+        return next((_stored(bucket, found) for found in page.get("Contents", ()) if found["Key"] == key), None)
+
+
+def _stored(bucket: str, found: dict[str, Any]) -> StoredObject:
+    return StoredObject(f"{SCHEME}{bucket}/{found['Key']}", found["Size"], found["ETag"])
+
+
+def s3_client() -> Any:
+    """A boto3 client; the same one as long as the settings are the same.
+
+    Raises:
+        SettingsError: The endpoint is no address.
+    """
+    return _client(*_place(), _credentials())
+
+
+def s3_filesystem() -> "S3FileSystem":
+    """Arrow's file system, whose paths are `bucket/key`; the same one as long as the settings are the same.
+
+    Raises:
+        SettingsError: The endpoint is no address.
+    """
+    return _filesystem(*_place(), _credentials())
+
+
+@lru_cache(maxsize=4)
+def _client(endpoint: str | None, region: str | None, credentials: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    style = {"addressing_style": "path"} if endpoint else {}
+    config = Config(s3=style, retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"})
+    # A session of its own, because the shared one keeps the credentials that it found first.
+    return boto3.Session(region_name=region).client("s3", endpoint_url=endpoint, config=config)
+
+
+@lru_cache(maxsize=4)
+def _filesystem(endpoint: str | None, region: str | None, credentials: int) -> "S3FileSystem":
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
+
+    # With an endpoint of its own, Arrow has the bucket in the path.
+    retries = AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS)
+    return S3FileSystem(endpoint_override=endpoint, region=region, retry_strategy=retries)
+
+
+def _place() -> tuple[str | None, str | None]:
+    """The endpoint and the region; None for those of AWS and of the profile."""
+    variable = next((name for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL") if os.environ.get(name)), None)
+    if variable and not _ENDPOINT.fullmatch(os.environ[variable]):
+        raise SettingsError(f"{variable}: found something else than an address; allowed: https://… (or http://…)")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+    return os.environ[variable] if variable else None, region
+
+
+def _credentials() -> int:
+    """Another number where the settings mean other credentials."""
+    return hash(tuple(os.environ.get(name) for name in _CREDENTIALS))
+
+
+class ObjectFile(io.RawIOBase):
+    """One object for reading, at any place, without reading the rest; each read is a request."""
+
+    def __init__(self, address: str, kind: type[SeqAssetsError] = SourceError) -> None:
+        """Opens the object.
+
+        Raises:
+            SeqAssetsError: It is not there, or the store refuses.
+        """
+        super().__init__()
+        self._address = address
+        self._kind = kind
+        with explained(address, kind):
+            self._file = s3_filesystem().open_input_file("/".join(split_address(address, kind)))
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Always."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Goes to another place."""
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """The place."""
+        return int(self._file.tell())
+
+    def read(self, size: int | None = -1) -> bytes:
+        """The next bytes, as many as asked for unless the end comes first."""
+        with explained(self._address, self._kind):
+            return cast(bytes, self._file.read(None if size is None or size < 0 else size))
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        return self.read()
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes into a buffer."""
+        with explained(self._address, self._kind):
+            return int(self._file.readinto(buffer))
+
+    def close(self) -> None:
+        """Closes it."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+def open_object(address: str, kind: type[SeqAssetsError] = SourceError) -> BinaryIO:
+    """The object at an address, for reading at any place.
+
+    Raises:
+        SeqAssetsError: It is not there, or the store refuses; reading raises the same.
+    """
+    return cast(BinaryIO, ObjectFile(address, kind))
+
+
+class ObjectSink(io.RawIOBase):
+    """A new object, written in parts; it is there when `finish` returns, and not before."""
+
+    def __init__(self, address: str, kind: type[SeqAssetsError]) -> None:
+        """Asks for nothing yet.
+
+        Raises:
+            SeqAssetsError: The address is none.
+        """
+        super().__init__()
+        self._address = address
+        self._kind = kind
+        bucket, key = split_address(address, kind)
+        self._place = {"Bucket": bucket, "Key": key}
+        self._pending = bytearray()
+        self._parts: list[dict[str, Any]] = []
+        self._upload: dict[str, str] | None = None
+        self._written = 0
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The bytes so far."""
+        return self._written
+
+    def write(self, content: Any) -> int:
+        """Takes all of the content."""
+        size = memoryview(content).nbytes
+        self._pending += content
+        self._written += size
+        if len(self._pending) >= _PART:
+            self._send()
+        return size
+
+    def finish(self) -> None:
+        """Writes what is left and makes the object appear."""
+        with explained(self._address, self._kind):
+            if self._upload is None:
+                s3_client().put_object(**self._place, Body=bytes(self._pending))
+                return
+        if self._pending:
+            self._send()
+        with explained(self._address, self._kind):
+            s3_client().complete_multipart_upload(**self._place, **self._upload, MultipartUpload={"Parts": self._parts})
+
+    def abandon(self) -> None:
+        """Gives the parts up; nothing appears."""
+        if self._upload is not None:
+            with explained(self._address, self._kind):
+                s3_client().abort_multipart_upload(**self._place, **self._upload)
+
+    def _send(self) -> None:
+        with explained(self._address, self._kind):
+            if self._upload is None:
+                self._upload = {"UploadId": s3_client().create_multipart_upload(**self._place)["UploadId"]}
+            number = len(self._parts) + 1
+            answer = s3_client().upload_part(**self._place, **self._upload, PartNumber=number, Body=bytes(self._pending))
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._pending.clear()
+
+
+def remove_objects(address: str, kind: type[SeqAssetsError]) -> None:
+    """Removes all objects whose address begins with this one.
+
+    Raises:
+        SeqAssetsError: The store refuses, if only for one of them.
+    """
+    bucket, _ = split_address(address, kind)
+    keys = ({"Key": found.address.removeprefix(f"{SCHEME}{bucket}/")} for found in list_objects(address, kind))
+    while batch := list(itertools.islice(keys, _REMOVED_AT_ONCE)):
+        with explained(address, kind):
+            answer = s3_client().delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        for refused in answer.get("Errors", ()):
+            raise _failure(f"{SCHEME}{bucket}/{refused['Key']}", refused["Code"], "", "DeleteObjects", kind)
+
+
+class DuckDBFiles(AbstractFileSystem):  # type: ignore[misc]
+    """Objects as DuckDB reads them, by their addresses; no character of an address is taken for a pattern.
+
+    Objects must not change while they are read: what is known of one is asked for once.
+
+    Attributes:
+        error: Why reading failed, because DuckDB makes a text of it.
+    """
+
+    protocol = "s3"
+    root_marker = ""
+    # Not fsspec's way to have one instance for equal arguments: the settings may be other ones.
+    cachable = False
+
+    def __init__(self, kind: type[SeqAssetsError] = SourceError) -> None:
+        """Nothing is asked for yet."""
+        super().__init__()
+        self.error: SeqAssetsError | None = None
+        self._kind = kind
+        self._known: dict[str, FileInfo] = {}
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        """The address as it is; fsspec would cut it at characters that mean something in URLs."""
+        return path
+
+    def glob(self, path: str, **arguments: Any) -> list[str]:
+        """The one object that an escaped address means."""
+        return [re.sub(r"\[([*?[])\]", r"\1", path)]
+
+    def info(self, path: str, **arguments: Any) -> dict[str, Any]:
+        """The size and the time of an object."""
+        found = self._info(path)
+        return {"name": path, "size": found.size, "type": "file", "mtime": found.mtime}
+
+    def modified(self, path: str) -> Any:
+        """When the object was written."""
+        return self._info(path).mtime
+
+    def _open(self, path: str, mode: str = "rb", **arguments: Any) -> BinaryIO:
+        with self._noted():
+            return cast(BinaryIO, _DuckDBFile(path, self))
+
+    def _info(self, path: str) -> "FileInfo":
+        if path not in self._known:
+            with self._noted(), explained(path, self._kind):
+                found = s3_filesystem().get_file_info("/".join(split_address(path, self._kind)))
+                if not found.is_file:
+                    raise FileNotFoundError(path)
+                self._known[path] = found
+        return self._known[path]
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except SeqAssetsError as error:
+            self.error = error
+            raise
+
+
+class _DuckDBFile(ObjectFile):
+    """An object whose place is each thread's own, and whose failure to be read is noted.
+
+    Threads of DuckDB share an open file, and go to a place and read there in two steps: with one place for all, they would get
+    each other's bytes.
+    """
+
+    def __init__(self, address: str, files: DuckDBFiles) -> None:
+        super().__init__(address, files._kind)
+        self._files = files
+        self._of_thread = threading.local()
+        self._size = int(self._file.size())
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
+        self._of_thread.place = start + offset
+        return self.tell()
+
+    def tell(self) -> int:
+        return getattr(self._of_thread, "place", 0)
+
+    def read(self, size: int | None = -1) -> bytes:
+        place = self.tell()
+        wanted = self._size - place if size is None or size < 0 else size
+        with self._files._noted(), explained(self._address, self._kind):
+            content = cast(bytes, self._file.read_at(wanted, place))
+        self._of_thread.place = place + len(content)
+        return content
+
+
+def register_objects(connection: "duckdb.DuckDBPyConnection", kind: type[SeqAssetsError] = SourceError) -> DuckDBFiles:
+    """Makes addresses on S3 readable for DuckDB, without its extension for that.
+
+    Args:
+        connection: Any; all that share its database can read them.
+        kind: The error of what the caller can mend.
+
+    Returns:
+        The file system, which knows why reading failed.
+    """
+    files = DuckDBFiles(kind)
+    if connection.filesystem_is_registered(files.protocol):
+        connection.unregister_filesystem(files.protocol)
+    connection.register_filesystem(files)
+    return files
+
+
+@contextmanager
+def explained(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterator[None]:
+    """What the store refuses inside becomes an error for the user, which shows the address and no credential.
+
+    Raises:
+        RetryableError: The store is out of reach, or has too much to do.
+        SeqAssetsError: Of the given kind, for all else.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+        raise _failure(address, str(answer["Error"]["Code"]), str(status), error.operation_name, kind) from error
+    except BotoCoreError as error:
+        raise _not_asked(address, error, kind) from error
+    except FileNotFoundError as error:
+        raise _failure(address, "NoSuchKey", "404", None, kind) from error
+    except OSError as error:
+        match = _ARROW_ERROR.search(str(error))
+        code, status, operation = match.groups() if match else ("Unknown", None, None)
+        raise _failure(address, code, status or "", operation, kind) from error
+
+
+def _failure(address: str, code: str, status: str, operation: str | None, kind: type[SeqAssetsError]) -> SeqAssetsError:
+    """The error for what the store answered."""
+    known = [name.lower().replace("_", "") for name in (code, status) if name]
+    shown = f"{code} in {operation}" if operation else code
+    for name in known:
+        if name in _REMEDIES:
+            return kind(f"{address!r} cannot be used: {_REMEDIES[name]} ({shown}).")
+        if _PASSING.fullmatch(name):
+            return RetryableError(
+                f"{address!r} cannot be used now: the store is out of reach or too busy ({shown}); try again."
+            )
+    return kind(f"{address!r} cannot be used: the store refused ({shown}); see AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.")
+
+
+def _not_asked(address: str, error: Exception, kind: type[SeqAssetsError]) -> SeqAssetsError:
+    """The error for what went wrong before the store answered."""
+    from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004
+
+    name = type(error).__name__
+    if isinstance(error, (ConnectionError, HTTPClientError)):
+        return RetryableError(f"{address!r} cannot be reached ({name}); try again, or mend AWS_ENDPOINT_URL.")
+    if any(word in name for word in ("Credential", "Token", "SSO", "Profile")):
+        return kind(f"{address!r} cannot be used: no credentials that can be used were found ({name}); {_CREDENTIALS_REMEDY}.")
+    return kind(f"{address!r} cannot be used ({name}); see AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.")

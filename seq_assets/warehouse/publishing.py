@@ -1,0 +1,375 @@
+"""From a plan to a published version, the same in every warehouse: build, audit, publish in one commit.
+
+Belongs here: the order of things, what stands unchanged, what a version remembers. Not here: how files are made and verified
+(each warehouse), or how a commit is done (`warehouse.tables`).
+"""
+
+import shutil
+import time
+import uuid
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from seq_assets.errors import AuditError, NotPublishedError, SourceError
+from seq_assets.models import ModelSpec, Subset
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
+from seq_assets.sequencing.advice import Histories
+from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
+from seq_assets.sequencing.vocabulary import next_vocabulary
+from seq_assets.warehouse.audit_vocabulary import vocabulary_findings
+from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
+from seq_assets.warehouse.files import write_parquet
+from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
+from seq_assets.warehouse.storage import Storage
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from seq_assets.warehouse.tables import Content, Tables
+
+
+AUDIT_MEMORY_LIMIT: Final = "512MiB"
+"""DuckDB's own in audits, so that sequencing as a whole stays under 1 GiB."""
+
+
+class Source(Protocol):
+    """What an ingest reads, as it was found."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one means that the source may have changed."""
+
+
+@dataclass(frozen=True)
+class BuiltObservations:
+    """Finished files of one ingest that are not yet published.
+
+    Attributes:
+        raw: Files of accepted observations: of train, then of validation.
+        rejected: Files of rejected observations.
+        rejected_rows: Their rows: one per rejected record and failed column.
+        accounting: Where every record went.
+        metrics: Of each column, over accepted rows.
+        label_counts: Of each encoded feature, how often accepted train observations have each value: `value`, `count`.
+        ignored: Columns of the source that the contract does not read.
+        findings: What the blocking conditions say of the files.
+        details: What else the version remembers.
+    """
+
+    raw: Mapping[Subset, Sequence[str]]
+    rejected: Sequence[str]
+    rejected_rows: int
+    accounting: IngestAccounting
+    metrics: Mapping[str, Mapping[str, Any]]
+    label_counts: Mapping[str, pa.Table]
+    ignored: Sequence[str]
+    findings: Sequence[Finding]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuiltSequences:
+    """Finished files of one sequence plan that are not yet published.
+
+    Attributes:
+        files: In the order of the rows, where there is one.
+        accounting: Where every observation went.
+        findings: What the blocking conditions say of the files.
+        details: What else the version remembers.
+    """
+
+    files: Sequence[str]
+    accounting: SequenceAccounting
+    findings: Sequence[Finding]
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class PublishingWarehouse(Warehouse):
+    """A warehouse whose versions are Iceberg snapshots; a subclass says how files are made and verified.
+
+    Attributes:
+        home: The local root: `scratch/` is below it.
+        connect: Opens DuckDB.
+    """
+
+    home: Path
+    connect: Connect = field(default=connect_in_memory, kw_only=True)
+    _counted_histories: dict[tuple[int, Subset], Histories] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    @abstractmethod
+    def storage(self) -> Storage:
+        """Where the tables keep their files."""
+
+    @property
+    @abstractmethod
+    def tables(self) -> "Tables":
+        """The tables."""
+
+    @abstractmethod
+    def _find_source(self, plan: IngestPlan) -> Source:
+        """What the plan reads; its content is not read."""
+
+    @abstractmethod
+    def _build_observations(
+        self, plan: IngestPlan, source: Source, raw_folder: str, rejected_folder: str, progress: Progress
+    ) -> BuiltObservations:
+        """Executes an ingest plan: finished and audited files in the two folders."""
+
+    @abstractmethod
+    def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
+        """Executes a sequence plan on a version of raw observations: finished and audited files in the folder."""
+
+    @abstractmethod
+    def _audit_observations(self, spec: ModelSpec, raw: Version, rejected: Version) -> Sequence[Finding]:
+        """What the blocking conditions say of published raw observations."""
+
+    @abstractmethod
+    def _audit_sequences(self, plan: SequencePlan, raw: Version, published: Version) -> Sequence[Finding]:
+        """What the blocking conditions say of published sequences."""
+
+    @abstractmethod
+    def _label_counts(self, spec: ModelSpec, train: Sequence[str]) -> Mapping[str, pa.Table]:
+        """Of each encoded feature, how often the finished files of train observations have each value: `value`, `count`."""
+
+    @abstractmethod
+    def _count_histories(self, version: Version, subset: Subset) -> Histories:
+        """How long the histories of one subset of a version of raw observations are."""
+
+    def datasets(self) -> list[Dataset]:
+        """All tables that have a version, by name."""
+        return [dataset for dataset in self.tables.datasets() if self.versions(dataset)]
+
+    def versions(self, dataset: Dataset) -> list[Version]:
+        """The versions of a table, newest first."""
+        return self.tables.versions(dataset)
+
+    def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
+        """The files of one subset: they, or their folder, are named after it."""
+        paths = {file: PurePosixPath(file) for file in version.files}
+        return tuple(file for file, path in paths.items() if subset in (path.stem, path.parent.name))
+
+    def open_input(self, file: str) -> pa.NativeFile:
+        """A file of a version, open for reading."""
+        return self.storage.open_input(file)
+
+    def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Makes the files of versions readable for a DuckDB connection."""
+        self.storage.register(connection)
+
+    def source_fingerprint(self, plan: IngestPlan) -> str:
+        """What the source looks like now, from its listing."""
+        return self._find_source(plan).fingerprint
+
+    def histories(self, version: Version, subset: Subset) -> Histories:
+        """How long the histories of one subset are; counted once, as a version never changes."""
+        key = version.id, subset
+        if key not in self._counted_histories:
+            self._counted_histories[key] = self._count_histories(version, subset)
+        return self._counted_histories[key]
+
+    def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
+        """Executes a plan, audits the finished files and publishes them."""
+        if isinstance(plan, IngestPlan):
+            return self._ingest(plan, force, progress)
+        return self._sequence(plan, force, progress)
+
+    def inspect(self, published: Version) -> list[Finding]:
+        """Verifies the blocking conditions on a published version, from its files."""
+        metadata = published.metadata
+        if published.dataset.kind == "raw_observations":
+            return self._inspect_raw(published)
+        plan = SequencePlan.from_json(metadata["plan"])
+        raw = self.find(Dataset.raw(plan.model), plan.raw_version)
+        return list(self._audit_sequences(plan, raw, published))
+
+    def _inspect_raw(self, published: Version) -> list[Finding]:
+        metadata, model = published.metadata, published.dataset.model
+        rejected = self.find(Dataset.rejected(model), metadata["rejected_version"])
+        spec = ModelSpec.model_validate(metadata["model"])
+        findings = self._audit_observations(spec, published, rejected)
+        vocabulary = self.vocabulary(published)
+        if vocabulary is None:
+            return list(findings)
+        versions = self.versions(Dataset.vocabulary(model))
+        older = [other for other in versions if other.id != metadata["vocabulary_version"]]
+        later = [version.id for version in versions].index(metadata["vocabulary_version"])
+        previous = self._read_vocabulary(older[later].files) if later < len(older) else None
+        counts = self._label_counts(spec, self.raw_files(published, "train"))
+        with self._engine(AUDIT_MEMORY_LIMIT) as engine:
+            return _joined(findings, vocabulary_findings(engine, counts, vocabulary, previous))
+
+    def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
+        started = time.monotonic()
+        spec, source = plan.spec, self._find_source(plan)
+        identity = f"{plan.identity}:{source.fingerprint}"
+        previous = self._newest(plan.dataset)
+        if _stands(previous, identity) and not force:
+            return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        raw_folder, rejected_folder = self._new_folder(plan.dataset), self._new_folder(Dataset.rejected(spec.name))
+        metadata: dict[str, Any] = {
+            "identity": identity,
+            "source": plan.location,
+            "source_fingerprint": source.fingerprint,
+            "model_digest": spec.digest(),
+            "program": version("seq-assets"),
+        }
+        with self._removed_on_failure(raw_folder, rejected_folder):
+            built = self._build_observations(plan, source, raw_folder, rejected_folder, progress)
+            if self.source_fingerprint(plan) != source.fingerprint:
+                raise SourceError(f"The source {plan.location!r} changed while it was read; run it again when it is at rest.")
+            _require(built.findings, plan.dataset)
+            vocabulary = self._publish_vocabulary(spec, built, metadata)
+        rejected = self.tables.publish(
+            Dataset.rejected(spec.name), REJECTED_SCHEMA, built.rejected, built.rejected_rows, metadata
+        )
+        metadata |= {
+            "model": spec.model_dump(mode="json", by_alias=True),
+            "rejected_version": rejected.id,
+            "vocabulary_version": vocabulary.id if vocabulary else None,
+            "accounting": asdict(built.accounting),
+            "metrics": built.metrics,
+            "ignored_columns": built.ignored,
+            **built.details,
+            "seconds": time.monotonic() - started,
+        }
+        files = [*built.raw["train"], *built.raw["validation"]]
+        published = self.tables.publish(plan.dataset, plan.schema, files, built.accounting.accepted, metadata)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _publish_vocabulary(self, spec: ModelSpec, built: BuiltObservations, metadata: Mapping[str, Any]) -> Version | None:
+        """Publishes the successor of the newest vocabulary; None where the model has no encoded feature."""
+        if not spec.encoded:
+            return None
+        dataset = Dataset.vocabulary(spec.name)
+        counts = self._label_counts(spec, built.raw["train"])
+
+        def build(previous: Version | None) -> "Content":
+            before = self._read_vocabulary(previous.files) if previous else None
+            table = next_vocabulary(before, built.label_counts)
+            folder = self._new_folder(dataset)
+            file = f"{folder}/vocabulary.parquet"
+            with self._removed_on_failure(folder):
+                batches = table.to_batches()
+                schema = VOCABULARY_SCHEMA.stored()
+                rows = write_parquet(self.storage, file, schema, batches, no_progress, "write vocabulary")
+                with self._engine(AUDIT_MEMORY_LIMIT) as engine:
+                    _require(vocabulary_findings(engine, counts, self._read_vocabulary([file]), before), dataset)
+            return [file], rows
+
+        return self.tables.publish_successor(dataset, VOCABULARY_SCHEMA, build, metadata)
+
+    def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
+        started = time.monotonic()
+        raw = self.find(Dataset.raw(plan.model), plan.raw_version)
+        previous = self._newest(plan.dataset)
+        if _stands(previous, plan.identity) and not force:
+            return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        _require_columns(plan, raw)
+        folder = self._new_folder(plan.dataset)
+        with self._removed_on_failure(folder):
+            built = self._build_sequences(plan, raw, folder, progress)
+            _require(built.findings, plan.dataset)
+        metadata = {
+            "identity": plan.identity,
+            "source_fingerprint": raw.metadata["source_fingerprint"],
+            "model_digest": raw.metadata["model_digest"],
+            "raw_version": raw.id,
+            "vocabulary_version": raw.metadata["vocabulary_version"] if plan.encoded else None,
+            "plan": plan.to_json(),
+            "accounting": asdict(built.accounting),
+            "program": version("seq-assets"),
+            **built.details,
+            "seconds": time.monotonic() - started,
+        }
+        published = self.tables.publish(plan.dataset, plan.schema, built.files, built.accounting.sequences, metadata)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _newest(self, dataset: Dataset) -> Version | None:
+        return next(iter(self.versions(dataset)), None)
+
+    def _read_vocabulary(self, files: Sequence[str]) -> pa.Table:
+        with self.open_input(files[0]) as opened:
+            return pq.read_table(opened)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder that is gone afterwards."""
+        folder = self.home / "scratch" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _engine(self, memory_limit: str) -> Iterator[Engine]:
+        """DuckDB, spilling into a folder of its own."""
+        with self._scratch() as scratch, Engine.open(self.connect, scratch, memory_limit, self.storage) as engine:
+            yield engine
+
+    def _new_folder(self, dataset: Dataset) -> str:
+        """A folder for the files of one run, so that no two runs ever write the same name."""
+        return f"{self.tables.location(dataset)}/data/{uuid.uuid4().hex}"
+
+    @contextmanager
+    def _removed_on_failure(self, *folders: str) -> Iterator[None]:
+        """Removes folders if what happens inside fails. What is published must not happen inside."""
+        try:
+            yield
+        except BaseException:
+            for folder in folders:
+                self.storage.remove(folder)
+            raise
+
+
+def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:
+    """Whether a version has the content that a plan with this identity would make."""
+    return previous is not None and previous.metadata["identity"] == identity
+
+
+def _joined(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:
+    """Findings, each with what others of the same check say."""
+    problems = {other.check: other.problems for other in others}
+    return [replace(finding, problems=finding.problems + problems.get(finding.check, ())) for finding in findings]
+
+
+def _require_columns(plan: SequencePlan, raw: Version) -> None:
+    """Refuses to sequence raw observations that were made from a model file that said otherwise.
+
+    Raises:
+        NotPublishedError: With what differs.
+    """
+    mismatches = plan.mismatches(raw.schema)
+    made = ModelSpec.model_validate(raw.metadata["model"])
+    if made.entity != plan.entity[0]:
+        mismatches.append(f"entity: found {made.entity}, the model file says {plan.entity[0]}")
+    for feature in plan.features:
+        if feature.encoded and (feature.name not in made.encoded or made.fill_value(feature.name) != feature.fill_value):
+            mismatches.append(f"{feature.name}: found no vocabulary with the fill_null that the model file says")
+    if mismatches:
+        raise NotPublishedError(
+            f"{raw.dataset.table}, version {raw.id}, was made from another model file ({'; '.join(mismatches)}); materialize "
+            "raw_observations first."
+        )
+
+
+def _require(findings: Sequence[Finding], dataset: Dataset) -> None:
+    """Refuses to publish what breaks a blocking condition.
+
+    Raises:
+        AuditError: With all problems.
+    """
+    problems = [f"{finding.check}: {problem}" for finding in findings for problem in finding.problems]
+    if problems:
+        raise AuditError("\n".join([f"{dataset.table} was not published, because its audit failed:", *problems]))
