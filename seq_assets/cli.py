@@ -46,7 +46,8 @@ class _Group(click.Group):
 def cli() -> None:
     """Raw observations in, padded and versioned sequence datasets out.
 
-    Settings: SEQ_ASSETS_ENV (local), SEQ_ASSETS_HOME (where tables live), SEQ_ASSETS_MODELS (a folder of model files).
+    Settings: SEQ_ASSETS_ENV (local, staging or prod), SEQ_ASSETS_HOME (where local tables live), SEQ_ASSETS_MODELS (a folder
+    of model files).
     """
 
 
@@ -136,11 +137,20 @@ def materialize(names: tuple[str, ...], lengths: tuple[int, ...], force: bool, a
         click.echo(json.dumps({"built": built, "failed": failures}, indent=2))
     else:
         _echo_table(built)
-        click.echo(f"Tables are in {environment.home}")
+        click.echo(f"Tables are in {_place_of_tables(environment)}")
     for model, messages in failures.items():
         click.echo(f"{model} failed:\n" + "\n".join(messages), err=True)
     if failures:
         sys.exit(1)
+
+
+def _place_of_tables(environment: Environment) -> str:
+    """Where people find the tables' files: a folder, or an address on S3."""
+    if environment.name == "local":
+        return str(environment.home)
+    from seq_assets.warehouse.cloud import Cloud
+
+    return Cloud(environment.name, environment.bucket, environment.prefix, environment.database).storage.root
 
 
 def _require_known(names: Iterable[str], lengths: Sequence[int], registry: ModelRegistry) -> None:
@@ -300,7 +310,8 @@ def _write_sequences(
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with tempfile.TemporaryDirectory(prefix=".seq_assets_", dir=out) as home, terminal_progress():
-        warehouse = replace(environment, home=Path(home)).warehouse()
+        # Whatever the environment: no table of it is to hear of this.
+        warehouse = replace(environment, name="local", home=Path(home)).warehouse()
         progress = progress_of(spec.name, click.echo)
         source = spec.source.model_copy(update={"location": location, "format": "auto"})
         plan = IngestPlan(spec.model_copy(update={"source": source}), location, str(Path.cwd()))

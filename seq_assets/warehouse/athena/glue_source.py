@@ -1,7 +1,7 @@
 """An existing table of the Glue catalog as a source: Athena reads it, nothing passes through this machine."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from seq_assets.models import ModelSpec
 from seq_assets.models.cross_checks import nearest
 from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
 from seq_assets.warehouse.athena.ingest_sql import text_column
+from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
 from seq_assets.warehouse.object_store import list_objects
 from seq_assets.warehouse.sources.records import WantedColumn, wanted_columns
@@ -33,8 +34,8 @@ class GlueSource:
     columns: Mapping[str, str]
     fingerprint: str
 
-    def records(self, spec: ModelSpec) -> tuple[str, Mapping[str, Carrier], Collection[str]]:
-        """The records as a subquery, how each column of the contract is carried, and which have a text beside them.
+    def records(self, spec: ModelSpec) -> Records:
+        """The records, whose positions are null.
 
         Raises:
             SourceError: The table lacks a column that may not be null.
@@ -52,7 +53,7 @@ class GlueSource:
             if text is not None:
                 texts.append(column.name)
                 found.append(f"{text} AS {quoted(text_column(column.name))}")
-        return f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts
+        return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts)
 
     def ignored(self, spec: ModelSpec) -> list[str]:
         """The columns that the contract does not read."""

@@ -27,10 +27,25 @@ _INTEGERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USM
 
 @dataclass(frozen=True)
 class Records:
-    """Records of one shape.
+    """Records of one shape, as queries read them.
 
     Attributes:
-        folder: Where their files are.
+        relation: A table or a subquery.
+        carriers: By column of the contract: how its values are carried.
+        texts: The columns that have a `_text_<column>` beside them.
+    """
+
+    relation: str
+    carriers: Mapping[str, Carrier]
+    texts: Collection[str]
+
+
+@dataclass(frozen=True)
+class WrittenRecords:
+    """Records of one shape, as files.
+
+    Attributes:
+        folder: Where the files are.
         carriers: By column of the contract: how its values are carried.
         texts: The columns that have a `_text_<column>` beside them.
     """
@@ -48,7 +63,7 @@ def write_records(
     engine: Engine,
     progress: Progress,
     found: FoundColumns,
-) -> tuple[list[Records], int]:
+) -> tuple[list[WrittenRecords], int]:
     """Reads all files of a source once, and writes their records.
 
     Args:
@@ -71,7 +86,7 @@ def write_records(
         return list(_from_parquet(spec, source, files, storage, folder, engine, progress, found)), files.rows
     counted = CountedRecords(source, wanted_columns(spec), spec.source.options, found, progress)
     _write(source, storage, f"{folder}/text", counted)
-    return [Records(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), ())], counted.rows
+    return [WrittenRecords(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), ())], counted.rows
 
 
 def _from_parquet(
@@ -83,14 +98,14 @@ def _from_parquet(
     engine: Engine,
     progress: Progress,
     found: FoundColumns,
-) -> Iterator[Records]:
+) -> Iterator[WrittenRecords]:
     for number, part in enumerate(files.parts(wanted_columns(spec), found)):
         carried = {name: _carried(name, type_) for name, type_ in part.types.items()}
         place = f"{folder}/part_{number}"
         with files.explained():
             _write(source, storage, place, _carried_batches(part, carried, engine, progress))
         carriers = {name: carrier for name, (_, carrier, _) in carried.items()}
-        yield Records(place, carriers, [name for name, (_, _, is_shown) in carried.items() if is_shown])
+        yield WrittenRecords(place, carriers, [name for name, (_, _, is_shown) in carried.items() if is_shown])
 
 
 def _carried_batches(

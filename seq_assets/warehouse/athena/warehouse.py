@@ -39,7 +39,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
     stage_query,
     ties_query,
 )
-from seq_assets.warehouse.athena.records import write_records
+from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted, table_name
 from seq_assets.warehouse.cloud import Cloud, boto3_client
@@ -124,35 +124,46 @@ class AthenaWarehouse(PublishingWarehouse):
         self, plan: IngestPlan, source: Source, raw_folder: str, rejected_folder: str, progress: Progress
     ) -> BuiltObservations:
         """Brings the source's records into a stage table, from which everything else is queried."""
-        spec, found = plan.spec, FoundColumns()
+        assert isinstance(source, SourceFiles | GlueSource), "as it was found"
         self.athena.taken()
         self.tables.create_database()
         with self._prefix() as scratch, ExitStack() as tables:
-            if isinstance(source, GlueSource):
-                records, carriers, texts = source.records(spec)
-                queries = [stage_query(spec, records, carriers, texts)]
-                read = self.athena.row(f"SELECT count(*) AS records FROM {source.relation}")["records"]
-                ignored = source.ignored(spec)
-            else:
-                assert isinstance(source, SourceFiles), "a source is files or a table"
-                if isinstance(spec.split, LocationSplit):
-                    _ = source.by_subset
-                with self._engine(MEMORY_LIMIT) as engine:
-                    written, read = write_records(spec, source, self.storage, scratch, engine, progress, found)
-                queries = []
-                for part in written:
-                    columns = records_columns(spec, part.carriers, part.texts)
-                    relation = tables.enter_context(self._external.over(part.folder, columns))
-                    queries.append(stage_query(spec, relation, part.carriers, part.texts))
-                ignored = found.ignored(wanted_columns(spec))
+            records, read, ignored = self._records(plan.spec, source, scratch, tables, progress)
             if read == 0:
                 raise SourceError(f"The source {plan.location!r} has no rows; put some there.")
-            staged = self.athena.unload(" UNION ALL ".join(f"({query})" for query in queries), f"{scratch}/stage")
-            stage = tables.enter_context(self._external.over(staged, stage_columns(spec)))
+            stage = self._staged(plan.spec, records, scratch, tables)
             progress("read", read)
             if isinstance(source, GlueSource):
-                self._refuse_ties(spec, stage, source)
+                self._refuse_ties(plan.spec, stage, source)
             return self._finished(plan, stage, read, ignored, raw_folder, rejected_folder, scratch, progress)
+
+    def _records(
+        self, spec: ModelSpec, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
+    ) -> tuple[list[Records], int, Sequence[str]]:
+        """The source's records, how many there are, and the columns that the contract does not read."""
+        if isinstance(source, GlueSource):
+            read = self.athena.row(f"SELECT count(*) AS records FROM {source.relation}")["records"]
+            return [source.records(spec)], read, source.ignored(spec)
+        if isinstance(spec.split, LocationSplit):
+            source.by_subset()  # refuses files of neither subset
+        found = FoundColumns()
+        with self._engine(MEMORY_LIMIT) as engine:
+            written, read = write_records(spec, source, self.storage, scratch, engine, progress, found)
+        records = []
+        for part in written:
+            columns = records_columns(spec, part.carriers, part.texts)
+            table = tables.enter_context(self._external.over(part.folder, columns))
+            records.append(Records(table, part.carriers, part.texts))
+        return records, read, found.ignored(wanted_columns(spec))
+
+    def _staged(self, spec: ModelSpec, records: Sequence[Records], scratch: str, tables: ExitStack) -> str:
+        """The stage table, a part for each shape of the records: together their queries might be too long."""
+        parts = []
+        for number, part in enumerate(records):
+            query = stage_query(spec, part.relation, part.carriers, part.texts)
+            folder = self.athena.unload(query, f"{scratch}/stage_{number}")
+            parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
+        return _union(parts)
 
     def _refuse_ties(self, spec: ModelSpec, stage: str, source: GlueSource) -> None:
         """A table has no order of rows that could decide."""
@@ -277,7 +288,7 @@ class AthenaWarehouse(PublishingWarehouse):
             # Athena writes no file where there is no row.
             folders = folders or [f"{self.storage.root}/scratch/{uuid.uuid4().hex}"]
             found = [tables.enter_context(self._external.over(folder, columns)) for folder in folders]
-            yield found[0] if len(found) == 1 else f"({' UNION ALL '.join(f'SELECT * FROM {table}' for table in found)})"
+            yield _union(found)
 
     @contextmanager
     def _prefix(self) -> Iterator[str]:
@@ -298,6 +309,11 @@ class AthenaWarehouse(PublishingWarehouse):
     def _details(self) -> dict[str, Any]:
         """What the queries since the last call took, for the version."""
         return UNORDERED | {"athena": asdict(totals(self.athena.taken()))}
+
+
+def _union(tables: Sequence[str]) -> str:
+    """Tables of the same columns as one."""
+    return tables[0] if len(tables) == 1 else f"({' UNION ALL '.join(f'SELECT * FROM {table}' for table in tables)})"
 
 
 def _counts_query(plan: SequencePlan, sequences: str) -> str:

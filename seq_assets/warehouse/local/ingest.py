@@ -102,7 +102,7 @@ def ingest(
 
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, found: FoundColumns) -> int:
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
-    subsets = source.by_subset if isinstance(spec.split, LocationSplit) else ([], [])
+    subsets = source.by_subset() if isinstance(spec.split, LocationSplit) else ([], [])
     columns = wanted_columns(spec)
     if source.format == "parquet":
         files = ParquetFiles(source, engine)

@@ -97,7 +97,6 @@ class SourceFiles:
     format: str
     files: tuple[SourceFile, ...]
 
-    @property
     def by_subset(self) -> tuple[list[int], list[int]]:
         """Of a split by location: the numbers of the files of train, and of validation.
 
