@@ -59,6 +59,7 @@ def version_metadata(version: Version) -> dict[str, Any]:
         "dagster/partition_row_count": version.rows,
         "dagster/column_schema": _column_schema(version.schema),
         "dagster/column_lineage": _column_lineage(version),
+        **_queries(version),
     }
 
 
@@ -105,6 +106,21 @@ def _sequence_metadata(version: Version) -> dict[str, Any]:
 def _vocabulary(version: Version) -> dict[str, Any]:
     number = version.metadata.get("vocabulary_version")
     return {} if number is None else {"vocabulary_version": number}
+
+
+def _queries(version: Version) -> dict[str, Any]:
+    """What Athena's queries took that made the version, and where people see them."""
+    taken = version.metadata.get("athena")
+    if taken is None:
+        return {}
+    links = zip(taken["query_ids"], taken["console_links"], strict=True)
+    return {
+        "queries": taken["queries"],
+        "bytes_scanned": taken["bytes_scanned"],
+        "queue_seconds": taken["queue_milliseconds"] / 1000,
+        "estimated_dollars": round(taken["dollars"], 6),
+        "athena_queries": dg.MetadataValue.md("\n".join(f"- [{query}]({link})" for query, link in links)),
+    }
 
 
 def _column_schema(schema: TableSchema) -> dg.TableSchema:

@@ -173,3 +173,26 @@ def test_a_version_that_stood_already_is_unchanged() -> None:
 def test_hashes_are_shown_short() -> None:
     metadata = version_metadata(raw_version())
     assert (metadata["source_fingerprint"], metadata["model_digest"]) == ("f" * 12, "d" * 12)
+
+
+def test_a_version_made_by_athena_says_what_its_queries_took() -> None:
+    took = {
+        "queries": 2,
+        "bytes_scanned": 2_000_000,
+        "queue_milliseconds": 1_500,
+        "engine_milliseconds": 4_000,
+        "total_milliseconds": 6_000,
+        "dollars": 0.0001,
+        "query_ids": ["q-1", "q-2"],
+        "console_links": ["https://console/q-1", "https://console/q-2"],
+    }
+    made = raw_version()
+    found = version_metadata(replace(made, metadata={**made.metadata, "athena": took}))
+    assert (found["queries"], found["bytes_scanned"], found["queue_seconds"], found["estimated_dollars"]) == (
+        2,
+        2_000_000,
+        1.5,
+        0.0001,
+    )
+    assert found["athena_queries"] == dg.MetadataValue.md("- [q-1](https://console/q-1)\n- [q-2](https://console/q-2)")
+    assert "queries" not in version_metadata(made)
