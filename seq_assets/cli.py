@@ -137,20 +137,11 @@ def materialize(names: tuple[str, ...], lengths: tuple[int, ...], force: bool, a
         click.echo(json.dumps({"built": built, "failed": failures}, indent=2))
     else:
         _echo_table(built)
-        click.echo(f"Tables are in {_place_of_tables(environment)}")
+        click.echo(f"Tables are in {environment.place_of_tables}")
     for model, messages in failures.items():
         click.echo(f"{model} failed:\n" + "\n".join(messages), err=True)
     if failures:
         sys.exit(1)
-
-
-def _place_of_tables(environment: Environment) -> str:
-    """Where people find the tables' files: a folder, or an address on S3."""
-    if environment.name == "local":
-        return str(environment.home)
-    from seq_assets.warehouse.cloud import Cloud
-
-    return Cloud(environment.name, environment.bucket, environment.prefix, environment.database).storage.root
 
 
 def _require_known(names: Iterable[str], lengths: Sequence[int], registry: ModelRegistry) -> None:

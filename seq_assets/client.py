@@ -110,9 +110,11 @@ class _PublishedRows:
             return
         import pyarrow as pa
 
+        from seq_assets.warehouse.files import in_row_order
+
         schema = self._version.schema.stored()
         table = pa.Table.from_batches((batch.cast(schema) for batch in self._stored_batches()), schema)
-        yield from table.take(_row_order(table, self._version)).to_batches()
+        yield from in_row_order(table, self._version).to_batches()
 
     def _stored_batches(self) -> "Iterator[pa.RecordBatch]":
         """The rows as the files hold them."""
@@ -123,17 +125,6 @@ class _PublishedRows:
             with self._warehouse.open_input(file) as opened, pq.ParquetFile(opened) as parquet:
                 for group in range(parquet.num_row_groups):
                     yield from parquet.read_row_group(group, columns=columns).to_batches()
-
-
-def _row_order(table: "pa.Table", version: "Version") -> "pa.Array":
-    """The rows' numbers in the order of the table that a version is."""
-    import pyarrow.compute as pc
-
-    if version.dataset.kind == "raw_observations":
-        keys = ["subset", version.metadata["model"]["entity"], "_position"]
-    else:
-        keys = [version.schema.names[0], "sequence_index"]
-    return pc.sort_indices(table.select(keys), [(key, "ascending") for key in keys])
 
 
 def _empty(column: "TableColumn", rows: int) -> "np.ndarray":

@@ -17,6 +17,7 @@ from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import EnvironmentName
 
 if TYPE_CHECKING:
+    from seq_assets.warehouse.cloud import Cloud
     from seq_assets.warehouse.interface import Warehouse
 
 AVAILABLE: Final = get_args(EnvironmentName)
@@ -78,6 +79,11 @@ class Environment:
         """Where Dagster keeps its runs, for the command line and `make dev` alike."""
         return self.home / "dagster"
 
+    @property
+    def place_of_tables(self) -> str:
+        """Where people find the tables' files: a folder, or an address on S3."""
+        return str(self.home) if self.name == "local" else self._cloud().storage.root
+
     def registry(self) -> ModelRegistry:
         """The models.
 
@@ -92,9 +98,7 @@ class Environment:
             from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
             return LocalWarehouse(self.home, self.database, self.name)
-        from seq_assets.warehouse.cloud import Cloud
-
-        cloud = Cloud(self.name, self.bucket, self.prefix, self.database)
+        cloud = self._cloud()
         if self.name == "staging":
             from seq_assets.warehouse.local.staging import StagingWarehouse
 
@@ -102,6 +106,11 @@ class Environment:
         from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
 
         return AthenaWarehouse(self.home, cloud=cloud, workgroup=self.workgroup)
+
+    def _cloud(self) -> "Cloud":
+        from seq_assets.warehouse.cloud import Cloud
+
+        return Cloud(self.name, self.bucket, self.prefix, self.database)
 
     def resources(self) -> dict[str, Any]:
         """Dagster's resources: `warehouse` and the `io_manager` on it."""

@@ -20,6 +20,10 @@ class SettingsError(SeqAssetsError):
     """An environment variable or an argument asks for what is not possible."""
 
 
+class PermissionDeniedError(SettingsError):
+    """The credentials do not allow a call."""
+
+
 class SourceError(SeqAssetsError):
     """A model's source is missing, empty, or cannot be read as its contract says."""
 

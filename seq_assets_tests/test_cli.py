@@ -218,6 +218,16 @@ def test_materialize_builds_everything_and_says_where(plain: Workspace, tmp_path
     assert client.load("plain", sequence_length=4).to_numpy()["item_sequence"].tolist() == [[10, 20, 30, -1], [40, -1, -1, -1]]
 
 
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_materialize_names_the_address_of_tables_that_are_not_on_this_machine(
+    environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seq_assets.materialize.materialize_models", lambda *_: [])
+    for name, value in {"ENV": environment, "BUCKET": "school", "PREFIX": "teams/learning"}.items():
+        monkeypatch.setenv(f"SEQ_ASSETS_{name}", value)
+    assert run("materialize").stdout == f"Tables are in s3://school/teams/learning/seq_assets_{environment}\n"
+
+
 @pytest.mark.usefixtures("runs_in_memory")
 def test_materialize_builds_only_what_is_asked_for_and_keeps_it_unless_forced(plain: Workspace) -> None:
     plain.model(name="other")
@@ -513,6 +523,18 @@ def test_sequence_refuses_a_bad_source_and_leaves_what_was_written(answers: Path
     assert rows_of(tmp_path / "out" / "train_sequenced_2") == before
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["train_sequenced_2", "validation_sequenced_2"]
     assert "No source file at 'nowhere'" in run("sequence", "--s3_data_location", "nowhere", code=1).stderr
+
+
+@pytest.mark.parametrize("environment", ["staging", "prod"])
+def test_sequence_asks_for_nothing_in_the_cloud(
+    environment: str, answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQ_ASSETS_ENV", environment)
+    monkeypatch.setenv("SEQ_ASSETS_BUCKET", "school")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody answers
+    out = tmp_path / "out"
+    run("sequence", "--s3_data_location", answers, "--sequence_length", "3", "--output_s3_location", out)
+    assert len(rows_of(out / "train_sequenced_3") + rows_of(out / "validation_sequenced_3")) == 3
 
 
 @pytest.mark.parametrize("flag", ["s3_data_location", "output_s3_location"])

@@ -10,9 +10,12 @@ import yaml
 
 from seq_assets.environments import Environment, current_environment, default_home, prepare_dagster_home
 from seq_assets.errors import SettingsError
-from seq_assets.io_managers import LocalIOManager, LocalWarehouseResource
+from seq_assets.io_managers import AthenaIOManager, LocalIOManager, LocalWarehouseResource, StagingWarehouseResource
 from seq_assets.models import bundled_models_folder
 from seq_assets.models.spec import EnvironmentName
+from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
+from seq_assets.warehouse.cloud import Cloud
+from seq_assets.warehouse.local.staging import StagingWarehouse
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
 
@@ -122,6 +125,88 @@ def test_an_environment_binds_its_warehouse(tmp_path: Path) -> None:
     opened = resources["warehouse"].open()
     assert isinstance(opened, LocalWarehouse)
     assert (opened.home, opened.database, opened.environment) == (tmp_path / "home", "experiment", "local")
+
+
+# On AWS
+
+
+@pytest.fixture
+def without_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for a client, or for credentials, fails."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("AWS is asked")
+
+    monkeypatch.setattr("botocore.session.Session.create_client", refuse)
+    monkeypatch.setattr("botocore.session.Session.get_credentials", refuse)
+
+
+def on_aws(name: EnvironmentName, home: Path, **variables: str) -> Environment:
+    given = {"SEQ_ASSETS_ENV": name, "SEQ_ASSETS_HOME": str(home), "SEQ_ASSETS_BUCKET": "lake"}
+    return environment_of(**given, **variables)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+@pytest.mark.parametrize("bucket", [{}, {"SEQ_ASSETS_BUCKET": ""}])
+def test_environments_on_aws_need_a_bucket(name: str, bucket: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=rf"^SEQ_ASSETS_BUCKET: found nothing; the environment {name} needs .* bucket"):
+        environment_of(SEQ_ASSETS_ENV=name, **bucket)
+
+
+@pytest.mark.parametrize("name", ["staging", "prod"])
+def test_each_environment_on_aws_has_a_database_of_its_own(tmp_path: Path, name: EnvironmentName) -> None:
+    found = on_aws(name, tmp_path)
+    assert (found.database, found.bucket, found.prefix, found.workgroup) == (f"seq_assets_{name}", "lake", "", "primary")
+    mine = on_aws(name, tmp_path, SEQ_ASSETS_DATABASE="ours", SEQ_ASSETS_PREFIX="team=a/v1.0", SEQ_ASSETS_WORKGROUP="Team.A-1")
+    assert (mine.database, mine.prefix, mine.workgroup) == ("ours", "team=a/v1.0", "Team.A-1")
+
+
+@pytest.mark.parametrize(
+    ("variable", "values"),
+    [
+        ("SEQ_ASSETS_BUCKET", ["s3://lake", "lake/tables", "Lake", "la", "l" * 64, "lake-", "la ke", "a_lake"]),
+        ("SEQ_ASSETS_PREFIX", ["/tables", "tables/", "a//b", "a b", "a'b", "a\nb", "é", "s3://a"]),
+        ("SEQ_ASSETS_WORKGROUP", ["a b", "a/b", "w" * 129, "é", "a'b"]),
+    ],
+)
+def test_names_on_aws_stay_names(tmp_path: Path, variable: str, values: list[str]) -> None:
+    for value in values:
+        with pytest.raises(SettingsError) as error:
+            environment_of(
+                SEQ_ASSETS_ENV="prod", SEQ_ASSETS_HOME=str(tmp_path), **{"SEQ_ASSETS_BUCKET": "lake", variable: value}
+            )
+        assert str(error.value).startswith(f"{variable}: found {value!r}; allowed: ")
+
+
+@pytest.mark.usefixtures("without_aws")
+def test_staging_binds_the_local_engine_to_tables_on_s3_and_asks_aws_for_nothing(tmp_path: Path) -> None:
+    environment = on_aws("staging", tmp_path, SEQ_ASSETS_PREFIX="team")
+    resources = environment.resources()
+    assert isinstance(resources["warehouse"], StagingWarehouseResource)
+    assert isinstance(resources["io_manager"], LocalIOManager)
+    for warehouse in (environment.warehouse(), resources["warehouse"].open()):
+        assert isinstance(warehouse, StagingWarehouse)
+        assert (warehouse.home, warehouse.cloud) == (tmp_path, Cloud("staging", "lake", "team", "seq_assets_staging"))
+        assert warehouse.storage.root == "s3://lake/team/seq_assets_staging"
+
+
+@pytest.mark.usefixtures("without_aws")
+def test_prod_binds_athena_and_asks_aws_for_nothing(tmp_path: Path) -> None:
+    from seq_assets.athena_resource import AthenaWarehouseResource
+
+    environment = on_aws("prod", tmp_path, SEQ_ASSETS_WORKGROUP="team")
+    resources = environment.resources()
+    assert set(resources) == {"warehouse", "io_manager"}
+    assert isinstance(resources["warehouse"], AthenaWarehouseResource)
+    assert isinstance(resources["io_manager"], AthenaIOManager)
+    for warehouse in (environment.warehouse(), resources["warehouse"].open()):
+        assert isinstance(warehouse, AthenaWarehouse)
+        assert (warehouse.home, warehouse.workgroup) == (tmp_path, "team")
+        assert warehouse.cloud == Cloud("prod", "lake", "", "seq_assets_prod")
+        assert warehouse.storage.root == "s3://lake/seq_assets_prod"
+
+
+# Dagster's home
 
 
 def test_dagsters_home_is_configured_once() -> None:

@@ -1,6 +1,9 @@
 """Dependencies point down only: assets -> io_managers -> warehouse -> sequencing -> models."""
 
 import ast
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,7 +86,8 @@ def test_the_domain_knows_no_engine_and_no_cloud(package: str) -> None:
 
 
 def test_only_one_module_decides_which_warehouse_and_io_manager_are_bound() -> None:
-    bound = ("LocalWarehouse", "LocalIOManager", "LocalWarehouseResource")
+    warehouses = ("LocalWarehouse", "StagingWarehouse", "AthenaWarehouse")
+    bound = (*warehouses, *(f"{name}Resource" for name in warehouses), "LocalIOManager", "AthenaIOManager")
     users = {
         module_of(file)
         for file in FILES
@@ -92,14 +96,33 @@ def test_only_one_module_decides_which_warehouse_and_io_manager_are_bound() -> N
         or (isinstance(node, ast.Attribute) and node.attr in bound)
         or (isinstance(node, ast.alias) and node.name.rsplit(".", maxsplit=1)[-1] in bound)
     }
-    users = {module for module in users if not is_below(module, "seq_assets.warehouse.local")}
-    assert users == {"seq_assets.environments", "seq_assets.io_managers"}
+    made_there = ("seq_assets.warehouse.local", "seq_assets.warehouse.athena")
+    users = {module for module in users if not is_below(module, *made_there)}
+    assert users == {"seq_assets.environments", "seq_assets.io_managers", "seq_assets.athena_resource"}
 
 
 def test_the_definitions_hold_the_definitions_and_nothing_else() -> None:
     tree = ast.parse((PACKAGE / "definitions.py").read_text(encoding="utf-8"))
     assert [type(node) for node in tree.body] == [ast.Expr, ast.ImportFrom, ast.ImportFrom, ast.Assign]
     assert ast.unparse(tree.body[-1]) == "defs = build_definitions(current_environment())"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from seq_assets import load, sequence; from seq_assets.environments import current_environment as current; "
+        "current().warehouse()",
+        "from seq_assets.definitions import defs",
+    ],
+)
+def test_what_runs_locally_loads_nothing_of_aws(tmp_path: Path, program: str) -> None:
+    """It takes seconds to load."""
+    check = "import sys; print(*sorted({'boto3', 'botocore', 'dagster_aws'} & set(sys.modules)))"
+    settings = {"SEQ_ASSETS_ENV": "local", "SEQ_ASSETS_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{check}"], env=os.environ | settings, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -47,7 +47,7 @@ class ContractSql:
 
     def __init__(self, dialect: Dialect) -> None:
         """For one engine."""
-        self._dialect = dialect
+        self.dialect: Final = dialect
 
     def rejection_reason(self, spec: ModelSpec, name: str, value: str, is_null: str) -> str:
         """The first reason for which a column of a record is rejected, or null.
@@ -59,7 +59,7 @@ class ContractSql:
             is_null: Whether the source's value is a null.
         """
         column, split = spec.columns[name], spec.split
-        is_marked = self._dialect.contains("',' || _unreadable || ','", f"',{name},'")
+        is_marked = self.dialect.contains("',' || _unreadable || ','", f"',{name},'")
         cases = [f"WHEN NOT {is_null} AND ({value} IS NULL OR coalesce({is_marked}, false)) THEN 'unreadable'"]
         if not column.nullable:
             cases.append(f"WHEN {value} IS NULL THEN 'null'")
@@ -74,7 +74,7 @@ class ContractSql:
 
     def condition(self, value: str, column_type: ColumnType, validation: Validation, values: tuple[Scalar, ...]) -> str:
         """The condition that an accepted, non-null value meets; null where the value is null."""
-        literals = [self._dialect.literal(item, column_type) for item in values]
+        literals = [self.dialect.literal(item, column_type) for item in values]
         if validation is Validation.IS_IN:
             return f"{value} IN ({', '.join(literals)})"
         if validation is Validation.IS_BETWEEN:
@@ -100,7 +100,7 @@ class ContractSql:
         microseconds = split.cutoff_microseconds
         column_type = spec.columns[split.column].type
         days = -(-microseconds // 86_400_000_000)
-        return self._dialect.literal(microseconds if column_type is ColumnType.TIMESTAMP else days, column_type)
+        return self.dialect.literal(microseconds if column_type is ColumnType.TIMESTAMP else days, column_type)
 
     def entity_hash(self, entity: str, split: EntityHashSplit) -> str:
         """Whether an entity is validation: the first 8 hex digits of md5, as text, below the fraction of 2^32.
@@ -110,21 +110,26 @@ class ContractSql:
         threshold = math.ceil(split.validation_fraction * 2**32)
         if threshold > 0xFFFFFFFF:
             return "true"
-        start = self._dialect.md5_start(f"'{split.seed}:' || CAST({entity} AS VARCHAR)")
+        start = self.dialect.md5_start(f"'{split.seed}:' || CAST({entity} AS VARCHAR)")
         return f"{start} < '{threshold:08x}'"
 
     def order_keys(self, spec: ModelSpec) -> list[str]:
         """What raw observations of one subset are ordered by."""
-        return [*(self._dialect.quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by])), "_file", "_row"]
+        return [*(self.dialect.quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by])), "_file", "_row"]
 
     def label_counts_query(self, spec: ModelSpec, feature: str, rows: str) -> str:
         """The query that counts the values of an encoded feature: `value` (its null filled, never null) and `count`."""
-        value = self.label(self._dialect.quoted(feature), spec.columns[feature].type, spec.fill_value(feature))
+        value = self.label(self.dialect.quoted(feature), spec.columns[feature].type, spec.fill_value(feature))
         return f"SELECT {value} AS value, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1"
 
     def label(self, value: str, column_type: ColumnType, fill_value: Scalar | None) -> str:
         """The value that an encoded feature looks up: its null filled, where it is."""
-        return value if fill_value is None else f"coalesce({value}, {self._dialect.literal(fill_value, column_type)})"
+        return value if fill_value is None else f"coalesce({value}, {self.dialect.literal(fill_value, column_type)})"
 
     def _literals(self, values: Sequence[Scalar], column_type: ColumnType) -> str:
-        return ", ".join(self._dialect.literal(value, column_type) for value in values)
+        return ", ".join(self.dialect.literal(value, column_type) for value in values)
+
+
+def location_subset(file: str) -> str:
+    """The subset of an observation, from the name of its file, in a split by location."""
+    return f"CASE WHEN starts_with({file}, 'validation/') THEN 'validation' ELSE 'train' END"

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seq_assets.warehouse.interface import Progress
+from seq_assets.warehouse.interface import Progress, Version
 from seq_assets.warehouse.storage import Storage
 
 ROW_GROUP_CELLS: Final = 1_000_000
@@ -73,3 +74,15 @@ def read_schema(storage: Storage, file: str) -> pa.Schema:
     """The columns of a Parquet file."""
     with storage.open_input(file) as opened:
         return pq.read_schema(opened)
+
+
+def in_row_order(table: pa.Table, version: Version) -> pa.Table:
+    """The rows of a version that is not ordered, in the order of its table; of one record, rejected columns in any order."""
+    kind = version.dataset.kind
+    if kind == "raw_observations":
+        keys = ["subset", version.metadata["model"]["entity"], "_position"]
+    elif kind == "rejected_observations":
+        keys = ["file", "row"]
+    else:
+        keys = [version.schema.names[0], "sequence_index"]
+    return table.take(pc.sort_indices(table.select(keys), [(key, "ascending") for key in keys]))

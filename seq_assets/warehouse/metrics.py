@@ -72,7 +72,7 @@ def column_metrics(queries: Queries, measures: Measures, spec: ModelSpec, rows: 
             labels = queries.rows(
                 f"SELECT {value} AS label, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1 ORDER BY 1"
             )
-            column["labels"] = {_plain(label): count for label, count in map(_cells, labels)}
+            column["labels"] = {_plain(label): count for label, count in map(cells, labels)}
     return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
 
 
@@ -116,7 +116,8 @@ def _note(found: dict[str, dict[str, Any]], names: Sequence[str], row: Mapping[s
         found[names[int(number)]][metric] = value
 
 
-def _cells(row: Any) -> tuple[Any, ...]:
+def cells(row: Any) -> tuple[Any, ...]:
+    """The values of a row of `Queries.rows`, in the order of its columns."""
     return tuple(row.values()) if isinstance(row, Mapping) else row
 
 

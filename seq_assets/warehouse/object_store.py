@@ -57,14 +57,18 @@ _REMEDIES: Final = {
     "invalidtoken": _REFUSED,
     "signaturedoesnotmatch": _REFUSED,
     "invalidsignature": _REFUSED,
+    "unrecognizedclient": _REFUSED,
+    "missingauthenticationtoken": _REFUSED,
     "expiredtoken": f"the credentials have expired; renew them, or {_CREDENTIALS_REMEDY}",
     "permanentredirect": _REGION,
     "authorizationheadermalformed": _REGION,
     "301": _REGION,
     "400": f"{_REGION}, or renew the credentials",
 }
-"""By an error's code, in lower case without underscores, or by its HTTP status where that is all there is."""
-_PASSING: Final = re.compile("slowdown|throttling.*|.*timeout|internal(error|failure)|serviceunavailable|networkconnection|5..")
+"""By an error's code, in lower case without underscores and `Exception`, or by its HTTP status where that is all there is."""
+_PASSING: Final = re.compile(
+    "slowdown|throttling.*|toomanyrequests|.*timeout|internal(error|failure|service)|serviceunavailable|networkconnection|5.."
+)
 
 
 @dataclass(frozen=True)
@@ -448,8 +452,10 @@ def explained(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterato
         yield
     except ClientError as error:
         answer = error.response
-        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-        raise _failure(address, str(answer["Error"]["Code"]), str(status), error.operation_name, kind) from error
+        http_status = str(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
+        # That of all refusals by Glue says nothing that the code does not.
+        telling = "" if http_status == "400" else http_status
+        raise _failure(address, str(answer["Error"]["Code"]), telling, error.operation_name, kind) from error
     except BotoCoreError as error:
         raise _not_asked(address, error, kind) from error
     except FileNotFoundError as error:
@@ -462,7 +468,7 @@ def explained(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterato
 
 def _failure(address: str, code: str, status: str, operation: str | None, kind: type[SeqAssetsError]) -> SeqAssetsError:
     """The error for what the store answered."""
-    known = [name.lower().replace("_", "") for name in (code, status) if name]
+    known = [name.lower().replace("_", "").removesuffix("exception") for name in (code, status) if name]
     shown = f"{code} in {operation}" if operation else code
     for name in known:
         if name in _REMEDIES:
@@ -483,4 +489,6 @@ def _not_asked(address: str, error: Exception, kind: type[SeqAssetsError]) -> Se
         return RetryableError(f"{address!r} cannot be reached ({name}); try again, or mend AWS_ENDPOINT_URL.")
     if any(word in name for word in ("Credential", "Token", "SSO", "Profile")):
         return kind(f"{address!r} cannot be used: no credentials that can be used were found ({name}); {_CREDENTIALS_REMEDY}.")
+    if "Region" in name:
+        return kind(f"{address!r} cannot be used: no region was found ({name}); set AWS_REGION.")
     return kind(f"{address!r} cannot be used ({name}); see AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.")

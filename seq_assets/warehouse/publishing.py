@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 AUDIT_MEMORY_LIMIT: Final = "512MiB"
 """DuckDB's own in audits, so that sequencing as a whole stays under 1 GiB."""
+_RUNS: Final = "/data/"
+"""Between a table's location and the folders of its runs."""
 
 
 class Source(Protocol):
@@ -155,9 +157,8 @@ class PublishingWarehouse(Warehouse):
         return self.tables.versions(dataset)
 
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
-        """The files of one subset: they, or their folder, are named after it."""
-        paths = {file: PurePosixPath(file) for file in version.files}
-        return tuple(file for file, path in paths.items() if subset in (path.stem, path.parent.name))
+        """The files of one subset: in the folder of their run, they, or the folder that they are below, are named after it."""
+        return tuple(file for file in version.files if _place_in_run(file).stem == subset)
 
     def open_input(self, file: str) -> pa.NativeFile:
         """A file of a version, open for reading."""
@@ -231,7 +232,7 @@ class PublishingWarehouse(Warehouse):
             _require(built.findings, plan.dataset)
             vocabulary = self._publish_vocabulary(spec, built, metadata)
         rejected = self.tables.publish(
-            Dataset.rejected(spec.name), REJECTED_SCHEMA, built.rejected, built.rejected_rows, metadata
+            Dataset.rejected(spec.name), REJECTED_SCHEMA, built.rejected, built.rejected_rows, metadata | dict(built.details)
         )
         metadata |= {
             "model": spec.model_dump(mode="json", by_alias=True),
@@ -320,7 +321,7 @@ class PublishingWarehouse(Warehouse):
 
     def _new_folder(self, dataset: Dataset) -> str:
         """A folder for the files of one run, so that no two runs ever write the same name."""
-        return f"{self.tables.location(dataset)}/data/{uuid.uuid4().hex}"
+        return f"{self.tables.location(dataset)}{_RUNS}{uuid.uuid4().hex}"
 
     @contextmanager
     def _removed_on_failure(self, *folders: str) -> Iterator[None]:
@@ -331,6 +332,12 @@ class PublishingWarehouse(Warehouse):
             for folder in folders:
                 self.storage.remove(folder)
             raise
+
+
+def _place_in_run(file: str) -> PurePosixPath:
+    """What is directly in the folder of the run that made a file: the file, or a folder above it."""
+    _, _, below = file.rpartition(_RUNS)
+    return PurePosixPath(PurePosixPath(below).parts[1])
 
 
 def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:

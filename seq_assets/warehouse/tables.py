@@ -9,8 +9,9 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import (
@@ -48,6 +49,7 @@ from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.interface import Version, decode_metadata, encode_metadata
 
+Result = TypeVar("Result")
 Content: TypeAlias = tuple[Sequence[str], int]
 """Paths of finished Parquet files, in the order of the rows, and the number of rows."""
 
@@ -61,6 +63,7 @@ _LOST_RACES: Final = (
     NamespaceAlreadyExistsError,
     IntegrityError,
     OperationalError,
+    LostRaceError,
 )
 _TABLE_NAME: Final = re.compile(
     r"(?P<model>[a-z][a-z0-9_]*?)_(?:(?P<kind>raw_observations|rejected_observations|vocabulary)"
@@ -83,7 +86,14 @@ _ICEBERG_TYPES: Final[Mapping[ColumnType, IcebergType]] = {
 class Tables:
     """The tables of one environment's database."""
 
-    def __init__(self, catalog: Catalog, database: str, environment: str, root: str) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        database: str,
+        environment: str,
+        root: str,
+        explained: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         """Binds a catalog.
 
         Args:
@@ -91,15 +101,35 @@ class Tables:
             database: The namespace of the tables.
             environment: Recorded in each table, which then refuses another environment's writes.
             root: Folder or address below which each table has its folder.
+            explained: Has what the catalog or the storage refuses inside become an error for the user.
         """
         self._catalog = catalog
         self._database = database
         self._environment = environment
         self._root = root
+        self._explained = explained
 
     def create_database(self) -> None:
         """Makes the namespace of the tables, where there is none."""
-        self._catalog.create_namespace_if_not_exists(self._database)
+
+        def attempt() -> None:
+            with self._explained():
+                self._create_missing_database()
+
+        _with_retries(attempt, self._database)
+
+    def require_ours(self, dataset: Dataset) -> None:
+        """Refuses a table that could not be published to, before there is anything to publish.
+
+        Raises:
+            ConflictError: The table belongs to another environment.
+        """
+        try:
+            with self._explained():
+                table = self._catalog.load_table((self._database, dataset.table))
+        except NoSuchTableError:
+            return
+        self._require_ours(dataset, table)
 
     def location(self, dataset: Dataset) -> str:
         """The folder of a table."""
@@ -107,15 +137,17 @@ class Tables:
 
     def datasets(self) -> list[Dataset]:
         """All tables of the database that are named as the platform names them, by name."""
-        if not self._catalog.namespace_exists(self._database):
-            return []
-        names = sorted(identifier[-1] for identifier in self._catalog.list_tables(self._database))
+        with self._explained():
+            if not self._catalog.namespace_exists(self._database):
+                return []
+            names = sorted(identifier[-1] for identifier in self._catalog.list_tables(self._database))
         return [dataset for name in names if (dataset := dataset_of(name)) is not None]
 
     def versions(self, dataset: Dataset) -> list[Version]:
         """The versions of a table, newest first; none where there is no such table."""
         try:
-            table = self._catalog.load_table((self._database, dataset.table))
+            with self._explained():
+                table = self._catalog.load_table((self._database, dataset.table))
         except NoSuchTableError:
             return []
         return self._versions(dataset, table)
@@ -160,10 +192,11 @@ class Tables:
         """
 
         def attempt() -> Version:
-            table = self._load_or_create(dataset, schema)
-            files, rows = build(next(iter(self._versions(dataset, table)), None))
-            content = {"schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
-            snapshot = _replace_content(table, schema, files, encode_metadata({**metadata, **content}))
+            with self._explained():
+                table = self._load_or_create(dataset, schema)
+                files, rows = build(next(iter(self._versions(dataset, table)), None))
+                content = {"schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
+                snapshot = _replace_content(table, schema, files, encode_metadata({**metadata, **content}))
             return self._version(dataset, snapshot, decode_metadata(_summary(snapshot)))
 
         return _with_retries(attempt, dataset.table)
@@ -185,7 +218,7 @@ class Tables:
         )
 
     def _load_or_create(self, dataset: Dataset, schema: TableSchema) -> Table:
-        self.create_database()
+        self._create_missing_database()
         identifier = (self._database, dataset.table)
         try:
             table = self._catalog.load_table(identifier)
@@ -199,13 +232,21 @@ class Tables:
             }
             location = self.location(dataset)
             table = self._catalog.create_table(identifier, _iceberg_schema(schema), location=location, properties=properties)
+        self._require_ours(dataset, table)
+        return table
+
+    def _create_missing_database(self) -> None:
+        # Asked first, because whoever builds in a database may not be allowed to make one.
+        if not self._catalog.namespace_exists(self._database):
+            self._catalog.create_namespace_if_not_exists(self._database)
+
+    def _require_ours(self, dataset: Dataset, table: Table) -> None:
         owner = table.properties.get(ENVIRONMENT_PROPERTY)
         if owner != self._environment:
             raise ConflictError(
                 f"{self._database}.{dataset.table} belongs to the environment {owner!r}, not to {self._environment!r}; "
                 "set SEQ_ASSETS_DATABASE to a database of this environment's own."
             )
-        return table
 
 
 def dataset_of(table: str) -> Dataset | None:
@@ -243,17 +284,34 @@ class _WholeReplacement(_OverwriteFiles):
     def _existing_manifests(self) -> list[ManifestFile]:
         return []
 
+    def _clean_all_uncommitted(self) -> None:
+        """Leaves the manifests of a commit that was refused: it may have been done all the same.
+
+        A request whose answer is lost is repeated, and the repetition is refused because the first one was done.
+        """
+
+    def discard(self) -> None:
+        """Removes the manifests of a commit that was not done."""
+        super()._clean_all_uncommitted()
+
 
 def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], summary: dict[str, str]) -> Snapshot:
-    with _Transaction(table) as transaction:
-        _evolve(transaction, schema)
-        operation = Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND
-        with _WholeReplacement(operation, transaction, table.io, snapshot_properties=summary) as overwrite:
-            for file in _live_files(table):
-                overwrite.delete_data_file(file)
-            for path in files:
-                overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, path))
-    snapshot = table.current_snapshot()
+    transaction = _Transaction(table)
+    _evolve(transaction, schema)
+    operation = Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND
+    overwrite = _WholeReplacement(operation, transaction, table.io, snapshot_properties=summary)
+    with overwrite:
+        for file in _live_files(table):
+            overwrite.delete_data_file(file)
+        for path in files:
+            overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, path))
+    try:
+        transaction.commit_transaction()
+    except (CommitFailedException, ValidationException):
+        if table.refresh().snapshot_by_id(overwrite.snapshot_id) is None:
+            overwrite.discard()
+            raise
+    snapshot = table.snapshot_by_id(overwrite.snapshot_id)
     assert snapshot is not None, "the transaction has just added one"
     return snapshot
 
@@ -325,7 +383,7 @@ def _summary(snapshot: Snapshot) -> Mapping[str, str]:
     return snapshot.summary.additional_properties if snapshot.summary else {}
 
 
-def _with_retries(attempt: Callable[[], Version], table: str) -> Version:
+def _with_retries(attempt: Callable[[], Result], name: str) -> Result:
     for number in range(ATTEMPTS):
         try:
             return attempt()
@@ -333,6 +391,6 @@ def _with_retries(attempt: Callable[[], Version], table: str) -> Version:
             lost = error
             time.sleep(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
     raise LostRaceError(
-        f"{table} could not be published: {ATTEMPTS} attempts were lost to other publications "
+        f"{name} could not be published: {ATTEMPTS} attempts were lost to other publications "
         f"(the last: {type(lost).__name__}: {lost}). Run it again."
     ) from lost

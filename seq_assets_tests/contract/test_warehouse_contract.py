@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from seq_assets.errors import AuditError, NotPublishedError, SourceError
@@ -19,7 +18,7 @@ from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.interface import Publication, Version, Warehouse
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
-from seq_assets_tests.warehouse.building import Row, Workspace
+from seq_assets_tests.warehouse.building import Row, Workspace, published_rows
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -33,16 +32,6 @@ def covers(*methods: str) -> Callable[[Test], Test]:
     """Notes which methods of the interface a test covers."""
     _covered.update(methods)
     return lambda test: test
-
-
-def read(warehouse: Warehouse, files: tuple[str, ...]) -> list[Row]:
-    """The rows of files, wherever the warehouse keeps them."""
-    tables = []
-    for file in files:
-        with warehouse.open_input(file) as stream:
-            tables.append(pq.ParquetFile(stream).read())
-    rows: list[Row] = pa.concat_tables(tables).to_pylist()
-    return rows
 
 
 def write_source(workspace: Workspace, records: list[Row] = RECORDS) -> None:
@@ -69,14 +58,14 @@ def test_an_ingest_publishes_raw_and_rejected_observations(workspace: Workspace,
     assert raw.dataset == Dataset.raw("plain")
     assert raw.rows == len(RECORDS)
     assert raw.raw_version is None
-    found = read(workspace.warehouse, raw.files)
+    found = published_rows(workspace.warehouse, raw)
     for subset in SUBSETS:
         rows = [row for row in found if row["subset"] == subset]
         pupils = {row["pupil"] for row in rows}
         expected = in_order([record for record in RECORDS if record["pupil"] in pupils], "pupil", ["time"])
         assert [{name: row[name] for name in ("pupil", "time", "item")} for row in rows] == expected
     rejected = workspace.warehouse.find(Dataset.rejected("plain"))
-    assert (rejected.rows, read(workspace.warehouse, rejected.files)) == (0, [])
+    assert (rejected.rows, published_rows(workspace.warehouse, rejected)) == (0, [])
     assert raw.metadata["rejected_version"] == rejected.id
 
 
@@ -108,7 +97,7 @@ def test_force_rebuilds_what_is_unchanged(workspace: Workspace, spec: ModelSpec)
     assert (second.previous, second.unchanged) == (first, False)
     assert second.version.id != first.id
     assert workspace.warehouse.versions(Dataset.raw("plain")) == [second.version, first]
-    assert read(workspace.warehouse, second.version.files) == read(workspace.warehouse, first.files)
+    assert published_rows(workspace.warehouse, second.version) == published_rows(workspace.warehouse, first)
 
 
 @covers("execute")
@@ -117,7 +106,7 @@ def test_a_changed_source_rebuilds_its_model_whole(workspace: Workspace, spec: M
     write_source(workspace, RECORDS[:50])
     second = workspace.ingest(spec)
     assert (second.previous, second.unchanged, second.version.rows) == (first, False, 50)
-    assert len(read(workspace.warehouse, first.files)) == len(RECORDS)
+    assert len(published_rows(workspace.warehouse, first)) == len(RECORDS)
 
 
 @covers("execute")
@@ -160,14 +149,14 @@ def test_what_fails_is_not_published_and_the_last_version_stands(workspace: Work
         workspace.ingest(spec)
     assert workspace.warehouse.versions(Dataset.raw("plain")) == [version]
     assert len(workspace.warehouse.versions(Dataset.rejected("plain"))) == 1
-    assert len(read(workspace.warehouse, version.files)) == len(RECORDS)
+    assert len(published_rows(workspace.warehouse, version)) == len(RECORDS)
 
 
 @covers("raw_files")
 def test_the_files_of_each_subset_hold_its_rows_in_order(workspace: Workspace, spec: ModelSpec) -> None:
     raw = workspace.ingest(spec).version
-    rows = {subset: read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset)) for subset in SUBSETS}
-    assert rows["train"] + rows["validation"] == read(workspace.warehouse, raw.files)
+    rows = {subset: published_rows(workspace.warehouse, raw, subset) for subset in SUBSETS}
+    assert rows["train"] + rows["validation"] == published_rows(workspace.warehouse, raw)
     for subset in SUBSETS:
         assert {row["subset"] for row in rows[subset]} == {subset}
 
@@ -183,7 +172,7 @@ def definition(sequence_length: int) -> Definition:
 @pytest.mark.parametrize("subset", SUBSETS)
 def test_histories_are_counted_by_their_lengths(workspace: Workspace, spec: ModelSpec, subset: Any) -> None:
     raw = workspace.ingest(spec).version
-    pupils = Counter(row["pupil"] for row in read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset)))
+    pupils = Counter(row["pupil"] for row in published_rows(workspace.warehouse, raw, subset))
     histories = workspace.warehouse.histories(raw, subset)
     found = dict(zip(histories.items.tolist(), histories.entities.tolist(), strict=True))
     assert found == Counter(pupils.values())
@@ -250,9 +239,9 @@ def test_sequences_are_those_of_the_reference(workspace: Workspace, spec: ModelS
     assert (publication.previous, publication.unchanged) == (None, False)
     assert version.dataset == Dataset.sequenced("plain", subset, length)
     assert version.raw_version == raw.id
-    rows = read(workspace.warehouse, workspace.warehouse.raw_files(raw, subset))
+    rows = published_rows(workspace.warehouse, raw, subset)
     expected = sequences(rows, definition(length))
-    assert read(workspace.warehouse, version.files) == expected
+    assert published_rows(workspace.warehouse, version) == expected
     assert version.rows == len(expected)
     assert version.metadata["accounting"] == accounting(rows, definition(length))
     assert version.schema == SequencePlan.of(spec, subset, length, raw.id).schema
@@ -283,7 +272,7 @@ def test_any_raw_version_can_be_sequenced(workspace: Workspace, spec: ModelSpec)
     assert workspace.sequence(spec).version.rows < expected.rows
     again = workspace.warehouse.execute(SequencePlan.of(spec, "train", 4, first.id)).version
     assert again.raw_version == first.id
-    assert read(workspace.warehouse, again.files) == read(workspace.warehouse, expected.files)
+    assert published_rows(workspace.warehouse, again) == published_rows(workspace.warehouse, expected)
 
 
 @covers("execute")
@@ -370,7 +359,7 @@ def test_versions_are_newest_first_and_each_keeps_its_own_columns(workspace: Wor
     found = workspace.warehouse.versions(Dataset.raw("plain"))
     assert found == versions[::-1]
     assert [found_.schema.stored().field("time").type for found_ in found] == [pa.int64(), pa.string(), pa.int32(), pa.int64()]
-    times = [{type(row["time"]) for row in read(workspace.warehouse, version.files)} for version in versions]
+    times = [{type(row["time"]) for row in published_rows(workspace.warehouse, version)} for version in versions]
     assert times == [{int}, {int}, {str}, {int}]
     assert [version.committed_at for version in found] == sorted((v.committed_at for v in found), reverse=True)
 
@@ -402,7 +391,7 @@ def test_duckdb_reads_the_files_of_a_version(workspace: Workspace, spec: ModelSp
     with duckdb.connect() as connection:
         workspace.warehouse.register(connection)
         counted = connection.execute(f"SELECT count(*), sum(item) FROM {parquet(raw.files)}").fetchone()
-    rows = read(workspace.warehouse, raw.files)
+    rows = published_rows(workspace.warehouse, raw)
     assert counted == (len(rows), sum(row["item"] for row in rows))
 
 

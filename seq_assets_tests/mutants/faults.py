@@ -39,9 +39,13 @@ _SQL: Final = "warehouse/local/ingest_sql.py"
 _CONTRACT_SQL: Final = "warehouse/contract_sql.py"
 _CASTS: Final = "warehouse/local/casts.py"
 _METRICS: Final = "warehouse/metrics.py"
-_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
-_AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
+_GRAMMAR: Final = "warehouse/value_grammar.py"
+_AUDIT_RAW: Final = "warehouse/audit_raw.py"
+_LOCAL_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
+_AUDIT_SEQUENCES: Final = "warehouse/audit_sequences.py"
+_LOCAL_AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
 _AUDIT_VOCABULARY: Final = "warehouse/audit_vocabulary.py"
+_PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client.py"
 _LINES: Final = "warehouse/sources/lines.py"
@@ -56,7 +60,7 @@ _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
-_TEST_AUDIT_VOCABULARY: Final = ("warehouse/local/test_audit_vocabulary.py",)
+_TEST_AUDIT_VOCABULARY: Final = ("warehouse/test_audit_vocabulary.py",)
 
 
 def _ingest(*names: str) -> tuple[str, ...]:
@@ -539,7 +543,7 @@ _ORDER_FAULTS: Final = (
     ),
     Fault(
         "rows of Parquet are numbered from 0",
-        _INGEST,
+        "warehouse/sources/parquet_format.py",
         "file_row_number + 1 AS _row",
         "file_row_number AS _row",
         _ingest("row_numbers_of_parquet_go_over_row_groups"),
@@ -633,9 +637,9 @@ _SPLIT_FAULTS: Final = (
     ),
     Fault(
         "sequences of one subset are made of both",
-        _WAREHOUSE,
-        "if Path(file).stem == subset)",
-        "if Path(file).stem)",
+        _PUBLISHING,
+        "if _place_in_run(file).stem == subset)",
+        "if _place_in_run(file).stem)",
         _contract("the_files_of_each_subset_hold_its_rows_in_order"),
     ),
 )
@@ -870,8 +874,8 @@ _READING_FAULTS: Final = (
         "ELSE {cast} END",
         _TEST_CASTS,
     ),
-    Fault("1.5 is the integer 1", _CASTS, r'[+-]?[0-9]+(\.0*)?"', r'[+-]?[0-9]+(\.[0-9]*)?"', _TEST_CASTS),
-    Fault("0x10 is an integer", _CASTS, r'[+-]?[0-9]+(\.0*)?"', r'[+-]?(0x)?[0-9]+(\.0*)?"', _TEST_CASTS),
+    Fault("1.5 is the integer 1", _GRAMMAR, r'[+-]?[0-9]+(\.0*)?"', r'[+-]?[0-9]+(\.[0-9]*)?"', _TEST_CASTS),
+    Fault("0x10 is an integer", _GRAMMAR, r'[+-]?[0-9]+(\.0*)?"', r'[+-]?(0x)?[0-9]+(\.0*)?"', _TEST_CASTS),
     Fault(
         "the float 1.5 is the integer 2",
         _CASTS,
@@ -942,12 +946,12 @@ _READING_FAULTS: Final = (
         "THEN {minutes} ELSE {minutes} END",
         _TEST_CASTS,
     ),
-    Fault("24:00 is a time", _CASTS, "([01][0-9]|2[0-3]):[0-5][0-9](:", "([01][0-9]|2[0-4]):[0-5][0-9](:", _TEST_CASTS),
+    Fault("24:00 is a time", _GRAMMAR, "([01][0-9]|2[0-3]):[0-5][0-9](:", "([01][0-9]|2[0-4]):[0-5][0-9](:", _TEST_CASTS),
     Fault(
         "a moment of a day is a date",
         _CASTS,
-        "CASE WHEN ({microseconds}) % {_DAY} = 0 THEN",
-        "CASE WHEN ({microseconds}) % {_DAY} >= 0 THEN",
+        "CASE WHEN ({microseconds}) % {DAY} = 0 THEN",
+        "CASE WHEN ({microseconds}) % {DAY} >= 0 THEN",
         _TEST_CASTS,
     ),
     Fault(
@@ -958,7 +962,7 @@ _READING_FAULTS: Final = (
         _TEST_CASTS,
     ),
     Fault("nanoseconds of Parquet are cut off", _CASTS, "% 1000 = 0 THEN", "% 1000 < 1000 THEN", _TEST_CASTS),
-    Fault("milliseconds are read as seconds", _CASTS, '"ms": 1_000,', '"ms": 1_000_000,', _TEST_CASTS),
+    Fault("milliseconds are read as seconds", _GRAMMAR, '"ms": 1_000,', '"ms": 1_000_000,', _TEST_CASTS),
     Fault("tabs around a value are not trimmed", _CASTS, r"trim({value}, ' \t')", "trim({value}, ' ')", _TEST_CASTS),
     Fault(
         "a fill value of 0 is none",
@@ -1057,22 +1061,22 @@ _VOCABULARY_FAULTS: Final = (
     Fault(
         "vocabulary: values of validation have ids",
         _INGEST,
-        "WHERE _rejections IS NULL AND subset = 'train'\"",
-        'WHERE _rejections IS NULL"',
+        "WHERE _rejections IS NULL AND subset = 'train')",
+        "WHERE _rejections IS NULL)",
         _vocabulary("what_only_validation_has_is_unknown"),
     ),
     Fault(
         "vocabulary: values of rejected records have ids",
         _INGEST,
-        "WHERE _rejections IS NULL AND subset = 'train'\"",
-        "WHERE subset = 'train'\"",
+        "WHERE _rejections IS NULL AND subset = 'train')",
+        "WHERE subset = 'train')",
         _vocabulary("a_rejected_observation_has_no_say"),
     ),
     Fault(
         "vocabulary: that of an old raw version is the newest",
         _WAREHOUSE,
-        "self.find(Dataset.vocabulary(raw.dataset.model), version).files",
-        "self.find(Dataset.vocabulary(raw.dataset.model)).files",
+        "self.find(Dataset.vocabulary(plan.model), version).files",
+        "self.find(Dataset.vocabulary(plan.model)).files",
         _vocabulary("sequences_of_an_old_version_have_its_vocabulary"),
     ),
     Fault(
@@ -1112,14 +1116,14 @@ _VOCABULARY_FAULTS: Final = (
     ),
     Fault(
         "vocabulary: it is published whatever its audit says",
-        _WAREHOUSE,
-        "_require(vocabulary_findings(engine, spec, [train], [str(file)], before), dataset)",
+        _PUBLISHING,
+        "_require(vocabulary_findings(engine, counts, self._read_vocabulary([file]), before), dataset)",
         "_require([], dataset)",
         ("warehouse/local/test_failures.py::test_a_vocabulary_that_fails_its_audit_leaves_the_last_version",),
     ),
     Fault(
         "vocabulary: inspecting a raw version does not look at it",
-        _WAREHOUSE,
+        _PUBLISHING,
         "problems=finding.problems + problems.get(finding.check, ())",
         "problems=finding.problems",
         _audit("inspecting_a_raw_version_audits_its_vocabulary_too"),
@@ -1137,15 +1141,15 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "the audit of raw observations accepts any number of rejected records",
         _AUDIT_RAW,
-        "if accounting.rejected_ratio > spec.checks.rejected_ratio.max:",
+        "if accounting.rejected_ratio > self.spec.checks.rejected_ratio.max:",
         "if accounting.rejected_ratio > 1:",
         _audit("a_lower_maximum_of_rejected_records_breaks_the_contract"),
     ),
     Fault(
         "the audit of raw observations refuses the largest rejected ratio that is allowed",
         _AUDIT_RAW,
-        "if accounting.rejected_ratio > spec.checks.rejected_ratio.max:",
-        "if accounting.rejected_ratio >= spec.checks.rejected_ratio.max > 0:",
+        "if accounting.rejected_ratio > self.spec.checks.rejected_ratio.max:",
+        "if accounting.rejected_ratio >= self.spec.checks.rejected_ratio.max > 0:",
         _ingest("a_source_may_be_rejected_whole_where_the_model_allows_it"),
     ),
     Fault(
@@ -1193,41 +1197,41 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "the audit of raw observations accepts any order",
         _AUDIT_RAW,
-        "    if unordered:",
-        "    if unordered < 0:",
+        '{"are out of order": unordered,',
+        '{"are out of order": 0,',
         _WRONG_RAW,
     ),
     Fault(
         "the audit of raw observations accepts any position",
         _AUDIT_RAW,
-        "    if misnumbered:",
-        "    if misnumbered < 0:",
+        '"have a wrong _position": misnumbered}',
+        '"have a wrong _position": 0}',
         _WRONG_RAW,
     ),
     Fault(
         "the audit of raw observations accepts any columns",
-        _AUDIT_RAW,
-        "if not _has_schema(file, schema)]",
+        _LOCAL_AUDIT_RAW,
+        "if not read_schema(storage, file).equals(schema)]",
         "if not file]",
         _WRONG_RAW + _audit("a_null_where_none_may_be_breaks_the_contract"),
     ),
     Fault(
         "the audit of sequences accepts other items than the raw ones",
-        _AUDIT_SEQUENCES,
+        _LOCAL_AUDIT_SEQUENCES,
         "OR expected._content IS DISTINCT FROM found._content",
         "OR false",
         _WRONG_SEQUENCES,
     ),
     Fault(
         "the audit of sequences accepts any number of items",
-        _AUDIT_SEQUENCES,
+        _LOCAL_AUDIT_SEQUENCES,
         "WHERE expected._items IS DISTINCT FROM found._items OR",
         "WHERE false AND",
         _WRONG_SEQUENCES,
     ),
     Fault(
         "the audit of sequences accepts a miscount",
-        _AUDIT_SEQUENCES,
+        _LOCAL_AUDIT_SEQUENCES,
         "if getattr(accounting, name) != count",
         "if getattr(accounting, name) is None",
         _audit("a_miscount_is_something_lost"),
@@ -1248,35 +1252,35 @@ _AUDIT_FAULTS: Final = (
     ),
     Fault(
         "the audit of sequences accepts any padding",
-        _AUDIT_SEQUENCES,
+        _LOCAL_AUDIT_SEQUENCES,
         "reshape(is_pad.shape) & is_pad",
         "reshape(is_pad.shape) & False",
         _WRONG_SEQUENCES,
     ),
     Fault(
         "the audit of sequences accepts any columns",
-        _AUDIT_SEQUENCES,
-        "if any(not pq.read_schema(file).equals(schema) for file in files):",
+        _LOCAL_AUDIT_SEQUENCES,
+        "if any(not read_schema(storage, file).equals(schema) for file in files):",
         "if not files:",
         _audit("other_columns_are_not_well_formed"),
     ),
     Fault(
         "raw observations are published whatever their audit says",
-        _WAREHOUSE,
+        _PUBLISHING,
         "    if problems:",
         '    if problems and dataset.kind != "raw_observations":',
         _contract("what_fails_is_not_published_and_the_last_version_stands"),
     ),
     Fault(
         "sequences are published whatever their audit says",
-        _WAREHOUSE,
+        _PUBLISHING,
         "    if problems:",
         '    if problems and dataset.kind == "raw_observations":',
         ("warehouse/local/test_failures.py::test_sequences_that_fail_their_audit_leave_the_last_version_and_no_file",),
     ),
     Fault(
         "a changed source keeps its version",
-        _WAREHOUSE,
+        _PUBLISHING,
         'identity = f"{plan.identity}:{source.fingerprint}"',
         "identity = plan.identity",
         _contract("a_changed_source_rebuilds_its_model_whole"),
@@ -1290,7 +1294,7 @@ _AUDIT_FAULTS: Final = (
     ),
     Fault(
         "a source that changes while it is read is published",
-        _WAREHOUSE,
+        _PUBLISHING,
         "if self.source_fingerprint(plan) != source.fingerprint:",
         "if plan.location != source.location:",
         _ingest("a_source_that_changes_while_it_is_read_is_an_error"),

@@ -529,7 +529,7 @@ _MAKERS: Final[dict[str, list[Callable[..., tuple[pa.Array, list[Any]]]]]] = {
 
 
 def typed_array(values: list[Any], type_: str, generator: random.Random) -> tuple[pa.Array, list[Any]]:
-    """Values of a column in one of the types that a file may have for it and that holds them all, as the reference takes them."""
+    """Values of a column in one of the types that files have for it and that holds them all, as the reference takes them."""
     for maker in generator.sample(_MAKERS[type_], len(_MAKERS[type_])):
         array, found = maker(values, type_, None, generator)
         if array.null_count == sum(value is None for value in values):

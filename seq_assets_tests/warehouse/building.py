@@ -14,6 +14,7 @@ import yaml
 
 from seq_assets.models import ModelSpec, Subset, read_model_file
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+from seq_assets.warehouse.files import in_row_order
 from seq_assets.warehouse.interface import Progress, Publication, Version, Warehouse, no_progress
 
 Row = dict[str, Any]
@@ -30,6 +31,18 @@ def read_table(version: Version) -> pa.Table:
 def read_rows(version: Version) -> list[Row]:
     """The rows of a version as dictionaries."""
     rows: list[Row] = read_table(version).to_pylist()
+    return rows
+
+
+def published_rows(warehouse: Warehouse, version: Version, subset: Subset | None = None) -> list[Row]:
+    """The rows of a version, or of one subset of it, wherever they are, in the table's order and the model's types."""
+    schema = version.schema.stored()
+    tables = [schema.empty_table()]
+    for file in version.files if subset is None else warehouse.raw_files(version, subset):
+        with warehouse.open_input(file) as opened:
+            tables.append(pq.ParquetFile(opened).read().cast(schema))
+    table = pa.concat_tables(tables)
+    rows: list[Row] = (table if version.is_ordered else in_row_order(table, version)).to_pylist()
     return rows
 
 

@@ -4,11 +4,9 @@ What is un-padded is compared with the raw items by count and by an order-sensit
 there, and how often, is said once more (`warehouse.coverage`), item by item; masks, sizes and pads are said row by row.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from seq_assets.models import ModelSpec
-from seq_assets.models.spec import EntityHashSplit
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.sequencing.windows import First, Prefix, Sliding
@@ -16,6 +14,7 @@ from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
 from seq_assets.warehouse.athena.sequence_sql import is_pad_sequence, is_repeat_sequence, items_query
 from seq_assets.warehouse.athena.sql import literal_sql, quoted
+from seq_assets.warehouse.audit_sequences import form_finding, leakage_finding
 from seq_assets.warehouse.coverage import coverage_of
 from seq_assets.warehouse.interface import Finding
 
@@ -44,7 +43,7 @@ def sequence_findings(
     """
     return [
         _nothing_lost(athena.row(lost_query(plan, raw, vocabulary, sequences)), plan, accounting),
-        _no_leakage(athena, plan, spec, sequences),
+        leakage_finding(athena, CONTRACT, plan, spec, sequences),
         _well_formed(athena.row(form_query(plan, sequences))),
     ]
 
@@ -107,23 +106,9 @@ def _content(fields: list[str]) -> str:
     return f"CAST(from_big_endian_64(xxhash64(to_utf8({text}))) AS decimal(38, 0))"
 
 
-def _no_leakage(athena: AthenaClient, plan: SequencePlan, spec: ModelSpec, sequences: str) -> Finding:
-    """Every entity of the table is one of its subset; for other splits than by entity, `nothing_lost` compares the items."""
-    if not isinstance(spec.split, EntityHashSplit):
-        return Finding("no_leakage", (), {"strategy": spec.split.strategy})
-    entity = quoted(plan.entity[0])
-    found = athena.row(f"""
-        SELECT count(*) AS entities, count_if({CONTRACT.subset(spec, entity)} <> '{plan.subset}') AS misplaced
-        FROM (SELECT DISTINCT {entity} FROM {sequences})""")
-    problems = [f"{found['misplaced']} entities belong to the other subset"] if found["misplaced"] else []
-    return Finding("no_leakage", tuple(problems), {"strategy": spec.split.strategy, **found})
-
-
-def _well_formed(found: Mapping[str, int]) -> Finding:
+def _well_formed(found: dict[str, Any]) -> Finding:
     """Ordinals, starts, sizes, lengths, masks and pad values are as documented."""
-    wrong = {name: count for name, count in found.items() if name != "sequences"}
-    problems = [f"{count} of {found['sequences']} sequences have a wrong {name}" for name, count in wrong.items() if count]
-    return Finding("well_formed", tuple(problems), found)
+    return form_finding(found.pop("sequences"), found)
 
 
 def form_query(plan: SequencePlan, sequences: str) -> str:

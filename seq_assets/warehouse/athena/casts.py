@@ -11,6 +11,18 @@ from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, text_literal
+from seq_assets.warehouse.value_grammar import (
+    DAY,
+    EPOCH_TIME,
+    EXACT_INTEGERS,
+    FIRST_MICROSECOND,
+    FLOAT,
+    INT,
+    LAST_MICROSECOND,
+    PER_UNIT,
+    SECOND,
+    TIMESTAMP,
+)
 
 
 class Carrier(StrEnum):
@@ -60,19 +72,10 @@ def _pattern(pattern: str) -> str:
 
 
 _SPACES: Final = text_literal(" \t")
-_INT: Final = _pattern(r"[+-]?[0-9]+(\.0*)?")
-_FLOAT: Final = _pattern(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DECIMAL: Final = _pattern(r"[+-]?[0-9]+(\.[0-9]{0,9}0*)?")
-_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
-_ZONE: Final = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-_TIMESTAMP: Final = _pattern(f"{_DATE}([ T]{_TIME}{_ZONE}?)?")
-_FIRST_MICROSECOND: Final = -62_135_596_800_000_000
-_LAST_MICROSECOND: Final = 253_402_300_799_999_999
-_SECOND: Final = 1_000_000
-_DAY: Final = 86_400_000_000
-_PER_UNIT: Final = {"s": _SECOND, "ms": 1_000, "us": 1}
-_EXACT_INTEGERS: Final = {ColumnType.FLOAT32: 2**24, ColumnType.FLOAT64: 2**53}
+_INT: Final = _pattern(INT)
+_FLOAT: Final = _pattern(FLOAT)
+_EPOCH_TIME: Final = _pattern(EPOCH_TIME)
+_TIMESTAMP: Final = _pattern(TIMESTAMP)
 _EPOCH: Final = "DATE '1970-01-01'"
 _NO_TIME: Final = -(2**63)
 """Microseconds that no column accepts; they stand for a point in time that microseconds cannot hold."""
@@ -117,7 +120,7 @@ def _readable(value: str, carrier: Carrier, column: ColumnSpec) -> str | None:
     if carrier is Carrier.BOOLEAN:
         return {ColumnType.BOOL: value, ColumnType.STRING: f"CAST({value} AS varchar)"}.get(column.type)
     microseconds = {
-        Carrier.DAYS: f"CASE WHEN {value} BETWEEN -10000000 AND 10000000 THEN {value} * {_DAY} END",
+        Carrier.DAYS: f"CASE WHEN {value} BETWEEN -10000000 AND 10000000 THEN {value} * {DAY} END",
         Carrier.MICROSECONDS: value,
         Carrier.NANOSECONDS: f"CASE WHEN {value} % 1000 = 0 THEN {value} / 1000 END",
     }.get(carrier)
@@ -151,8 +154,8 @@ def _timestamp_text(value: str) -> str:
     fraction = f"CASE substr({value}, 20, 1) WHEN '.' THEN CAST(rpad({digits}, 6, '0') AS bigint) ELSE 0 END"
     minutes = f"({_number(value, -5)} * 60 + {_number(value, -2)})"
     offset = f"CASE substr({value}, -6, 1) WHEN '+' THEN {minutes} WHEN '-' THEN -{minutes} ELSE 0 END"
-    time = f"({seconds} - ({offset}) * 60) * {_SECOND} + {fraction}"
-    return f"{days} * {_DAY} + CASE WHEN length({value}) = 10 THEN 0 ELSE {time} END"
+    time = f"({seconds} - ({offset}) * 60) * {SECOND} + {fraction}"
+    return f"{days} * {DAY} + CASE WHEN length({value}) = 10 THEN 0 ELSE {time} END"
 
 
 def _number(value: str, start: int) -> str:
@@ -161,9 +164,9 @@ def _number(value: str, start: int) -> str:
 
 
 def _epoch_text(value: str, unit: str) -> str:
-    decimal = f"TRY_CAST({value} AS decimal(29,9)) * CAST({_PER_UNIT[unit]} AS decimal(7,0))"
+    decimal = f"TRY_CAST({value} AS decimal(29,9)) * CAST({PER_UNIT[unit]} AS decimal(7,0))"
     whole = f"CASE WHEN _it = truncate(_it) AND {_in_range('_it')} THEN CAST(_it AS bigint) END"
-    return f"CASE WHEN regexp_like({value}, {_DECIMAL}) THEN {_let(decimal, whole)} END"
+    return f"CASE WHEN regexp_like({value}, {_EPOCH_TIME}) THEN {_let(decimal, whole)} END"
 
 
 def _from_integer(value: str, carrier: Carrier, column: ColumnSpec) -> str | None:
@@ -171,7 +174,7 @@ def _from_integer(value: str, carrier: Carrier, column: ColumnSpec) -> str | Non
     if column.type.is_integer:
         return f"TRY_CAST({value} AS {target})"
     if column.type.is_float:
-        exact = _EXACT_INTEGERS[column.type]
+        exact = EXACT_INTEGERS[column.type]
         back = _whole_number(f"CAST(CAST({value} AS {target}) AS double)", carrier)
         return f"CASE WHEN {value} BETWEEN -{exact} AND {exact} OR {back} = {value} THEN CAST({value} AS {target}) END"
     if column.type is ColumnType.BOOL:
@@ -179,8 +182,8 @@ def _from_integer(value: str, carrier: Carrier, column: ColumnSpec) -> str | Non
     if column.type is ColumnType.STRING:
         return f"CAST({value} AS varchar)"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        per_unit = _PER_UNIT[column.unit]
-        in_range = f"{value} BETWEEN {_FIRST_MICROSECOND // per_unit} AND {_LAST_MICROSECOND // per_unit}"
+        per_unit = PER_UNIT[column.unit]
+        in_range = f"{value} BETWEEN {FIRST_MICROSECOND // per_unit} AND {LAST_MICROSECOND // per_unit}"
         return f"CASE WHEN {in_range} THEN CAST({value} AS bigint) * {per_unit} END"
     return None
 
@@ -207,7 +210,7 @@ def _from_float(value: str, column: ColumnSpec) -> str | None:
     if column.type is ColumnType.BOOL:
         return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        scaled = f"CAST({value} AS double) * {_PER_UNIT[column.unit]}"
+        scaled = f"CAST({value} AS double) * {PER_UNIT[column.unit]}"
         # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
         allowed = "0.5e0" if column.unit == "s" else "0e0"
         nearest = f"CASE WHEN abs(_it - round(_it)) <= {allowed} THEN TRY_CAST(round(_it) AS bigint) END"
@@ -220,13 +223,13 @@ def _from_microseconds(microseconds: str, column_type: ColumnType) -> str | None
     if column_type is ColumnType.TIMESTAMP:
         return _let(microseconds, f"CASE WHEN {_in_range('_it')} THEN _it END")
     if column_type is ColumnType.DATE:
-        date = f"date_add('day', _it / {_DAY}, {_EPOCH})"
-        return _let(microseconds, f"CASE WHEN {_in_range('_it')} AND _it % {_DAY} = 0 THEN {date} END")
+        date = f"date_add('day', _it / {DAY}, {_EPOCH})"
+        return _let(microseconds, f"CASE WHEN {_in_range('_it')} AND _it % {DAY} = 0 THEN {date} END")
     return None
 
 
 def _in_range(microseconds: str) -> str:
-    return f"{microseconds} BETWEEN {_FIRST_MICROSECOND} AND {_LAST_MICROSECOND}"
+    return f"{microseconds} BETWEEN {FIRST_MICROSECOND} AND {LAST_MICROSECOND}"
 
 
 def _let(expression: str, body: str) -> str:
@@ -297,7 +300,7 @@ def _instant(expression: str, glue_type: str) -> str:
     """Microseconds since the epoch; Athena has no function that gives them, so the parts of a second come from the text."""
     utc = _utc(expression, _MOST_PLACES)
     seconds = f"date_diff('second', TIMESTAMP '1970-01-01 00:00:00', date_trunc('second', {utc}))"
-    microseconds = f"{seconds} * {_SECOND} + CAST(split_part(CAST({utc} AS varchar), '.', 2) AS bigint)"
+    microseconds = f"{seconds} * {SECOND} + CAST(split_part(CAST({utc} AS varchar), '.', 2) AS bigint)"
     places = _TYPE.fullmatch(glue_type.strip().lower())
     if places is None or int(places[2] or 0) <= _MOST_PLACES:
         return microseconds

@@ -16,7 +16,15 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 
-from seq_assets.errors import PassingQueryError, QueryError, RetryableError, SeqAssetsError, SettingsError, ThrottledError
+from seq_assets.errors import (
+    PassingQueryError,
+    PermissionDeniedError,
+    QueryError,
+    RetryableError,
+    SeqAssetsError,
+    SettingsError,
+    ThrottledError,
+)
 from seq_assets.warehouse.athena.sql import text_literal
 
 logger = logging.getLogger(__name__)
@@ -269,6 +277,21 @@ class AthenaClient:
         taken, self.finished = self.finished, []
         return taken
 
+    def require_workgroup(self) -> None:
+        """Asks for the workgroup, before anything is done for queries that it would refuse.
+
+        Raises:
+            SettingsError: There is no such workgroup, it is disabled, or credentials are missing.
+            RetryableError: Athena throttles or does not answer.
+        """
+        try:
+            found = self._call("get_work_group", WorkGroup=self._workgroup)["WorkGroup"]
+        except PermissionDeniedError:
+            # Who may not look at a workgroup may still be allowed to run queries in it.
+            return
+        if found.get("State", "ENABLED") != "ENABLED":
+            raise SettingsError(f"SEQ_ASSETS_WORKGROUP: found {self._workgroup!r}, which is disabled; enable it.")
+
     def console_link(self, query_id: str) -> str:
         """Where people see a query in the AWS console."""
         meta = self._client.meta
@@ -292,7 +315,7 @@ class AthenaClient:
 
     def _attempt(self, sql: str, attempt: str) -> dict[str, Any]:
         """One query until it is over; whatever keeps us from waiting for that stops it."""
-        _refuse_if_too_long(sql)
+        refuse_if_too_long(sql)
         request: dict[str, Any] = {
             "QueryString": sql,
             # Athena answers the same request with the same query: an answer that is lost does not start a second one.
@@ -457,7 +480,7 @@ def _explained_refusal(response: Mapping[str, Any], operation: str, workgroup: s
         # Athena's own message stays unsaid: it may repeat what was signed.
         return SettingsError(f"Athena does not accept the credentials ({operation}: {code}); {_CREDENTIALS_REMEDY}, valid now.")
     if code in _DENIED:
-        return SettingsError(
+        return PermissionDeniedError(
             f"The credentials do not allow {operation} in the workgroup {workgroup!r} (SEQ_ASSETS_WORKGROUP): {message} Allow "
             "it in IAM, or choose others with AWS_PROFILE or AWS_ACCESS_KEY_ID."
         )
@@ -504,7 +527,12 @@ def _is_unanswered(error: BaseException) -> bool:
     return not isinstance(error, Exception) or (isinstance(error, RetryableError) and not isinstance(error, ThrottledError))
 
 
-def _refuse_if_too_long(sql: str) -> None:
+def refuse_if_too_long(sql: str) -> None:
+    """Refuses a statement that Athena would refuse for its length, without asking Athena.
+
+    Raises:
+        QueryError: With the limit.
+    """
     size = len(sql.encode())
     if size > MAXIMUM_QUERY_BYTES:
         raise QueryError(

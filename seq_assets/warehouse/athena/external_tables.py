@@ -1,13 +1,17 @@
 """Folders of Parquet files as tables, for as long as queries need them."""
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from seq_assets.errors import SeqAssetsError
 from seq_assets.sequencing.schemas import TableSchema
 from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, table_name, text_literal
+
+logger = logging.getLogger(__name__)
 
 SCRATCH_TABLE_PREFIX = "scratch_"
 
@@ -28,6 +32,8 @@ class ExternalTables:
     def over(self, folder: str, columns: Sequence[tuple[str, str]]) -> Iterator[str]:
         """A table over the files directly in a folder, as an identifier; its files outlive it.
 
+        An attempt to make or to drop it may have done so and failed afterwards; the next one takes no offence.
+
         Args:
             folder: `s3://…/`; it may be empty.
             columns: Names, and types as Hive's DDL writes them.
@@ -35,13 +41,21 @@ class ExternalTables:
         name = f"{SCRATCH_TABLE_PREFIX}{uuid.uuid4().hex}"
         described = ", ".join(f"`{column}` {type_}" for column, type_ in columns)
         location = text_literal(f"{folder.rstrip('/')}/")
-        self.athena.execute(
-            f"CREATE EXTERNAL TABLE `{self.database}`.`{name}` ({described}) STORED AS PARQUET LOCATION {location}"
-        )
+        table = f"`{self.database}`.`{name}`"
         try:
+            self.athena.execute(
+                f"CREATE EXTERNAL TABLE IF NOT EXISTS {table} ({described}) STORED AS PARQUET LOCATION {location}"
+            )
             yield table_name(self.database, name)
         finally:
-            self.athena.execute(f"DROP TABLE `{self.database}`.`{name}`")
+            self._drop(table)
+
+    def _drop(self, table: str) -> None:
+        """Drops a table as well as it can: it shows nothing that is published, and what ended its use is what must be told."""
+        try:
+            self.athena.execute(f"DROP TABLE IF EXISTS {table}")
+        except SeqAssetsError as error:
+            logger.warning("The scratch table %s is left for gc: %s", table, error)
 
 
 def columns_of(schema: TableSchema) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.warehouse.athena.casts import Carrier, null_sql, readable_sql, trimmed_sql
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
-from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect
+from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
 from seq_assets.warehouse.metrics import Measures
 
 _DIALECT: Final = Dialect(
@@ -94,14 +94,9 @@ def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], 
 def _subset(spec: ModelSpec) -> str:
     split = spec.split
     if isinstance(split, LocationSplit):
-        return location_subset_sql("_name")
+        return location_subset("_name")
     name = spec.entity if isinstance(split, EntityHashSplit) else split.column
     return CONTRACT.subset(spec, f"_v{list(spec.columns).index(name)}")
-
-
-def location_subset_sql(name: str) -> str:
-    """The subset of an observation, from the name of its file, in a split by location."""
-    return f"CASE WHEN starts_with({name}, 'validation/') THEN 'validation' ELSE 'train' END"
 
 
 def raw_query(spec: ModelSpec, stage: str, subset: Subset) -> str:

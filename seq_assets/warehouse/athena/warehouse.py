@@ -4,6 +4,7 @@ Plans become SQL. What a query finds is unloaded to a fresh prefix, audited ther
 Iceberg commit, so a query that fails leaves nothing visible.
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seq_assets.errors import SourceError
+from seq_assets.errors import SeqAssetsError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
@@ -23,7 +24,8 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, TableSchema, stored_type
 from seq_assets.warehouse.athena.audit_raw import raw_findings
 from seq_assets.warehouse.athena.audit_sequences import sequence_findings
-from seq_assets.warehouse.athena.client import AthenaClient, clear_errors, totals
+from seq_assets.warehouse.athena.casts import Carrier
+from seq_assets.warehouse.athena.client import AthenaClient, clear_errors, refuse_if_too_long, totals
 from seq_assets.warehouse.athena.external_tables import ExternalTables, columns_of
 from seq_assets.warehouse.athena.glue_source import SCHEME as GLUE
 from seq_assets.warehouse.athena.glue_source import GlueSource, find_table
@@ -42,7 +44,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted, table_name
-from seq_assets.warehouse.cloud import Cloud, boto3_client
+from seq_assets.warehouse.cloud import Cloud, boto3_client, glue_explained
 from seq_assets.warehouse.contract_sql import REASONS
 from seq_assets.warehouse.engine import MEMORY_LIMIT
 from seq_assets.warehouse.interface import Finding, Progress, Version
@@ -54,6 +56,8 @@ from seq_assets.warehouse.storage import Storage
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.tables import Tables
+
+logger = logging.getLogger(__name__)
 
 UNORDERED: Final = {"ordered": False}
 """Athena writes rows in any order, into as many files as it likes."""
@@ -85,15 +89,21 @@ class AthenaWarehouse(PublishingWarehouse):
 
     @cached_property
     def athena(self) -> AthenaClient:
-        """Runs the queries; their results are kept below the same prefix as the tables."""
+        """Runs the queries; their results are kept below the same prefix as the tables.
+
+        Raises:
+            SettingsError: The workgroup, credentials or the region are missing.
+        """
         with clear_errors(self.workgroup):
             client = self.open_athena()
-        return AthenaClient(
+        athena = AthenaClient(
             client,
             workgroup=self.workgroup,
             database=self.cloud.database,
             output_location=f"{self.storage.root}/query_results/",
         )
+        athena.require_workgroup()
+        return athena
 
     def _find_source(self, plan: IngestPlan) -> SourceFiles | GlueSource:
         if not plan.location.startswith(GLUE):
@@ -102,7 +112,8 @@ class AthenaWarehouse(PublishingWarehouse):
             raise SourceError(
                 f"split.strategy location: found the table {plan.location}; allowed: files below train/ and validation/."
             )
-        return find_table(plan.location, boto3_client("glue"))
+        with glue_explained(plan.location, SourceError):
+            return find_table(plan.location, boto3_client("glue"))
 
     def _count_histories(self, version: Version, subset: Subset) -> Histories:
         entity = quoted(version.metadata["model"]["entity"])
@@ -127,6 +138,8 @@ class AthenaWarehouse(PublishingWarehouse):
         assert isinstance(source, SourceFiles | GlueSource), "as it was found"
         self.athena.taken()
         self.tables.create_database()
+        for dataset in (plan.dataset, Dataset.rejected(plan.spec.name), Dataset.vocabulary(plan.spec.name)):
+            self.tables.require_ours(dataset)
         with self._prefix() as scratch, ExitStack() as tables:
             records, read, ignored = self._records(plan.spec, source, scratch, tables, progress)
             if read == 0:
@@ -146,6 +159,9 @@ class AthenaWarehouse(PublishingWarehouse):
             return [source.records(spec)], read, source.ignored(spec)
         if isinstance(spec.split, LocationSplit):
             source.by_subset()  # refuses files of neither subset
+        if source.format != "parquet":
+            # What a model declares may be too much for a query: that shall not be found out after all records were read.
+            refuse_if_too_long(stage_query(spec, "records", dict.fromkeys(spec.columns, Carrier.TEXT), ()))
         found = FoundColumns()
         with self._engine(MEMORY_LIMIT) as engine:
             written, read = write_records(spec, source, self.storage, scratch, engine, progress, found)
@@ -231,6 +247,7 @@ class AthenaWarehouse(PublishingWarehouse):
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
         """One query makes the sequences; what was dropped follows from the lengths of histories."""
         self.athena.taken()
+        self.tables.require_ours(plan.dataset)
         files = self._unload(sequence_query(plan, self._at(raw), self._vocabulary_at(raw)), f"{folder}/{plan.subset}")
         expected = advise(plan, self.histories(raw, plan.subset)).accounting
         with self._files(files, plan.schema) as sequences:
@@ -297,7 +314,11 @@ class AthenaWarehouse(PublishingWarehouse):
         try:
             yield folder
         finally:
-            self.storage.remove(folder)
+            try:
+                self.storage.remove(folder)
+            except SeqAssetsError as error:
+                # What ended its use is what must be told.
+                logger.warning("%s is left for gc: %s", folder, error)
 
     def _read(self, files: Sequence[str], schema: pa.Schema) -> pa.Table:
         tables = [schema.empty_table()]

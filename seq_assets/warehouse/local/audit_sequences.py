@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seq_assets.models import ColumnType, ModelSpec
-from seq_assets.models.spec import EntityHashSplit
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.windows import First, Prefix, Sliding
+from seq_assets.warehouse.audit_sequences import form_finding, leakage_finding
 from seq_assets.warehouse.coverage import coverage_of
 from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
 from seq_assets.warehouse.files import ROW_GROUP_CELLS, read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
-from seq_assets.warehouse.local.ingest_sql import label_sql, subset_sql
+from seq_assets.warehouse.local.ingest_sql import CONTRACT
 from seq_assets.warehouse.storage import Storage
 
 
@@ -49,7 +49,7 @@ def sequence_findings(
     """
     return [
         _nothing_lost(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting),
-        _no_leakage(engine, plan, spec, files),
+        leakage_finding(engine, CONTRACT, plan, spec, parquet(files)),
         _well_formed(plan, storage, files),
     ]
 
@@ -89,7 +89,7 @@ def _with_ids(plan: SequencePlan, rows: str, vocabulary: Sequence[str]) -> str:
     joins, ids = [], []
     for number, feature in enumerate(plan.features):
         if feature.encoded:
-            label = label_sql(f"_raw.{quoted(feature.name)}", feature.type, feature.fill_value)
+            label = CONTRACT.label(f"_raw.{quoted(feature.name)}", feature.type, feature.fill_value)
             values = f"(SELECT value, id FROM {parquet(vocabulary)} WHERE feature = {text_literal(feature.name)})"
             joins.append(f"LEFT JOIN {values} AS _v{number} ON CAST({label} AS VARCHAR) = _v{number}.value")
             ids.append(f"coalesce(_v{number}.id, 1) AS _id{number}")
@@ -153,18 +153,6 @@ def _raw_item(number: int, feature: FeaturePlan) -> str:
     return f"{value}::{_item_type(feature)}"
 
 
-def _no_leakage(engine: Engine, plan: SequencePlan, spec: ModelSpec, files: Sequence[str]) -> Finding:
-    """Every entity of the table is one of its subset; for other splits than by entity, `nothing_lost` compares the items."""
-    if not isinstance(spec.split, EntityHashSplit):
-        return Finding("no_leakage", (), {"strategy": spec.split.strategy})
-    expected = subset_sql(spec, quoted(plan.entity[0]))
-    found = engine.row(f"""
-        SELECT count(*) AS entities, count(*) FILTER ({expected} <> '{plan.subset}') AS misplaced
-        FROM (SELECT DISTINCT {quoted(plan.entity[0])} FROM {parquet(files)})""")
-    problems = [f"{found['misplaced']} entities belong to the other subset"] if found["misplaced"] else []
-    return Finding("no_leakage", tuple(problems), {"strategy": spec.split.strategy, **found})
-
-
 def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str]) -> Finding:
     """Columns, order, ordinals, starts, sizes, masks and pad values are as documented."""
     schema = plan.schema.stored()
@@ -183,8 +171,7 @@ def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str]) -> 
         for name, count in _wrong_cells(plan, batch).items():
             wrong[name] += count
         previous = batch.slice(batch.num_rows - 1)
-    problems = [f"{count} of {rows} sequences have a wrong {name}" for name, count in wrong.items() if count]
-    return Finding("well_formed", tuple(problems), {"sequences": rows, **wrong})
+    return form_finding(rows, wrong)
 
 
 def _wrong_order(previous: pa.RecordBatch | None, batch: pa.RecordBatch, entity: str) -> int:

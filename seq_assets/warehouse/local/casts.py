@@ -9,6 +9,17 @@ from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType, Scalar
 from seq_assets.warehouse.engine import text_literal
+from seq_assets.warehouse.value_grammar import (
+    DAY,
+    EPOCH_TIME,
+    EXACT_INTEGERS,
+    FIRST_MICROSECOND,
+    FLOAT,
+    INT,
+    LAST_MICROSECOND,
+    PER_UNIT,
+    TIMESTAMP,
+)
 
 DUCKDB_TYPES: Final = {
     ColumnType.INT8: "TINYINT",
@@ -24,18 +35,10 @@ DUCKDB_TYPES: Final = {
 }
 """The stored types; a timestamp is its microseconds since the epoch."""
 
-_INT: Final = text_literal(r"[+-]?[0-9]+(\.0*)?")
-_FLOAT: Final = text_literal(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DECIMAL: Final = text_literal(r"[+-]?[0-9]+(\.[0-9]{0,9}0*)?")
-_DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
-_ZONE: Final = "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
-_TIMESTAMP: Final = text_literal(f"{_DATE}([ T]{_TIME}{_ZONE}?)?")
-_FIRST_MICROSECOND: Final = -62_135_596_800_000_000
-_LAST_MICROSECOND: Final = 253_402_300_799_999_999
-_DAY: Final = 86_400_000_000
-_PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
-_EXACT_INTEGERS: Final = {ColumnType.FLOAT32: 2**24, ColumnType.FLOAT64: 2**53}
+_INT: Final = text_literal(INT)
+_FLOAT: Final = text_literal(FLOAT)
+_EPOCH_TIME: Final = text_literal(EPOCH_TIME)
+_TIMESTAMP: Final = text_literal(TIMESTAMP)
 
 
 def literal_sql(value: Scalar, column_type: ColumnType) -> str:
@@ -136,10 +139,10 @@ def _timestamp_text(value: str) -> str:
 
 
 def _epoch_text(value: str, unit: str) -> str:
-    per_unit = _PER_UNIT[unit]
+    per_unit = PER_UNIT[unit]
     decimal = f"TRY_CAST({value} AS DECIMAL(29, 9)) * {per_unit}::DECIMAL(7, 0)"
     whole = f"CASE WHEN {decimal} = trunc({decimal}) THEN TRY_CAST(trunc({decimal}) AS BIGINT) END"
-    return _in_range(f"CASE WHEN regexp_full_match({value}, {_DECIMAL}) THEN {whole} END")
+    return _in_range(f"CASE WHEN regexp_full_match({value}, {_EPOCH_TIME}) THEN {whole} END")
 
 
 def _from_integer(value: str, column: ColumnSpec) -> str:
@@ -147,7 +150,7 @@ def _from_integer(value: str, column: ColumnSpec) -> str:
     if column.type.is_integer:
         return f"TRY_CAST({value} AS {target})"
     if column.type.is_float:
-        exact = _EXACT_INTEGERS[column.type]
+        exact = EXACT_INTEGERS[column.type]
         back = f"TRY_CAST(CAST({value} AS {target}) AS HUGEINT) = {value}::HUGEINT"
         return f"CASE WHEN {value} BETWEEN -{exact} AND {exact} OR {back} THEN CAST({value} AS {target}) END"
     if column.type is ColumnType.BOOL:
@@ -155,7 +158,7 @@ def _from_integer(value: str, column: ColumnSpec) -> str:
     if column.type is ColumnType.STRING:
         return f"CAST({value} AS VARCHAR)"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        return _in_range(f"TRY_CAST({value}::HUGEINT * {_PER_UNIT[column.unit]} AS BIGINT)")
+        return _in_range(f"TRY_CAST({value}::HUGEINT * {PER_UNIT[column.unit]} AS BIGINT)")
     return "NULL"
 
 
@@ -169,7 +172,7 @@ def _from_float(value: str, column: ColumnSpec) -> str:
     if column.type is ColumnType.BOOL:
         return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        scaled = f"{value}::DOUBLE * {_PER_UNIT[column.unit]}"
+        scaled = f"{value}::DOUBLE * {PER_UNIT[column.unit]}"
         nearest = f"round({scaled})"
         # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
         allowed = "0.5" if column.unit == "s" else "0"
@@ -195,7 +198,7 @@ def _microseconds(value: str) -> str:
 
 def _midnight(microseconds: str) -> str:
     """The date of microseconds that are a whole number of days."""
-    return f"CASE WHEN ({microseconds}) % {_DAY} = 0 THEN CAST(make_timestamp({microseconds}) AS DATE) END"
+    return f"CASE WHEN ({microseconds}) % {DAY} = 0 THEN CAST(make_timestamp({microseconds}) AS DATE) END"
 
 
 def _known_date(value: str, result: str | None = None) -> str:
@@ -205,4 +208,4 @@ def _known_date(value: str, result: str | None = None) -> str:
 
 def _in_range(microseconds: str) -> str:
     """Microseconds within the years 1 to 9999, else null."""
-    return f"CASE WHEN {microseconds} BETWEEN {_FIRST_MICROSECOND} AND {_LAST_MICROSECOND} THEN {microseconds} END"
+    return f"CASE WHEN {microseconds} BETWEEN {FIRST_MICROSECOND} AND {LAST_MICROSECOND} THEN {microseconds} END"

@@ -16,10 +16,11 @@ from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
+from seq_assets.warehouse.contract_sql import REASONS
 from seq_assets.warehouse.engine import Engine, quoted, text_literal
 from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Progress
-from seq_assets.warehouse.local.ingest_sql import MEASURES, REASONS, label_counts_query, order_sql, stage_query
+from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, order_sql, stage_query
 from seq_assets.warehouse.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
@@ -176,7 +177,7 @@ def label_counts(engine: Engine, spec: ModelSpec, train: str) -> dict[str, pa.Ta
     found = {}
     for feature in spec.encoded:
         schema = pa.schema([("value", stored_type(spec.columns[feature].type)), ("count", pa.int64())])
-        batches = engine.stream(label_counts_query(spec, feature, train))
+        batches = engine.stream(CONTRACT.label_counts_query(spec, feature, train))
         found[feature] = pa.Table.from_batches((batch.cast(schema) for batch in batches), schema)
     return found
 

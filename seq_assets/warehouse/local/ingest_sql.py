@@ -10,7 +10,7 @@ from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
-from seq_assets.warehouse.contract_sql import MALFORMED_REASON, REASONS, ContractSql, Dialect
+from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect
 from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
 from seq_assets.warehouse.metrics import Measures
@@ -21,25 +21,8 @@ _DIALECT: Final = Dialect(
     md5_start=lambda text: f"substr(md5({text}), 1, 8)",
     contains=lambda text, part: f"contains({text}, {part})",
 )
-_CONTRACT: Final = ContractSql(_DIALECT)
+CONTRACT: Final = ContractSql(_DIALECT)
 MEASURES: Final = Measures(_DIALECT, widest_integer="HUGEINT", columns_per_scan=None)
-condition_sql: Final = _CONTRACT.condition
-subset_sql: Final = _CONTRACT.subset
-cutoff_sql: Final = _CONTRACT.cutoff
-label_counts_query: Final = _CONTRACT.label_counts_query
-label_sql: Final = _CONTRACT.label
-
-__all__ = [
-    "MEASURES",
-    "REASONS",
-    "condition_sql",
-    "cutoff_sql",
-    "label_counts_query",
-    "label_sql",
-    "order_sql",
-    "stage_query",
-    "subset_sql",
-]
 
 
 def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], subsets: tuple[list[int], list[int]]) -> str:
@@ -73,7 +56,7 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
 def _rejection(spec: ModelSpec, name: str, number: int, source_type: str) -> str:
     """A struct of column, value and reason, or null where the column did not fail."""
     is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
-    reason = _CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
+    reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
     struct = f"{{'column': {text_literal(name)}, 'value': CAST({quoted(name)} AS VARCHAR), 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"
 
@@ -84,9 +67,9 @@ def _subset(spec: ModelSpec, subsets: tuple[list[int], list[int]]) -> str:
         indexes = ", ".join(map(str, subsets[1])) or "NULL"
         return f"CASE WHEN _file IN ({indexes}) THEN 'validation' ELSE 'train' END"
     name = spec.entity if isinstance(split, EntityHashSplit) else split.column
-    return subset_sql(spec, quoted(f"_v{list(spec.columns).index(name)}"))
+    return CONTRACT.subset(spec, quoted(f"_v{list(spec.columns).index(name)}"))
 
 
 def order_sql(spec: ModelSpec) -> str:
     """The order of raw observations within one subset."""
-    return ", ".join(_CONTRACT.order_keys(spec))
+    return ", ".join(CONTRACT.order_keys(spec))

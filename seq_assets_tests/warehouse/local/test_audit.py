@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,7 +17,6 @@ from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccountin
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.windows import Chunk, First, Last, Prefix, Sliding, Window
-from seq_assets.warehouse.coverage import coverage_of
 from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.interface import Finding, Version
@@ -26,7 +24,7 @@ from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.storage import LocalStorage
-from seq_assets_tests.reference import Definition, Feature, accounting, examples, sequences, windows
+from seq_assets_tests.reference import Definition, Feature, accounting, examples, sequences
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, read_rows, read_table
 
 Change = Callable[[list[Row]], list[Row] | None]
@@ -146,29 +144,6 @@ WINDOWS: dict[str, Window] = {
     "first": First(),
     "prefix": Prefix(),
 }
-
-
-def test_which_windows_hold_an_item_is_what_the_reference_says(house: House) -> None:
-    """All window kinds, lengths up to 5 and histories up to 13 items, every stride and `min_length` that a model may have."""
-    longest = 13
-    grid = ", ".join(f"({n}, {p})" for n in range(1, longest + 1) for p in range(n))
-    asked, queries = [], []
-    for length in range(1, 6):
-        for min_length in range(1, length + 1):
-            for window in (Chunk(), Last(), First(), Prefix(), *(Sliding(stride) for stride in range(1, length + 1))):
-                plan = plan_of(house, window, length=length, min_length=min_length)
-                rule = coverage_of(plan)
-                queries.append(f"[({rule.windows})::BIGINT, ({rule.min_length})::BIGINT]")
-                asked.append(plan)
-    with duckdb.connect() as connection:
-        found = connection.execute(f"SELECT _n, _p, {', '.join(queries)} FROM (VALUES {grid}) AS t (_n, _p)").fetchall()
-    for n, p, *answers in found:
-        for plan, (held, short) in zip(asked, answers, strict=True):
-            every = windows(n, definition_of(plan))
-            holding = [window for window in every if p in window]
-            assert held == sum(len(window) >= plan.min_length for window in holding), (plan, n, p)
-            if not held:
-                assert short == bool(holding or not every), (plan, n, p)
 
 
 def definition_of(plan: SequencePlan) -> Definition:
