@@ -372,6 +372,15 @@ def test_sigterm_stops_the_query_and_leaves_nothing(place: Place, tmp_path: Path
     assert_no_secret(log)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts this process, also where it was started in the background of a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_terminated_stops_its_query_and_is_canceled(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     """Dagster interrupts the step of a run that somebody terminates; as here, by a signal."""
     import dagster as dg

@@ -433,13 +433,13 @@ class AthenaClient:
             arguments["NextToken"] = answer["NextToken"]
 
     def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One call, repeated while it is throttled: boto3's own retries do not know all of Athena's ways to say so."""
+        """One call, repeated while it is throttled or not answered, beyond boto3's own, few retries; each may be done twice."""
         for number in count(1):
             try:
                 with clear_errors(self._workgroup):
                     answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
                     return answer
-            except ThrottledError:
+            except RetryableError:
                 if number == self._attempts:
                     raise
             self._sleep(_backoff(number))

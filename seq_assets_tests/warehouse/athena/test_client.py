@@ -304,27 +304,53 @@ def test_an_interrupt_while_waiting_stops_the_query(interrupt: type[BaseExceptio
     assert fake.stopped == ["q1"]
 
 
+UNANSWERED = [refused("InternalServerException", status=500), exceptions.ReadTimeoutError(endpoint_url="https://athena")]
+
+
+@pytest.mark.parametrize("lost", UNANSWERED)
+def test_a_query_whose_id_did_not_come_is_found_by_its_token(lost: Exception) -> None:
+    fake = FakeAthena()
+    fake.raised = {"answer of start": [lost] * 3}
+    client_of(fake).execute("SELECT 1")
+    assert (list(fake.tokens.values()), fake.stopped) == (["q1"], [])
+
+
 @pytest.mark.parametrize(
-    ("lost", "raised"),
-    [
-        (KeyboardInterrupt(), KeyboardInterrupt),
-        (refused("InternalServerException", status=500), RetryableError),
-        (exceptions.ReadTimeoutError(endpoint_url="https://athena"), RetryableError),
-    ],
+    ("lost", "raised"), [([KeyboardInterrupt()], KeyboardInterrupt), *(([error] * 4, RetryableError) for error in UNANSWERED)]
 )
 def test_a_query_whose_id_never_came_is_found_by_its_token_and_stopped(
-    lost: BaseException, raised: type[BaseException]
+    lost: list[BaseException], raised: type[BaseException]
 ) -> None:
     fake = FakeAthena([RUNNING])
-    fake.raised = {"answer of start": [lost]}
+    fake.raised = {"answer of start": lost}
     with pytest.raises(raised):
         client_of(fake).execute("SELECT 1")
     assert (list(fake.tokens.values()), fake.stopped) == (["q1"], ["q1"])
 
 
+NOT_AT_ONCE = [*UNANSWERED, refused("ThrottlingException")]
+
+
+@pytest.mark.parametrize("operation", ["start", "get", "results"])
+def test_what_is_not_answered_at_once_is_asked_again(operation: str) -> None:
+    fake = FakeAthena()
+    fake.pages = [page({"n": "integer"}, ["n"], ["1"])]
+    fake.raised = {operation: list(NOT_AT_ONCE)}
+    assert client_of(fake).rows("SELECT 1 AS n") == [{"n": 1}]
+    assert len(fake.requests(operation)) == len(NOT_AT_ONCE) + 1
+
+
+def test_a_query_is_stopped_in_as_many_attempts_as_it_takes() -> None:
+    fake = FakeAthena([RUNNING])
+    fake.raised = {"stop": list(NOT_AT_ONCE)}
+    with pytest.raises(QueryError, match="was stopped"):
+        client_of(fake, timeout_seconds=0).execute("SELECT 1")
+    assert fake.stopped == ["q1"] * (len(NOT_AT_ONCE) + 1)
+
+
 def test_what_made_us_stop_is_told_even_if_stopping_fails(caplog: pytest.LogCaptureFixture) -> None:
     fake = FakeAthena([RUNNING])
-    fake.raised = {"stop": [refused("InternalServerException", "oh", 500)]}
+    fake.raised = {"stop": [refused("InternalServerException", "oh", 500)] * 4}
     with pytest.raises(QueryError, match="was stopped"):
         client_of(fake, timeout_seconds=1).execute("SELECT 1")
     assert any("q1 could not be stopped: " in message and LINK in message for message in caplog.messages)
