@@ -1,6 +1,8 @@
 """What Dagster shows of a version: metadata keys and their values, those at a glance first, then its page (`pages`)."""
 
+import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 import dagster as dg
@@ -14,6 +16,10 @@ RAW_KEY: Final = dg.AssetKey("raw_observations")
 REJECTED_KEY: Final = dg.AssetKey("rejected_observations")
 MOST_NAMES: Final = 40
 """Names of ignored columns that are shown; lines of JSON may have any number of keys."""
+MOST_BYTES: Final = 50_000
+"""Of metrics as JSON: Dagster stores them with each materialization, and as text within text."""
+MOST_COLUMNS: Final = 200
+"""Of a schema, of lineage, and of metrics where those of all would be too large."""
 
 
 def page_metadata(warehouse: Warehouse, publication: Publication) -> dict[str, Any]:
@@ -73,9 +79,18 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "source": version.metadata["source"],
         "ignored_columns": _ignored_columns(version),
         "accounting": dg.MetadataValue.json(dict(accounting)),
-        "metrics": dg.MetadataValue.json(version.metadata["metrics"]),
+        "metrics": dg.MetadataValue.json(_metrics(version)),
         **_vocabulary(version),
     }
+
+
+def _metrics(version: Version) -> dict[str, Any]:
+    """Those of all columns; where they would be too large, without the counts per label, and of the first columns alone."""
+    metrics: dict[str, Any] = version.metadata["metrics"]
+    if len(json.dumps(metrics)) <= MOST_BYTES:
+        return metrics
+    shown = {column: {name: value for name, value in found.items() if name != "labels"} for column, found in metrics.items()}
+    return shown if len(json.dumps(shown)) <= MOST_BYTES else dict(islice(shown.items(), MOST_COLUMNS))
 
 
 def _ignored_columns(version: Version) -> str:
@@ -124,7 +139,11 @@ def _queries(version: Version) -> dict[str, Any]:
 
 
 def _column_schema(schema: TableSchema) -> dg.TableSchema:
-    return dg.TableSchema(columns=[_table_column(column) for column in schema.columns])
+    more = len(schema.columns) - MOST_COLUMNS
+    return dg.TableSchema(
+        columns=[_table_column(column) for column in schema.columns[:MOST_COLUMNS]],
+        constraints=dg.TableConstraints(other=[f"and {more} more columns"] if more > 0 else []),
+    )
 
 
 def _table_column(column: TableColumn) -> dg.TableColumn:
@@ -142,7 +161,7 @@ def _column_lineage(version: Version) -> dg.TableColumnLineage:
     return dg.TableColumnLineage(
         {
             column.name: [dg.TableColumnDep(RAW_KEY, column.origin)]
-            for column in version.schema.columns
+            for column in version.schema.columns[:MOST_COLUMNS]
             if column.origin is not None
         }
     )

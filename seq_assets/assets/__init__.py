@@ -15,6 +15,7 @@ from seq_assets.assets.automation import (
     build_jobs,
     build_schedules,
     build_sensors,
+    say_what_is_unchecked,
 )
 from seq_assets.assets.checks import build_checks
 from seq_assets.assets.partitions import Grid
@@ -54,11 +55,12 @@ def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]
     models = grid.registry
     owners = sorted({spec.owner for spec in models.values() if spec.owner})
     kinds = {"iceberg", "duckdb"}
+    assets = [
+        build_raw_observations(grid, owners, kinds),
+        *(build_sequenced(grid, subset, owners, kinds) for subset in SUBSETS),
+    ]
     return dg.Definitions(
-        assets=[
-            build_raw_observations(grid, owners, kinds),
-            *(build_sequenced(grid, subset, owners, kinds) for subset in SUBSETS),
-        ],
+        assets=[asset.with_hooks({say_what_is_unchecked}) for asset in assets],
         asset_checks=build_checks(grid),
         jobs=build_jobs(),
         schedules=build_schedules(environment, grid),

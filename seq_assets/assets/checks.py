@@ -7,7 +7,7 @@ published. The others (`judgements`) only warn or report an error; they block no
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
@@ -125,12 +125,17 @@ def _of_partition(
                 asset_key=key.asset_key,
                 check_name=key.name,
                 passed=result.passed,
-                metadata=dict(result.metadata),
+                metadata=_shown(result.metadata),
                 target_materialization_data=target,
                 severity=result.severity,
                 description=result.description,
                 partition=partition,
             )
+
+
+def _shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions as text: the UI plots the numbers of checks over time, of which the name of a version is none."""
+    return {name: str(value) if name.endswith("version") else value for name, value in metadata.items()}
 
 
 def _newest_materialization(

@@ -127,7 +127,7 @@ class TestARunWithItsChecks:
     def test_the_checks_say_the_version_and_the_numbers_that_they_compared(self, built: Built) -> None:
         raw = built.school.warehouse.find(Dataset.raw("dkt"))
         results = {check: plain(result.metadata) for (check, key), result in built.ingest.checks(RAW).items() if key == "dkt"}
-        assert {numbers["version"] for numbers in results.values()} == {raw.id}
+        assert {numbers["version"] for numbers in results.values()} == {str(raw.id)}
         assert results["contract"].items() >= {"accepted": ANSWERS, "rejected": 0, "rejected_ratio": 0.0}.items()
         assert results["nothing_lost"].items() >= {"read": ANSWERS, "accepted": ANSWERS, "records": ANSWERS}.items()
         assert results["no_leakage"].items() >= {"entities": 20, "entities_in_both": 0, "misplaced": 0}.items()
@@ -136,10 +136,21 @@ class TestARunWithItsChecks:
         results = {
             check: plain(result.metadata) for (check, key), result in built.sequence.checks(TRAIN).items() if key == "dkt|5"
         }
-        assert {numbers["version"] for numbers in results.values()} == {cell.id}
+        assert {numbers["version"] for numbers in results.values()} == {str(cell.id)}
         accepted = raw.metadata["accounting"]["train"]
         assert results["nothing_lost"].items() >= {"observations": accepted, "sequenced": accepted}.items()
         assert results["well_formed"].items() >= {"sequences": cell.rows, "order": 0, "is_pad": 0, "pad_value": 0}.items()
+
+    def test_what_the_ui_would_plot_over_time_is_a_number_and_no_name_of_a_version(self, built: Built) -> None:
+        evaluations = [*built.ingest.checks(RAW).values(), *built.sequence.checks(TRAIN).values()]
+        plotted = {
+            name
+            for evaluation in evaluations
+            for name, value in evaluation.metadata.items()
+            if isinstance(value, (dg.IntMetadataValue, dg.FloatMetadataValue))
+        }
+        assert {"rejected_ratio", "pad_ratio", "sequences"} <= plotted
+        assert not {name for name in plotted if "version" in name}
 
     @pytest.mark.parametrize("key", ["irt|5", "irt|10", "strict|5"])
     def test_a_skipped_cell_passes_and_says_why_it_was_skipped(self, built: Built, key: str) -> None:
@@ -171,7 +182,7 @@ class TestPadRatio:
         longest = {"train": 2, "validation": 1}[subset]
         assert numbers.pop("longest_within", None) == (None if numbers["pad_ratio"] <= WARN else longest)
         assert numbers == {
-            "version": built.school.warehouse.find(Dataset.sequenced("lenient", subset, length)).id,
+            "version": str(built.school.warehouse.find(Dataset.sequenced("lenient", subset, length)).id),
             "pad_ratio": pad_ratio(built.school, "lenient", subset, length),
             "warn": WARN,
             "max": MOST,

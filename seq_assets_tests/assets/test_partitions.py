@@ -1,5 +1,6 @@
 """The grid's keys, and the ranges of it that hold just what a model declares."""
 
+import time
 from itertools import combinations
 from pathlib import Path
 
@@ -136,3 +137,16 @@ def test_a_folder_without_model_files_is_an_error_that_names_it(school: School) 
         school.definitions()
     assert str(school.models_folder) in str(error.value)
     assert "SEQ_ASSETS_MODELS" in str(error.value)
+
+
+def test_fifty_models_of_eight_lengths_load_in_no_time(school: School) -> None:
+    for number in range(50):
+        school.add_model(f"m{number:02}", range(10, 90, 10))
+    began = time.process_time()
+    repository = school.definitions().get_repository_def()
+    keys = {key.to_user_string(): repository.asset_graph.get(key) for key in repository.asset_graph.get_all_asset_keys()}
+    loaded = time.process_time() - began
+    partitions = keys["sequenced_train"].partitions_def
+    assert partitions is not None
+    assert len(partitions.get_partition_keys()) == 400
+    assert loaded < 2, "a tenth of it is usual"

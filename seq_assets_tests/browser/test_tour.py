@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+import seq_assets
 from seq_assets_tests.assets.building import School
 from seq_assets_tests.browser.answers import VALIDATION_FRACTION, is_train, pad_ratio, write_answers
 from seq_assets_tests.browser.visiting import LOCATION, Visitor
@@ -261,3 +262,32 @@ def test_a_source_that_changes_starts_a_run_of_its_models_alone(visitor: Visitor
     visitor.open_partition("raw_observations", "dkt")
     expect(visitor.page.get_by_text("View all historical events (3)")).to_be_visible()
     expect(visitor.metadata("observations")).to_have_text(str(sum(answers)))
+
+
+def test_after_a_reload_a_new_model_can_be_materialized_and_one_that_is_gone_stays_readable(
+    visitor: Visitor, school: School, answers: list[int], wrong: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    school.add_model("akt", [40], source={"location": "tutor.csv"})
+    (school.models_folder / "irt.yaml").unlink()
+    visitor.page.goto("/asset-groups")
+    visitor.page.get_by_role("button", name="Reload definitions").click()
+    expect(visitor.page.get_by_text("Definitions reloaded")).to_be_visible()
+    visitor.open_asset("sequenced_train", "partitions", partition="akt|40")
+    visitor.expect_texts(visitor.page.locator("body"), ["12 Partitions Selected", "akt|40"])
+    for text in ("akt", "40"):
+        expect(visitor.page.get_by_text(text, exact=True).filter(visible=True).first).to_be_visible()
+    expect(visitor.page.get_by_text("irt", exact=True)).to_have_count(0)
+    visitor.picture("reloaded")
+
+    visitor.page.goto("/assets/raw_observations")
+    visitor.page.get_by_role("button", name="Materialize").first.click()
+    visitor.page.get_by_role("button", name="Confirm").click()
+    visitor.choose("akt")
+    visitor.follow_launch()
+    visitor.expect_run("Success")
+    visitor.open_partition("raw_observations", "akt")
+    expect(visitor.metadata("observations")).to_have_text(str(sum(wrong)))
+
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(school.environment.home))
+    monkeypatch.setenv("SEQ_ASSETS_MODELS", str(school.models_folder))
+    assert len(seq_assets.load_observations("irt")) == sum(answers)

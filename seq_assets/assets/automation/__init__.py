@@ -7,7 +7,7 @@ from seq_assets.assets.automation.failures import build_failure_sensors, step_fa
 from seq_assets.assets.automation.jobs import INGEST_JOB, SEQUENCE_JOB, build_jobs
 from seq_assets.assets.automation.schedules import build_schedules
 from seq_assets.assets.automation.sensors import build_sensors
-from seq_assets.assets.automation.unchecked import build_check_sensor
+from seq_assets.assets.automation.unchecked import build_check_sensor, say_what_is_unchecked
 
 __all__ = [
     "INGEST_JOB",
@@ -17,5 +17,6 @@ __all__ = [
     "build_jobs",
     "build_schedules",
     "build_sensors",
+    "say_what_is_unchecked",
     "step_failure_message",
 ]

@@ -8,8 +8,11 @@ one that says "unchanged", as most of those of the daily schedule do.
 """
 
 import hashlib
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import dagster as dg
@@ -28,6 +31,8 @@ from seq_assets.sequencing.plans import IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Warehouse
 
 SECONDS_BETWEEN_LOOKS: Final = 60
+SECONDS_TO_LOOK: Final = 30
+"""In which sources are listed; Dagster gives a tick up after 60."""
 PLANS_TAG: Final = "seq_assets/plans"
 """Of a run of sequences: a hash of all that decides its result."""
 _MOST_TEXT: Final = 300
@@ -106,19 +111,61 @@ def _seen(context: dg.SensorEvaluationContext) -> SourcesSeen:
 
 def _look(warehouse: Warehouse, grid: Grid) -> _Look:
     """At every model's source, which is listed and not read."""
+    plans = {model: plan_ingest(grid, model) for model in grid.registry.names}
+    listed = _listed(warehouse, {model: plan for model, plan in plans.items() if isinstance(plan, IngestPlan)})
     states, problems = {}, {}
-    for model in grid.registry.names:
-        plan = plan_ingest(grid, model)
+    for model, plan in plans.items():
+        source = listed.get(model)
         if not isinstance(plan, IngestPlan):
             problems[model] = plan.message
-            continue
-        try:
-            source = warehouse.source_fingerprint(plan)
-        except (SeqAssetsError, OSError) as error:
-            problems[model] = str(error)
+        elif source is None:
+            problems[model] = (
+                f"its source {plan.location} has not been listed within {SECONDS_TO_LOOK} seconds; see whether it can be "
+                "reached from here, and that not too many files are there"
+            )
+        elif isinstance(source, (SeqAssetsError, OSError)):
+            problems[model] = str(source)
+        elif isinstance(source, Exception):
+            raise source
         else:
             states[model] = _hash(source, plan.identity, *_cell_identities(plan.spec, plan.spec.lengths, raw_version=0))
     return _Look(states, problems)
+
+
+def _listed(warehouse: Warehouse, plans: Mapping[str, IngestPlan]) -> Mapping[str, str | Exception]:
+    """What each model's source looks like, or why that cannot be said; nothing of one that takes too long.
+
+    Each place is listed in a thread of its own, so that one that does not answer holds up no other, and no tick: Dagster gives
+    a tick up after a minute, with all its models.
+    """
+    found: dict[str, str | Exception] = {}
+    end = time.monotonic() + SECONDS_TO_LOOK
+
+    def list_sources(models: Sequence[str]) -> None:
+        for model in models:
+            if time.monotonic() > end:
+                return
+            try:
+                found[model] = warehouse.source_fingerprint(plans[model])
+            except Exception as error:
+                found[model] = error
+
+    places = sorted(plans, key=lambda model: _place(plans[model].location))
+    threads = [
+        threading.Thread(target=list_sources, args=[list(models)], daemon=True)
+        for _, models in groupby(places, key=lambda model: _place(plans[model].location))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, end - time.monotonic()))
+    return dict(found)
+
+
+def _place(location: str) -> str:
+    """Of what has a scheme, that with the bucket or the database; all files of this machine are in one place."""
+    scheme, separator, rest = location.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}" if separator else ""
 
 
 def _cell_identities(spec: ModelSpec, lengths: Iterable[int], raw_version: int) -> Iterator[str]:

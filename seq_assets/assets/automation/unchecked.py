@@ -1,10 +1,10 @@
 """Unchecked: the checks of what a failed run has published.
 
 A step that fails for some of its partitions has published the others, but Dagster then skips the step of their checks. They are
-run for these partitions alone, in a run of their own.
+run for these partitions alone, in a run of their own: by a sensor, or, where it is off, by people, to whom the log says so.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from typing import Final
 
@@ -54,7 +54,19 @@ def build_check_sensor(environment: Environment, grid: Grid) -> dg.SensorDefinit
     return unchecked
 
 
-def _published(instance: dg.DagsterInstance, run: str, failed: set[str | None]) -> set[tuple[str, str]]:
+@dg.failure_hook(name="say_what_is_unchecked")
+def say_what_is_unchecked(context: dg.HookContext) -> None:
+    """Of a step that fails: names in the run's log what it published, and how that is checked."""
+    asset = context.step_key
+    keys = sorted(key for of, key in _published(context.instance, context.run_id, {asset}) if of == asset)
+    if keys:
+        context.log.warning(
+            f"{asset}: {', '.join(keys)} were published, and their checks skipped, as in every run that fails. The sensor "
+            f"unchecked runs them if it is on; otherwise choose Execute all on the tab Checks of {asset}."
+        )
+
+
+def _published(instance: dg.DagsterInstance, run: str, failed: Collection[str | None]) -> set[tuple[str, str]]:
     """Asset and partition of what steps materialized that failed."""
     records = instance.get_records_for_run(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION).records
     events = (record.event_log_entry.dagster_event for record in records)

@@ -2,15 +2,20 @@
 
 import json
 import logging
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from seq_assets.assets.automation import sensors
 from seq_assets.dagster_metadata import RAW_KEY
 from seq_assets.models.spec import EnvironmentName
+from seq_assets.sequencing.plans import IngestPlan
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.assets.building import School, range_tags
 
 SENSORS = ("source_files", "new_observations")
@@ -76,6 +81,11 @@ class TestSourceFiles:
     @staticmethod
     def tick(school: School, cursor: str | None = None, log: Kept | None = None) -> SensorExecutionData:
         return tick(school, "source_files", cursor, log=log)
+
+    @staticmethod
+    def listing(monkeypatch: pytest.MonkeyPatch, listed: Callable[[IngestPlan], str]) -> None:
+        """Has the warehouse list sources in another way."""
+        monkeypatch.setattr(LocalWarehouse, "source_fingerprint", lambda _, plan: listed(plan))
 
     @pytest.fixture
     def models(self, school: School) -> School:
@@ -167,6 +177,37 @@ class TestSourceFiles:
         assert ranges(third) == [], "it is what was seen before"
         models.add_source("folder/tuesday.csv")
         assert ranges(self.tick(models, third.cursor)) == [range_tags("c", "c")]
+
+    def test_a_place_that_does_not_answer_is_left_out_in_time_and_stops_no_model_that_is_elsewhere(
+        self, models: School, seen: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answering = threading.Event()
+
+        def listed(plan: IngestPlan) -> str:
+            if plan.location.startswith("s3://silent/"):
+                answering.wait()
+            return plan.location
+
+        self.listing(monkeypatch, listed)
+        monkeypatch.setattr(sensors, "SECONDS_TO_LOOK", 0.2)
+        for name, bucket in {"b": "silent", "bb": "silent", "bc": "loud"}.items():
+            models.add_model(name, source={"location": f"s3://{bucket}/{name}/"})
+        try:
+            first = self.tick(models)
+            second = self.tick(models, first.cursor)
+        finally:
+            answering.set()
+        assert ranges(first) == [range_tags("a", "a"), range_tags("bc", "d")]
+        assert str(second.skip_message).count("has not been listed within 0.2 seconds") == 2
+        assert ranges(self.tick(models, second.cursor)) == [range_tags("b", "bb")]
+
+    def test_a_mistake_of_the_program_fails_the_tick(self, models: School, monkeypatch: pytest.MonkeyPatch) -> None:
+        def listed(plan: IngestPlan) -> str:
+            raise RuntimeError("a mistake of the program")
+
+        self.listing(monkeypatch, listed)
+        with pytest.raises(RuntimeError, match="a mistake of the program"):
+            self.tick(models)
 
     def test_broken_model_files_are_left_out_and_named(self, models: School, seen: str | None) -> None:
         models.add_file("b", "name: b\nentitty: pupil\n")

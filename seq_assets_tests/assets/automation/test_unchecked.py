@@ -9,8 +9,10 @@ from dagster._core.execution.plan.objects import StepFailureData
 
 from seq_assets.assets.automation import INGEST_JOB
 from seq_assets.assets.automation.unchecked import CHECK_OBSERVATIONS_JOB, CHECK_SEQUENCES_JOB
+from seq_assets.assets.checks import RAW_CHECKS
 from seq_assets.models.spec import EnvironmentName
-from seq_assets_tests.assets.building import School, range_tags
+from seq_assets_tests.assets.building import Runner, School, check_keys, range_tags
+from seq_assets_tests.assets.hosting import hosted
 
 
 @pytest.fixture
@@ -86,3 +88,48 @@ def test_the_jobs_have_checks_alone(models: School, job: str) -> None:
 def test_it_is_on_in_prod_and_off_elsewhere(models: School, name: EnvironmentName) -> None:
     sensor = models.definitions(environment=name).resolve_sensor_def("unchecked")
     assert sensor.default_status.name == ("RUNNING" if name == "prod" else "STOPPED")
+
+
+class TestWhereTheSensorIsOff:
+    """The log of the failed run says what is unchecked and how it is checked, and that does it."""
+
+    @pytest.fixture
+    def models(self, school: School) -> School:
+        """`a` and `c` are good, the source of `b` breaks its contract."""
+        school.add_source("wrong.csv", wrong_answers=3)
+        school.add_model("a")
+        school.add_model("b", source={"location": "wrong.csv"})
+        school.add_model("c", [])
+        return school
+
+    def test_the_log_names_what_was_published_and_where_its_checks_are_run(
+        self, models: School, instance: dg.DagsterInstance
+    ) -> None:
+        run = Runner(models.definitions(), instance).job(INGEST_JOB, "a", "c")
+        assert [message for message in run.messages if "checks" in message] == [
+            "raw_observations: a, c were published, and their checks skipped, as in every run that fails. The sensor unchecked "
+            "runs them if it is on; otherwise choose Execute all on the tab Checks of raw_observations."
+        ]
+
+    def test_cells_are_named_by_the_asset_whose_step_failed(self, models: School, instance: dg.DagsterInstance) -> None:
+        runner = Runner(models.definitions(), instance)
+        runner.ingest("a")
+        run = runner.sequence("a|5", "b|5")
+        assert [message.split(" were")[0] for message in run.messages if "their checks skipped" in message] == [
+            "sequenced_train: a|5",
+            "sequenced_validation: a|5",
+        ]
+
+    def test_nothing_is_said_where_nothing_was_published(self, models: School, instance: dg.DagsterInstance) -> None:
+        run = Runner(models.definitions(), instance).job(INGEST_JOB, "b")
+        assert not run.success
+        assert not [message for message in run.messages if "checks" in message]
+
+    def test_executing_all_checks_of_the_asset_gives_everything_that_is_published_its_results(self, models: School) -> None:
+        with hosted(models) as location:
+            assert not location.succeeded(location.run(INGEST_JOB, range_tags("a", "c")))
+            for statuses in location.assets_shown()["raw_observations"].checks.values():
+                assert "succeededPartitions" not in statuses
+            assert location.succeeded(location.run("__ASSET_JOB", {}, check_keys("raw_observations", RAW_CHECKS)))
+            for statuses in location.assets_shown()["raw_observations"].checks.values():
+                assert statuses["succeededPartitions"] == {"a", "c"}
