@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import Phase, settings
 
-from seq_assets_tests.athena.fixtures import athena, athena_stack, production
+from seq_assets_tests.athena.fixtures import SHOWN_AT_THE_END, athena, athena_stack, production
 
 # This file is loaded before the tests' processes start, so what is heavy is imported where it is used.
 if TYPE_CHECKING:
@@ -31,6 +31,14 @@ __all__ = ["athena", "athena_stack", "production"]
 
 _SETTINGS = ("MODE", "DAGSTER_HOME")
 _SEQUENCE_LENGTHS = (50, 100)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests have recorded for people."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, text in report.user_properties:
+            if name == SHOWN_AT_THE_END:
+                terminalreporter.write_line(f"\n{text}")
 
 
 @pytest.fixture(autouse=True)

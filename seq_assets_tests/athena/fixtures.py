@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from seq_assets_tests.athena.stack import Stack
 
 PATIENCE_SECONDS = 60
+SHOWN_AT_THE_END = "shown at the end"
+"""The property of a test whose text the run shows, because what a test of another process prints is lost."""
 
 
 class AthenaClient:

@@ -5,7 +5,7 @@
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import cache
@@ -20,7 +20,7 @@ from seq_assets.models.spec import WindowSpec
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.sequencing.windows import window_of
-from seq_assets_tests.athena.fixtures import AthenaClient
+from seq_assets_tests.athena.fixtures import SHOWN_AT_THE_END, AthenaClient
 from seq_assets_tests.athena.parity.comparing import (
     Side,
     assert_as_the_reference_says,
@@ -179,12 +179,13 @@ def is_hard(spec: ModelSpec, expected: Ingested, plan: SequencePlan) -> bool:
     return has_ties and any(len(history) > plan.sequence_length for history in found) and bool(expected.rejected)
 
 
-def test_every_pair_of_values_has_been_compared(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_pair_of_values_has_been_compared(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
     found = coverage()
     if sum(item.name.startswith("test_generated_cases") for item in request.session.items) < PARTS:
         pytest.skip("only all parts together cover all pairs")
-    with capsys.disabled():
-        print(f"\nSEQ_ASSETS_TEST_SEED={seed()}\n{found.table()}")
+    record_property(SHOWN_AT_THE_END, f"SEQ_ASSETS_TEST_SEED={seed()}\n{found.table()}")
     assert found.cases >= FEWEST_CASES
     assert not found.missing
     assert found.hard >= SMALLEST_HARD_SHARE * found.cases
