@@ -6,8 +6,10 @@ Loads neither Dagster nor, before data is read, an engine.
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from seq_assets.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
 from seq_assets.environments import Environment, current_environment
 from seq_assets.errors import InputError, NotPublishedError
 from seq_assets.models import SUBSETS, Subset
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
-    from seq_assets.sequencing.schemas import TableColumn
     from seq_assets.warehouse.interface import Version, Warehouse
 
 
@@ -72,15 +73,62 @@ class _PublishedRows:
 
         Every value is copied once, from the decoded Parquet page to its place.
         """
-        columns = self._version.schema.columns
-        arrays = {column.name: _empty(column, len(self)) for column in columns}
-        start = 0
-        for batch in self._batches():
-            for column in columns:
-                target = arrays[column.name][start : start + batch.num_rows]
-                target[...] = _flat(batch.column(column.name), column, target.dtype).reshape(target.shape)
-            start += batch.num_rows
-        return arrays
+        return read_arrays(self._stored)
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        buffer: int = DEFAULT_BUFFER,
+    ) -> "Iterator[dict[str, np.ndarray]]":
+        """Streams the rows as dictionaries of arrays with the names and types of `to_numpy()`; each array is the caller's own.
+
+        The order of all rows is the table's, or, shuffled, decided by the version, `seed`, `epoch` and `buffer` alone: it is
+        the same on every machine, for every batch size and number of ranks. Each rank gets one stretch of that order; over all
+        ranks, every row comes once. All ranks get the same number of batches, `ceil(ceil(rows / world_size) / batch_size)`, and
+        rows that differ by one at most: where those of a rank would fill one batch less, one row of its last batch but one is
+        its last batch.
+
+        Shuffling mixes row groups, then the rows of as many of them as a third of the buffer holds, or of parts of at least 8.
+        A version that Athena wrote keeps its rows in any order: shuffled, it is read like others; else it is sorted before its
+        first batch, in memory where it fits into the buffer, else by DuckDB in a temporary folder.
+
+        Args:
+            batch_size: Rows of a batch; the last one has the rest.
+            shuffle: Whether rows come in a random order.
+            seed: Decides the random order.
+            epoch: Decides it, too: give each epoch its number.
+            rank: Which part of the rows, from 0.
+            world_size: How many parts there are.
+            drop_last: Leave out what does not fill a batch on every rank, so that all batches are of the same size.
+            buffer: Bytes that the rows in memory take, at most, as arrays; a text counts 64. Decoding takes a few MB more for
+                each of at most 8 row groups.
+
+        Raises:
+            InputError: An argument is none of the allowed, or there are too few rows to give all ranks the same number of
+                batches.
+
+        Example:
+            >>> for batch in ds.batches(256, shuffle=True, epoch=epoch):  # doctest: +SKIP
+            ...     train(batch["correct_sequence"], batch["is_pad_sequence"])
+        """
+        return stream_batches(
+            self._stored,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+            buffer=buffer,
+        )
 
     def to_torch(self) -> "dict[str, torch.Tensor]":
         """The numeric columns as tensors that share memory with `to_numpy()`'s arrays. Needs the extra `torch`."""
@@ -102,6 +150,10 @@ class _PublishedRows:
         if table is None:
             raise InputError(f"{self._version.dataset.table}: found no feature with encode: vocabulary at this version.")
         return table
+
+    @cached_property
+    def _stored(self) -> StoredRows:
+        return StoredRows(self._version, self._files, self._warehouse)
 
     def _batches(self) -> "Iterator[pa.RecordBatch]":
         """The rows in their order, in batches of the stored schema."""
@@ -125,36 +177,6 @@ class _PublishedRows:
             with self._warehouse.open_input(file) as opened, pq.ParquetFile(opened) as parquet:
                 for group in range(parquet.num_row_groups):
                     yield from parquet.read_row_group(group, columns=columns).to_batches()
-
-
-def _empty(column: "TableColumn", rows: int) -> "np.ndarray":
-    """An array for all values of a column; integers that may be null are objects, because numpy has no null among them."""
-    import numpy as np
-
-    from seq_assets.models import ColumnType
-    from seq_assets.sequencing.schemas import stored_type
-
-    is_object = column.type is ColumnType.STRING or (
-        column.nullable and (column.type.is_integer or column.type is ColumnType.BOOL)
-    )
-    dates = {ColumnType.TIMESTAMP: "datetime64[us]", ColumnType.DATE: "datetime64[D]"}
-    dtype = np.dtype(object) if is_object else np.dtype(dates.get(column.type) or stored_type(column.type).to_pandas_dtype())
-    return np.empty(rows if column.length is None else (rows, column.length), dtype)
-
-
-def _flat(values: "pa.Array", column: "TableColumn", dtype: "np.dtype[Any]") -> "np.ndarray":
-    """The values of a batch, lists end to end."""
-    import numpy as np
-    import pyarrow as pa
-
-    flat = values if column.length is None else values.flatten()
-    if dtype.kind == "O":
-        objects = np.empty(len(flat), object)
-        objects[:] = flat.to_pylist()
-        return objects
-    if dtype == np.dtype("datetime64[us]"):
-        flat = flat.cast(pa.timestamp("us"))
-    return cast("np.ndarray", flat.to_numpy(zero_copy_only=False))
 
 
 @dataclass(frozen=True)

@@ -40,13 +40,24 @@ def write_parquet(
     rows = 0
     with (
         storage.open_output(file) as sink,
-        pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1) as writer,
+        pq.ParquetWriter(
+            sink, schema, compression="zstd", compression_level=1, use_dictionary=list(_dictionary_columns(schema))
+        ) as writer,
     ):
         for group in _row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)):
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
             progress(stage, rows)
     return rows
+
+
+def _dictionary_columns(schema: pa.Schema) -> Iterator[str]:
+    """The texts: of numbers, zstd makes as little without a dictionary, in half the time."""
+    for field in schema:
+        if pa.types.is_string(field.type):
+            yield field.name
+        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_string(field.type.value_type):
+            yield f"{field.name}.list.element"
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
@@ -76,13 +87,17 @@ def read_schema(storage: Storage, file: str) -> pa.Schema:
         return pq.read_schema(opened)
 
 
-def in_row_order(table: pa.Table, version: Version) -> pa.Table:
-    """The rows of a version that is not ordered, in the order of its table; of one record, rejected columns in any order."""
+def order_keys(version: Version) -> list[str]:
+    """The columns that the rows of a table are ordered by."""
     kind = version.dataset.kind
     if kind == "raw_observations":
-        keys = ["subset", version.metadata["model"]["entity"], "_position"]
-    elif kind == "rejected_observations":
-        keys = ["file", "row"]
-    else:
-        keys = [version.schema.names[0], "sequence_index"]
+        return ["subset", version.metadata["model"]["entity"], "_position"]
+    if kind == "rejected_observations":
+        return ["file", "row"]
+    return [version.schema.names[0], "sequence_index"]
+
+
+def in_row_order(table: pa.Table, version: Version) -> pa.Table:
+    """The rows of a version that is not ordered, in the order of its table; of one record, rejected columns in any order."""
+    keys = order_keys(version)
     return table.take(pc.sort_indices(table.select(keys), [(key, "ascending") for key in keys]))
