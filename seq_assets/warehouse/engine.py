@@ -85,6 +85,12 @@ class Engine:
         while (batch := self._interruptible(lambda: next(reader, None))) is not None:
             yield batch
 
+    def stream_in_order(self, query: str) -> Iterator[pa.RecordBatch]:
+        """The same for a query that neither joins nor groups: its rows are in the order of the files that it reads."""
+        self.execute("SET preserve_insertion_order = true")
+        yield from self.stream(query)
+        self.execute("SET preserve_insertion_order = false")
+
     def _interruptible(self, work: Any) -> Any:
         """Runs work in a thread, so that a signal reaches this one, and interrupts the query if one does.
 

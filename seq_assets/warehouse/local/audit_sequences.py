@@ -1,11 +1,15 @@
 """The blocking conditions on sequences, verified from the finished files and the raw observations they were made from.
 
-Written independently of the kernel: what it un-pads is compared with the raw rows by count and by an order-sensitive hash per
-entity, and which items should be there, and how often, is said once more, in SQL, from the definition of each window kind.
+Written independently of the kernel: the items are compared with the raw rows one by one, in one pass over both files, and which
+items should be there, and how often, is said once more, in SQL, from the definition of each window kind. Where something is
+wrong, or only in another order, queries that count and hash per entity say what.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import PurePosixPath
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +26,13 @@ from seq_assets.warehouse.files import ROW_GROUP_CELLS, read_batches, read_schem
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
+from seq_assets.warehouse.local.item_comparison import Held, ItemComparison
+from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.storage import Storage
+
+_UNKNOWN: Final = 1
+_BLOCK: Final = 1 << 16
+"""Items of a history that a query makes at a time."""
 
 
 def sequence_findings(
@@ -47,16 +57,80 @@ def sequence_findings(
         accounting: What the kernel counted.
         vocabulary: The file of the raw version's vocabulary; needed where a feature of the plan is encoded.
     """
-    return [
-        _nothing_lost(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting),
-        leakage_finding(engine, CONTRACT, plan, spec, parquet(files)),
-        _well_formed(plan, storage, files),
+    with closing(prefetched(_raw_items(engine, plan, raw, storage, vocabulary))) as items:
+        comparison = ItemComparison(plan, items)
+        well_formed = _well_formed(plan, storage, files, comparison)
+        held = comparison.held()
+    counted = None if held is None else _counts(engine, plan, held)
+    if counted is None:
+        nothing_lost = _losses(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting)
+    else:
+        nothing_lost = Finding("nothing_lost", tuple(_miscounts(accounting, counted)), counted)
+    return [nothing_lost, leakage_finding(engine, CONTRACT, plan, spec, parquet(files)), well_formed]
+
+
+def _raw_items(
+    engine: Engine, plan: SequencePlan, raw: Sequence[str], storage: Storage, vocabulary: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """The raw rows in their order: the entity, and what each feature's value should have become."""
+    columns = [f"{quoted(plan.entity[0])} AS entity"]
+    ids: dict[int, tuple[pa.Array, pa.Array]] = {}
+    for number, feature in enumerate(plan.features):
+        item = _raw_item(number, feature)
+        if feature.encoded:
+            item = f"CAST({CONTRACT.label(quoted(feature.name), feature.type, feature.fill_value)} AS VARCHAR)"
+            ids[number] = _ids(storage, vocabulary, feature)
+        columns.append(f"{item} AS {quoted(f'item{number}')}")
+    for batch in engine.stream_in_order(f"SELECT {', '.join(columns)} FROM {parquet(raw)}"):
+        items = batch.columns
+        for number, (values, known_ids) in ids.items():
+            place = pc.index_in(items[number + 1], values)
+            items[number + 1] = pc.fill_null(known_ids.take(place), _UNKNOWN)
+        yield pa.RecordBatch.from_arrays(items, batch.schema.names)
+
+
+def _ids(storage: Storage, vocabulary: Sequence[str], feature: FeaturePlan) -> tuple[pa.Array, pa.Array]:
+    """The values of a feature, as text, and their ids."""
+    schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("id", pa.int32())])
+    batches = (batch.cast(schema) for batch in read_batches(storage, vocabulary, schema.names, ROW_GROUP_CELLS))
+    known = pa.Table.from_batches(batches, schema).filter(pc.field("feature") == feature.name)
+    return known["value"].combine_chunks(), known["id"].combine_chunks()
+
+
+def _counts(engine: Engine, plan: SequencePlan, held: Counter[Held]) -> dict[str, int] | None:
+    """Where the observations went, if each history is held as its length and the window kind say; else None."""
+    rule = coverage_of(plan)
+    lengths = ", ".join(str(length) for length in {length for length, *_ in held})
+    expected = engine.rows(f"""
+        WITH lengths AS (SELECT unnest([{lengths}]::BIGINT[]) AS _n),
+        blocks AS (SELECT _n, unnest(range((_n + {_BLOCK - 1}) // {_BLOCK})) AS _block FROM lengths),
+        items AS (
+            SELECT _n, unnest(range(_block * {_BLOCK}, least(_n, (_block + 1) * {_BLOCK}))) AS _p FROM blocks),
+        covered AS (SELECT _n, _p, {rule.windows} AS _windows, {rule.min_length} AS _is_short FROM items)
+        SELECT _n, count(*) FILTER (_windows > 0), sum(_windows)::BIGINT, sum(_windows * _p)::BIGINT,
+            count(*) FILTER (_windows = 0 AND _is_short), count(*) FILTER (_windows = 0 AND NOT _is_short)
+        FROM covered GROUP BY 1""")
+    by_length = {length: numbers for length, *numbers in expected}
+    counts = dict.fromkeys(("observations", "sequenced", "dropped_min_length", "dropped_truncation"), 0)
+    for (length, *found), histories in held.items():
+        *wanted, short, truncated = by_length[length]
+        if found != wanted:
+            return None
+        for name, items in zip(counts, (length, wanted[0], short, truncated), strict=True):
+            counts[name] += items * histories
+    return counts
+
+
+def _miscounts(accounting: SequenceAccounting, counted: dict[str, int]) -> list[str]:
+    return accounting.problems + [
+        f"{name}: the raw observations say {count}, the kernel counted {getattr(accounting, name)}"
+        for name, count in counted.items()
+        if getattr(accounting, name) != count
     ]
 
 
-def _nothing_lost(
-    engine: Engine, plan: SequencePlan, raw: str, files: Sequence[str], accounting: SequenceAccounting
-) -> Finding:
+def _losses(engine: Engine, plan: SequencePlan, raw: str, files: Sequence[str], accounting: SequenceAccounting) -> Finding:
+    """Whose items are not what they should be, whatever order the sequences are in."""
     entity = quoted(plan.entity[0])
     engine.execute(f"CREATE OR REPLACE TEMP TABLE expected AS {_expected_query(plan, raw)}")
     engine.execute(f"CREATE OR REPLACE TEMP TABLE found AS {_unpadded_query(plan, parquet(files))}")
@@ -70,12 +144,7 @@ def _nothing_lost(
         FROM (SELECT * FROM expected WHERE _items > 0) AS expected FULL JOIN found USING ({entity})
         WHERE expected._items IS DISTINCT FROM found._items OR expected._content IS DISTINCT FROM found._content
         ORDER BY 1 LIMIT 5""")
-    problems = accounting.problems + [
-        f"{name}: the raw observations say {count}, the kernel counted {getattr(accounting, name)}"
-        for name, count in found.items()
-        if getattr(accounting, name) != count
-    ]
-    problems += [
+    problems = _miscounts(accounting, found) + [
         f"{plan.entity[0]} {value!r}: un-padding gives {got} items, or another content or order than the {wanted} raw ones"
         for value, wanted, got in different
     ]
@@ -153,8 +222,8 @@ def _raw_item(number: int, feature: FeaturePlan) -> str:
     return f"{value}::{_item_type(feature)}"
 
 
-def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str]) -> Finding:
-    """Columns, order, ordinals, starts, sizes, masks and pad values are as documented."""
+def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str], comparison: ItemComparison) -> Finding:
+    """Columns, order, ordinals, starts, sizes, masks and pad values are as documented; the comparison takes what is read."""
     schema = plan.schema.stored()
     if any(not read_schema(storage, file).equals(schema) for file in files):
         names = ", ".join(PurePosixPath(file).name for file in files)
@@ -162,7 +231,8 @@ def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str]) -> 
     wrong = dict.fromkeys(["order", "start", "size", "is_pad", "is_repeat", "pad_value"], 0)
     rows = 0
     previous: pa.RecordBatch | None = None
-    for batch in read_batches(storage, files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1)):
+    for batch in prefetched(read_batches(storage, files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1))):
+        comparison.take(batch)
         rows += batch.num_rows
         wrong["order"] += _wrong_order(previous, batch, plan.entity[0])
         wrong["start"] += _wrong_start(plan, batch)

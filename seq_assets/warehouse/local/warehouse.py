@@ -19,6 +19,7 @@ from seq_assets.warehouse.interface import Finding, Progress, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts
+from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.storage import LocalStorage, Storage
@@ -108,12 +109,12 @@ class LocalWarehouse(PublishingWarehouse):
         raw_files = self.raw_files(raw, plan.subset)
         kernel = Kernel(plan, self.vocabulary(raw) if plan.encoded else None)
         file = f"{folder}/{plan.subset}.parquet"
-        batches = read_batches(self.storage, raw_files, kernel.input_columns, BATCH_ROWS)
+        batches = prefetched(read_batches(self.storage, raw_files, kernel.input_columns, BATCH_ROWS))
         write_parquet(
             self.storage,
             file,
             plan.schema.stored(),
-            kernel.batches(batches),
+            prefetched(kernel.batches(batches)),
             progress,
             f"sequence {plan.dataset.table}",
             plan.sequence_length,

@@ -219,7 +219,7 @@ def test_a_disk_that_fills_while_files_are_written_leaves_the_last_version_and_n
     before, files = newest(home), files_of(home)
     write_source(workspace, 100_000)
     errors = processes.context().Queue()
-    for largest in (50_000, 300_000, 1_000_000):
+    for largest in (50_000, 300_000, 500_000):
         arguments = (home, workspace.ingest_plan(spec), largest, errors)
         assert processes.run(processes.execute_with_small_files, *arguments) == 0
         assert errors.get(timeout=processes.PATIENCE) != ""
