@@ -28,6 +28,7 @@ class RawAudit:
         rejected: Rejected observations, likewise.
         accounting: What the ingest counted.
         source_has_positions: Whether each record has a file and a number there; the rows of a table have none.
+        records: How many different records the accepted observations are; None where it is to be asked.
     """
 
     queries: Queries
@@ -37,6 +38,7 @@ class RawAudit:
     rejected: str
     accounting: IngestAccounting
     source_has_positions: bool
+    records: int | None = None
 
     def findings(self) -> list[Finding]:
         """What `contract`, `nothing_lost` and `no_leakage` say."""
@@ -119,7 +121,8 @@ class RawAudit:
         subsets = [f"""{_count(f"subset = '{subset}'")} AS {subset}""" for subset in SUBSETS]
         counts = f"count(*) AS accepted, {', '.join(subsets)}"
         if self.source_has_positions:
-            found = dict(self.queries.row(f"SELECT {counts}, count(DISTINCT (_file, _row)) AS records FROM {self.raw}"))
+            records = "count(DISTINCT (_file, _row))" if self.records is None else str(self.records)
+            found = dict(self.queries.row(f"SELECT {counts}, {records} AS records FROM {self.raw}"))
             found |= self.queries.row(f'SELECT count(DISTINCT (file, "row")) AS rejected FROM {self.rejected}')
             problems = _different(found, counted | {"records": accounting.accepted, "rejected": accounting.rejected})
         else:
@@ -134,26 +137,31 @@ class RawAudit:
     def _no_leakage(self) -> Finding:
         """Every observation is in the subset that the declared rule says."""
         split = self.spec.split
-        numbers: dict[str, int | float | str] = {"strategy": split.strategy}
-        if isinstance(split, LocationSplit):
-            expected = location_subset("_file")
-        else:
-            value = self._quoted(self.spec.entity if isinstance(split, EntityHashSplit) else split.column)
-            expected = self.contract.subset(self.spec, value)
-        found = self.queries.row(f"SELECT {_count(f'subset <> {expected}')} AS misplaced FROM {self.raw}")
-        problems = [f"{found['misplaced']} observations are in the wrong subset"] if found["misplaced"] else []
         if isinstance(split, EntityHashSplit):
-            problems += self._shared_entities(numbers)
+            return self._no_leakage_of_entities(split)
+        expected = location_subset("_file")
+        if not isinstance(split, LocationSplit):
+            expected = self.contract.subset(self.spec, self._quoted(split.column))
+        found = self.queries.row(f"SELECT {_count(f'subset <> {expected}')} AS misplaced FROM {self.raw}")
+        problems = _misplaced(found["misplaced"])
         if isinstance(split, TimeSplit):
             problems += self._time_overlap(split)
-        return Finding("no_leakage", tuple(problems), numbers | {"misplaced": found["misplaced"]})
+        return Finding("no_leakage", tuple(problems), {"strategy": split.strategy, "misplaced": found["misplaced"]})
 
-    def _shared_entities(self, numbers: dict[str, int | float | str]) -> list[str]:
+    def _no_leakage_of_entities(self, split: EntityHashSplit) -> Finding:
+        """Counts per entity first, so that each is hashed once."""
+        entity = self._quoted(self.spec.entity)
+        counts = [f"""{_count(f"subset = '{subset}'")} AS _{subset}""" for subset in SUBSETS]
+        right = f"CASE WHEN {self.contract.subset(self.spec, entity)} = 'train' THEN _train ELSE _validation END"
         found = self.queries.row(f"""
-            SELECT count(*) AS entities, {_count("_subsets > 1")} AS shared
-            FROM (SELECT count(DISTINCT subset) AS _subsets FROM {self.raw} GROUP BY {self._quoted(self.spec.entity)})""")
-        numbers |= {"entities": found["entities"], "entities_in_both": found["shared"]}
-        return [f"{found['shared']} entities are in both subsets"] if found["shared"] else []
+            SELECT count(*) AS entities, {_count("_train > 0 AND _validation > 0")} AS shared,
+                coalesce(sum(_rows - {right}), 0) AS misplaced
+            FROM (SELECT {entity}, count(*) AS _rows, {", ".join(counts)} FROM {self.raw} GROUP BY 1)""")
+        problems = _misplaced(found["misplaced"])
+        if found["shared"]:
+            problems.append(f"{found['shared']} entities are in both subsets")
+        numbers = {"entities": found["entities"], "entities_in_both": found["shared"], "misplaced": found["misplaced"]}
+        return Finding("no_leakage", tuple(problems), {"strategy": split.strategy, **numbers})
 
     def _time_overlap(self, split: TimeSplit) -> list[str]:
         column, cutoff = self._quoted(split.column), self.contract.cutoff(self.spec, split)
@@ -182,6 +190,10 @@ def order_finding(unordered: int, misnumbered: int, others: tuple[str, ...] = ()
     counts = {"are out of order": unordered, "have a wrong _position": misnumbered}
     problems = others + tuple(f"{count} rows {flaw}" for flaw, count in counts.items() if count)
     return Finding("well_formed", problems, {"unordered": unordered, "misnumbered": misnumbered})
+
+
+def _misplaced(observations: int) -> list[str]:
+    return [f"{observations} observations are in the wrong subset"] if observations else []
 
 
 def _count(condition: str) -> str:

@@ -1,6 +1,7 @@
 """Finished Parquet files: batches in, whole files out, and batches of them again."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Final
 
 import pyarrow as pa
@@ -12,6 +13,9 @@ from seq_assets.warehouse.storage import Storage
 
 ROW_GROUP_CELLS: Final = 1_000_000
 """Values per column in one row group: what a streaming reader holds in memory at once."""
+_SAMPLED_VALUES: Final = 1 << 16
+_MOST_DISTINCT: Final = 0.25
+"""The share of values that may differ where a dictionary pays."""
 
 
 def write_parquet(
@@ -38,26 +42,27 @@ def write_parquet(
         The number of rows.
     """
     rows = 0
+    groups = _row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1))
+    first = list(islice(groups, 1))
+    dictionary = [name for group in first for name in _dictionary_columns(group)]
     with (
         storage.open_output(file) as sink,
-        pq.ParquetWriter(
-            sink, schema, compression="zstd", compression_level=1, use_dictionary=list(_dictionary_columns(schema))
-        ) as writer,
+        pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
     ):
-        for group in _row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)):
+        for group in chain(first, groups):
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
             progress(stage, rows)
     return rows
 
 
-def _dictionary_columns(schema: pa.Schema) -> Iterator[str]:
-    """The texts: of numbers, zstd makes as little without a dictionary, in half the time."""
-    for field in schema:
-        if pa.types.is_string(field.type):
-            yield field.name
-        elif pa.types.is_fixed_size_list(field.type) and pa.types.is_string(field.type.value_type):
-            yield f"{field.name}.list.element"
+def _dictionary_columns(rows: pa.Table) -> Iterator[str]:
+    """The columns whose values repeat; of others, a dictionary would be made, and given up once it is too large."""
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        is_list = pa.types.is_fixed_size_list(column.type)
+        values = (pc.list_flatten(column) if is_list else column).slice(0, _SAMPLED_VALUES)
+        if pc.count_distinct(values).as_py() <= _MOST_DISTINCT * len(values):
+            yield f"{name}.list.element" if is_list else name
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:

@@ -44,6 +44,7 @@ _AUDIT_RAW: Final = "warehouse/audit_raw.py"
 _LOCAL_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
 _AUDIT_SEQUENCES: Final = "warehouse/audit_sequences.py"
 _LOCAL_AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
+_ITEM_COMPARISON: Final = "warehouse/local/item_comparison.py"
 _AUDIT_VOCABULARY: Final = "warehouse/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
@@ -1183,15 +1184,15 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "the audit of raw observations accepts rows of the wrong subset",
         _AUDIT_RAW,
-        'if found["misplaced"] else []',
-        'if found["misplaced"] < 0 else []',
+        "if observations else []",
+        "if observations < 0 else []",
         _audit("an_observation_on_the_wrong_side_of_any_split_is_leakage", "an_entity_in_the_other_subset_is_leakage"),
     ),
     Fault(
         "the audit of raw observations accepts entities in both subsets",
         _AUDIT_RAW,
-        'if found["shared"] else []',
-        'if found["shared"] < 0 else []',
+        'if found["shared"]:',
+        'if found["shared"] < 0:',
         _audit("an_entity_in_both_subsets_is_leakage"),
     ),
     Fault(
@@ -1235,6 +1236,20 @@ _AUDIT_FAULTS: Final = (
         "if getattr(accounting, name) != count",
         "if getattr(accounting, name) is None",
         _audit("a_miscount_is_something_lost"),
+    ),
+    Fault(
+        "the audit of sequences accepts any item",
+        _ITEM_COMPARISON,
+        "return bool(np.array_equal(_bits(found)[cells], _bits(expected)[rows]))",
+        "return True",
+        _audit("one_wrong_thing_in_sequences_is_found_and_nothing_else"),
+    ),
+    Fault(
+        "the audit of sequences accepts any windows",
+        _LOCAL_AUDIT_SEQUENCES,
+        "if found != wanted:",
+        "if len(found) != len(wanted):",
+        _audit("one_wrong_thing_in_sequences_is_found_and_nothing_else"),
     ),
     Fault(
         "the audit of sequences accepts entities of the other subset",

@@ -15,6 +15,8 @@ from seq_assets.warehouse.engine import BATCH_ROWS, Engine, parquet
 from seq_assets.warehouse.files import read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
+from seq_assets.warehouse.local.record_set import RecordSet
+from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.storage import Storage
 
 
@@ -36,12 +38,27 @@ def raw_findings(
         rejected: The finished file of rejected observations.
         accounting: What the ingest counted.
     """
-    audit = RawAudit(engine, CONTRACT, spec, parquet(raw), parquet(rejected), accounting, source_has_positions=True)
-    return [*audit.findings(), _well_formed(spec, storage, raw)]
+    records = RecordSet(accounting.read)
+    well_formed = _well_formed(spec, storage, raw, records)
+    audit = RawAudit(
+        engine,
+        CONTRACT,
+        spec,
+        parquet(raw),
+        parquet(rejected),
+        accounting,
+        source_has_positions=True,
+        # Files that are not well formed were not read for it.
+        records=len(records) or None,
+    )
+    return [*audit.findings(), well_formed]
 
 
-def _well_formed(spec: ModelSpec, storage: Storage, raw: Sequence[str]) -> Finding:
-    """The files have the contract's types and are clustered by entity and order, with positions that count from 0."""
+def _well_formed(spec: ModelSpec, storage: Storage, raw: Sequence[str], records: RecordSet) -> Finding:
+    """The files have the contract's types and are clustered by entity and order, with positions that count from 0.
+
+    Adds the records that their rows are to the set.
+    """
     schema = raw_schema((name, column.type, column.nullable) for name, column in spec.columns.items()).stored()
     others = [file for file in raw if not read_schema(storage, file).equals(schema)]
     problems = tuple(f"{PurePosixPath(file).name} has other columns than the contract" for file in others)
@@ -49,7 +66,8 @@ def _well_formed(spec: ModelSpec, storage: Storage, raw: Sequence[str]) -> Findi
     keys = list(dict.fromkeys([spec.entity, *spec.order_by]))
     for file in raw if not problems else ():
         previous: pa.Table | None = None
-        for batch in read_batches(storage, [file], [*keys, "_file", "_row", "_position"], BATCH_ROWS):
+        for batch in prefetched(read_batches(storage, [file], [*keys, "_file", "_row", "_position"], BATCH_ROWS)):
+            records.add(batch.column("_file"), batch.column("_row"))
             table = pa.Table.from_batches([batch])
             joined = table if previous is None else pa.concat_tables([previous, table])
             unordered += _descents(joined, [*keys, "_file", "_row"])
