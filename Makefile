@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-browser chromium screenshots athena test-athena mutants check format lock clean
+.PHONY: help demo dev test test-browser chromium screenshots athena test-athena mutants bench bench-growth bench-guard check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,10 +43,21 @@ athena: .venv/installed-athena ## Serve S3, Glue and an Athena on this machine; 
 	$(BIN)/python -m seq_assets_tests.athena
 
 test-athena: .venv/installed-athena ## Run the tests that need that stack (the first time, 800 MB are downloaded).
-	$(BIN)/pytest -n 0 -m athena
+	$(BIN)/pytest --dist loadfile -m athena
 
 mutants: .venv/installed ## Prove that the tests see: put in faults, one at a time, and show which test finds each.
 	$(BIN)/python -m seq_assets_tests.mutants
+
+bench: ROWS = 17_000_000
+bench: .venv/installed ## Measure each goal of speed and memory, beside Polars, DuckDB, pandas and pyKT; ROWS=17_000_000.
+	$(BIN)/python -m benchmarks goals --rows $(ROWS)
+
+bench-growth: ROWS = 1_000_000 17_000_000
+bench-growth: .venv/installed ## Measure how time and memory grow; ROWS="1_000_000 17_000_000".
+	$(BIN)/python -m benchmarks growth --rows $(ROWS)
+
+bench-guard: .venv/installed ## Fail where the platform became slower beside DuckDB by a factor (20 seconds).
+	$(BIN)/python -m benchmarks guard
 
 check: .venv/installed ## Check format, lint and types.
 	$(BIN)/ruff format --check .
