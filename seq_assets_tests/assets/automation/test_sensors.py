@@ -189,7 +189,7 @@ class TestSourceFiles:
             return plan.location
 
         self.listing(monkeypatch, listed)
-        monkeypatch.setattr(sensors, "SECONDS_TO_LOOK", 0.2)
+        monkeypatch.setattr(sensors, "SECONDS_TO_LOOK", 1)
         for name, bucket in {"b": "silent", "bb": "silent", "bc": "loud"}.items():
             models.add_model(name, source={"location": f"s3://{bucket}/{name}/"})
         try:
@@ -198,7 +198,7 @@ class TestSourceFiles:
         finally:
             answering.set()
         assert ranges(first) == [range_tags("a", "a"), range_tags("bc", "d")]
-        assert str(second.skip_message).count("has not been listed within 0.2 seconds") == 2
+        assert str(second.skip_message).count("has not been listed within 1 seconds") == 2
         assert ranges(self.tick(models, second.cursor)) == [range_tags("b", "bb")]
 
     def test_a_mistake_of_the_program_fails_the_tick(self, models: School, monkeypatch: pytest.MonkeyPatch) -> None:
