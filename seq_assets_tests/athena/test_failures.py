@@ -382,7 +382,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_terminated_stops_its_query_and_is_canceled(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Dagster interrupts the step of a run that somebody terminates; as here, by a signal."""
+    """Of a run that somebody terminates, Dagster notes that it is being canceled, and interrupts its step by a signal; as here."""
     import dagster as dg
 
     from seq_assets.assets import build_definitions
@@ -396,6 +396,8 @@ def test_a_run_that_is_terminated_stops_its_query_and_is_canceled(place: Place, 
         def terminate() -> None:
             wait_for(lambda: place.client.faults.switched_on() == [])
             time.sleep(0.5)
+            [run] = instance.get_runs()
+            instance.report_run_canceling(run)
             os.kill(os.getpid(), signal.SIGINT)
 
         thread = threading.Thread(target=terminate)

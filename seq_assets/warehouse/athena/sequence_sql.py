@@ -76,7 +76,7 @@ def padded(items: str, padding: str, side: str) -> str:
 
 def _item(value: str, feature: FeaturePlan) -> str:
     if feature.type is ColumnType.TIMESTAMP:
-        value = f"(({value}) - mod(mod({value}, 1000) + 1000, 1000)) / 1000"
+        value = f"(({value}) / 1000 - IF(mod({value}, 1000) < 0, 1, 0))"
     elif feature.type is ColumnType.DATE:
         value = f"date_diff('day', DATE '1970-01-01', {value})"
     return f"CAST({_filled(value, feature, feature.item_type)} AS {_item_type(feature)})"

@@ -214,7 +214,7 @@ def _raw_item(number: int, feature: FeaturePlan) -> str:
         return f"_id{number}::{_item_type(feature)}"
     value = quoted(feature.name)
     if feature.type is ColumnType.TIMESTAMP:
-        value = f"({value} - ({value} % 1000 + 1000) % 1000) // 1000"
+        value = f"({value} // 1000 - CAST({value} % 1000 < 0 AS BIGINT))"
     elif feature.type is ColumnType.DATE:
         value = f"date_diff('day', DATE '1970-01-01', {value})"
     if feature.fill_value is not None:
