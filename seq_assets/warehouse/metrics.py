@@ -12,6 +12,7 @@ from seq_assets.warehouse.contract_sql import Dialect
 
 MOST_LABELS: Final = 50
 LONGEST_TEXT: Final = 100
+_LARGEST_BIGINT: Final = 2**63 - 1
 _MOST_SCANS: Final = 10
 """Of the rows, in one query: Athena's queries have a most number of stages."""
 
@@ -41,7 +42,9 @@ class Measures:
     columns_per_scan: int | None
 
 
-def column_metrics(queries: Queries, measures: Measures, spec: ModelSpec, rows: str) -> dict[str, Mapping[str, Any]]:
+def column_metrics(
+    queries: Queries, measures: Measures, spec: ModelSpec, rows: str, unique: Mapping[str, int] | None = None
+) -> dict[str, Mapping[str, Any]]:
     """Measures every column: counts and extremes first, then moments, then labels where there are few.
 
     Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
@@ -52,21 +55,25 @@ def column_metrics(queries: Queries, measures: Measures, spec: ModelSpec, rows: 
         measures: How its engine measures.
         spec: The model.
         rows: A table expression with the contract's columns.
+        unique: Of columns whose different values have been counted already, how many there are.
     """
+    unique = unique or {}
     values = {name: _value(measures.dialect.quoted(name), column.type) for name, column in spec.columns.items()}
     found: dict[str, dict[str, Any]] = {name: {} for name in values}
-    for query in _count_queries(measures, list(values.values()), rows):
+    distinct = [str(unique[name]) if name in unique else f"count(DISTINCT {value})" for name, value in values.items()]
+    for query in _count_queries(measures, list(values.values()), distinct, rows):
         _note(found, list(values), queries.row(query))
     numbers = [name for name, column in found.items() if spec.columns[name].type.is_number and column["count"]]
     if numbers:
         moments = [
-            _moments(measures, values[name], spec.columns[name].type, found[name]["min"], number)
+            _moments(measures, values[name], spec.columns[name].type, found[name], number)
             for number, name in enumerate(numbers)
         ]
         _note(found, numbers, queries.row(f"SELECT {', '.join(moments)} FROM {rows}"))
     for name, column in found.items():
         if name in numbers:
             column["mean"] += float(column["min"])
+            column["standard_deviation"] = None if column["variance"] is None else math.sqrt(column["variance"])
         if column["unique"] <= MOST_LABELS:
             value = values[name]
             labels = queries.rows(
@@ -81,8 +88,8 @@ def _value(name: str, column_type: ColumnType) -> str:
     return f"CAST({name} AS DOUBLE)" if column_type is ColumnType.FLOAT32 else name
 
 
-def _count_queries(measures: Measures, values: Sequence[str], rows: str) -> list[str]:
-    counts = [_counts(value, number) for number, value in enumerate(values)]
+def _count_queries(measures: Measures, values: Sequence[str], distinct: Sequence[str], rows: str) -> list[str]:
+    counts = [_counts(value, unique, number) for number, (value, unique) in enumerate(zip(values, distinct, strict=True))]
     scans = [f"(SELECT {', '.join(part)} FROM {rows})" for part in _parts(counts, measures.columns_per_scan or len(counts))]
     return [f"SELECT * FROM {' CROSS JOIN '.join(part)}" for part in _parts(scans, _MOST_SCANS)]
 
@@ -91,22 +98,22 @@ def _parts(items: list[str], size: int) -> list[list[str]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _counts(value: str, number: int) -> str:
+def _counts(value: str, unique: str, number: int) -> str:
     return (
-        f'count({value}) AS "count {number}", count(DISTINCT {value}) AS "unique {number}", '
+        f'count({value}) AS "count {number}", {unique} AS "unique {number}", '
         f'min({value}) AS "min {number}", max({value}) AS "max {number}"'
     )
 
 
-def _moments(measures: Measures, value: str, column_type: ColumnType, minimum: float, number: int) -> str:
-    # Whole numbers are subtracted as such: float64 cannot tell large ones apart.
-    exact = measures.widest_integer if column_type.is_integer else "DOUBLE"
+def _moments(measures: Measures, value: str, column_type: ColumnType, found: Mapping[str, Any], number: int) -> str:
+    minimum = found["min"]
+    # Whole numbers are subtracted as such, because float64 cannot tell large ones apart.
+    exact = "DOUBLE"
+    if column_type.is_integer:
+        exact = "BIGINT" if found["max"] - minimum <= _LARGEST_BIGINT else measures.widest_integer
     lowest = measures.dialect.literal(minimum, ColumnType.INT64 if column_type.is_integer else ColumnType.FLOAT64)
     shifted = f"CAST(CAST({value} AS {exact}) - CAST({lowest} AS {exact}) AS DOUBLE)"
-    return (
-        f'avg({shifted}) AS "mean {number}", var_samp({shifted}) AS "variance {number}", '
-        f'stddev_samp({shifted}) AS "standard_deviation {number}"'
-    )
+    return f'avg({shifted}) AS "mean {number}", var_samp({shifted}) AS "variance {number}"'
 
 
 def _note(found: dict[str, dict[str, Any]], names: Sequence[str], row: Mapping[str, Any]) -> None:

@@ -16,11 +16,13 @@ _END: Final = object()
 def prefetched(items: Iterable[Item]) -> Generator[Item]:
     """The items, each made in another thread while the one before it is used.
 
-    What making them raises is raised here, in its place.
+    The first one is made by the caller, which a signal can interrupt: it may wait for a whole sort. What making them raises is
+    raised here, in its place.
     """
     iterator: Iterator[object] = iter(items)
+    item = next(iterator, _END)
     with ThreadPoolExecutor(1, "prefetched") as executor:
-        following = executor.submit(next, iterator, _END)
-        while (item := following.result()) is not _END:
+        while item is not _END:
             following = executor.submit(next, iterator, _END)
             yield item  # type: ignore[misc]  # the end apart, they are items
+            item = following.result()

@@ -8,14 +8,14 @@ import pytest
 from seq_assets.warehouse.prefetching import prefetched
 
 
-def test_items_are_made_in_order_by_another_thread_one_ahead() -> None:
+def test_items_are_made_in_order_one_ahead_and_but_for_the_first_by_another_thread() -> None:
     made: list[int] = []
-    threads: set[int] = set()
+    threads: list[int] = []
 
     def items() -> Iterator[int]:
         for number in range(5):
             made.append(number)
-            threads.add(threading.get_ident())
+            threads.append(threading.get_ident())
             yield number
 
     found = []
@@ -23,7 +23,8 @@ def test_items_are_made_in_order_by_another_thread_one_ahead() -> None:
         found.append(item)
         assert len(made) <= len(found) + 1
     assert found == list(range(5))
-    assert threads.isdisjoint({threading.get_ident()})
+    assert threads[0] == threading.get_ident()
+    assert threading.get_ident() not in threads[1:]
 
 
 def test_an_error_is_raised_in_its_place() -> None:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from seq_assets.errors import SourceError
 from seq_assets.models import SUBSETS, ModelSpec, Subset
-from seq_assets.models.spec import LocationSplit
+from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
@@ -20,8 +20,10 @@ from seq_assets.warehouse.contract_sql import REASONS
 from seq_assets.warehouse.engine import Engine, quoted, text_literal
 from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Progress
-from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, order_sql, stage_query
+from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_query, entities_query, order_sql, stage_query
+from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.metrics import column_metrics
+from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.reading import CountedRecords
@@ -31,6 +33,8 @@ from seq_assets.warehouse.storage import Storage
 logger = logging.getLogger(__name__)
 
 STAGE: Final = "stage.records"
+ENTITIES: Final = "entities"
+ACCEPTED: Final = "accepted"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def ingest(
         SourceError: The source cannot be read, or has no rows.
     """
     spec = plan.spec
+    validation_files = source.by_subset()[1] if isinstance(spec.split, LocationSplit) else []
     # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
     engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
     found = FoundColumns()
@@ -79,42 +84,46 @@ def ingest(
     if read == 0:
         raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
     engine.execute(f"CREATE TEMP TABLE files AS {_names(source)}")
+    if isinstance(spec.split, EntityHashSplit):
+        # Each entity is hashed once, not each of its records.
+        engine.execute(f"CREATE TEMP TABLE {ENTITIES} AS {entities_query(spec, STAGE)}")
+    engine.execute(f"CREATE TEMP VIEW {ACCEPTED} AS {accepted_query(spec, STAGE, ENTITIES, validation_files)}")
     schema = plan.schema.stored()
     names = pa.array(file.name for file in source.files)
     raw: dict[Subset, str] = {}
     for subset in SUBSETS:
         raw[subset] = f"{raw_folder}/{subset}.parquet"
-        stream = _finished(engine.stream(_sorted_query(spec, subset)), spec.entity, names, schema)
+        stream = prefetched(_finished(engine.stream(_sorted_query(spec, subset)), spec.entity, subset, names, schema))
         write_parquet(storage, raw[subset], schema, stream, progress, f"sort and write {subset}")
     rejected = f"{rejected_folder}/rejected.parquet"
     rejected_rows = write_parquet(
         storage, rejected, REJECTED_SCHEMA.stored(), _rejected(engine), progress, "write rejected observations"
     )
+    accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"
     return IngestResult(
         raw=raw,
         rejected=rejected,
         rejected_rows=rejected_rows,
         accounting=_accounting(engine, read),
-        metrics=column_metrics(engine, MEASURES, spec, f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"),
-        label_counts=label_counts(engine, spec, f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL AND subset = 'train')"),
+        metrics=column_metrics(engine, MEASURES, spec, accepted, unique_counts(engine, spec, accepted)),
+        label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
         ignored=tuple(found.ignored(wanted_columns(spec))),
     )
 
 
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, found: FoundColumns) -> int:
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
-    subsets = source.by_subset() if isinstance(spec.split, LocationSplit) else ([], [])
     columns = wanted_columns(spec)
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        queries = [f"({stage_query(spec, part.records, part.types, subsets)})" for part in files.parts(columns, found)]
+        queries = [f"({stage_query(spec, part.records, part.types)})" for part in files.parts(columns, found)]
         with files.explained():
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
         progress("read", files.rows)
         return files.rows
     counted = CountedRecords(source, columns, spec.source.options, found, progress)
     engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
-    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"), subsets)
+    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
     try:
         engine.execute(f"CREATE TABLE {STAGE} AS {query}")
     except Exception as error:
@@ -131,8 +140,8 @@ def _names(source: SourceFiles) -> str:
 def _sorted_query(spec: ModelSpec, subset: Subset) -> str:
     columns = ", ".join(quoted(name) for name in spec.columns)
     return f"""
-        SELECT {columns}, subset, _file, _row FROM {STAGE}
-        WHERE _rejections IS NULL AND subset = '{subset}' ORDER BY {order_sql(spec)}"""
+        SELECT {columns}, _file, _row FROM {ACCEPTED}
+        WHERE subset = '{subset}' ORDER BY {order_sql(spec)}"""
 
 
 _REJECTED_QUERY: Final = f"""
@@ -149,8 +158,10 @@ def _rejected(engine: Engine) -> Iterator[pa.RecordBatch]:
     return (batch.cast(schema) for batch in engine.stream(_REJECTED_QUERY))
 
 
-def _finished(batches: Iterable[pa.RecordBatch], entity: str, names: pa.Array, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Rows that are clustered by entity, with each item's position in its history and the names of the files."""
+def _finished(
+    batches: Iterable[pa.RecordBatch], entity: str, subset: Subset, names: pa.Array, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """Rows that are clustered by entity, with their subset, each item's position in its history and the names of the files."""
     last: pa.Scalar | None = None
     position = 0
     for batch in batches:
@@ -162,7 +173,7 @@ def _finished(batches: Iterable[pa.RecordBatch], entity: str, names: pa.Array, s
         positions = rows - first + np.where(first == 0, carried, 0)
         last, position = values[-1], int(positions[-1]) + 1
         *contract, file, row = batch.columns
-        columns = [*contract, names.take(file), row, pa.array(positions)]
+        columns = [*contract, pa.repeat(subset, batch.num_rows), names.take(file), row, pa.array(positions)]
         yield pa.RecordBatch.from_arrays(columns, names=schema.names).cast(schema)
 
 
@@ -184,10 +195,11 @@ def label_counts(engine: Engine, spec: ModelSpec, train: str) -> dict[str, pa.Ta
 
 def _accounting(engine: Engine, read: int) -> IngestAccounting:
     counts = engine.row(f"""
-        SELECT count(*) FILTER (_rejections IS NULL) AS accepted, count(*) FILTER (_rejections IS NOT NULL) AS rejected,
-            count(*) FILTER (_rejections IS NULL AND subset = 'train') AS train,
-            count(*) FILTER (_rejections IS NULL AND subset = 'validation') AS validation
+        SELECT count(*) FILTER (_rejections IS NULL) AS accepted, count(*) FILTER (_rejections IS NOT NULL) AS rejected
         FROM {STAGE}""")
+    counts |= engine.row(f"""
+        SELECT count(*) FILTER (subset = 'train') AS train, count(*) FILTER (subset = 'validation') AS validation
+        FROM {ACCEPTED}""")
     reasons = dict(engine.rows(f"SELECT _rejections[1].reason, count(*) FROM {STAGE} WHERE _rejections IS NOT NULL GROUP BY 1"))
     return IngestAccounting(
         read=read, rejected_by_reason={reason: reasons[reason] for reason in REASONS if reason in reasons}, **counts

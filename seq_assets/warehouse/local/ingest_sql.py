@@ -1,11 +1,11 @@
 """The contract as SQL over source records: typed values, rejections, subset. Pure functions from a plan to text.
 
-The stage table that results has, per record, `_file` (index), `_row`, `subset`, `_rejections` (null where it was accepted,
-else one entry per failed column, in contract order) and the contract's columns in their stored types. Names that the queries
-make up begin with `_`, which no column of a contract does.
+The stage table that results has, per record, `_file` (index), `_row`, `_rejections` (null where it was accepted, else one entry
+per failed column, in contract order) and the contract's columns in their stored types. Names that the queries make up begin
+with `_`, which no column of a contract does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from seq_assets.models import ModelSpec
@@ -25,14 +25,13 @@ CONTRACT: Final = ContractSql(_DIALECT)
 MEASURES: Final = Measures(_DIALECT, widest_integer="HUGEINT", columns_per_scan=None)
 
 
-def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], subsets: tuple[list[int], list[int]]) -> str:
+def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str]) -> str:
     """The query that makes the stage table out of source records.
 
     Args:
         spec: The model.
         records: A table or table function with `_file`, `_row`, `_malformed`, `_unreadable` and the contract's columns.
         source_types: The DuckDB type of each of the contract's columns in it.
-        subsets: Of a split by location: the indexes of the files of train and of validation.
     """
     values, typed, rejections = [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
@@ -49,7 +48,7 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str], 
             SELECT *, CASE WHEN _malformed IS NOT NULL THEN {malformed}
                 ELSE list_filter([{", ".join(rejections)}], lambda rejection: rejection IS NOT NULL) END AS _failed
             FROM typed)
-        SELECT _file, _row, nullif(_failed, []) AS _rejections, {_subset(spec, subsets)} AS subset, {columns}
+        SELECT _file, _row, nullif(_failed, []) AS _rejections, {columns}
         FROM checked"""
 
 
@@ -61,13 +60,31 @@ def _rejection(spec: ModelSpec, name: str, number: int, source_type: str) -> str
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"
 
 
-def _subset(spec: ModelSpec, subsets: tuple[list[int], list[int]]) -> str:
+def entities_query(spec: ModelSpec, stage: str) -> str:
+    """The subset of each accepted entity, where it depends on the entity alone: `_entity`, `subset`."""
+    return f"""
+        SELECT _entity, {CONTRACT.subset(spec, "_entity")} AS subset
+        FROM (SELECT DISTINCT {quoted(spec.entity)} AS _entity FROM {stage} WHERE _rejections IS NULL)"""
+
+
+def accepted_query(spec: ModelSpec, stage: str, entities: str, validation_files: Sequence[int]) -> str:
+    """The stage's accepted records, with their subset.
+
+    Args:
+        spec: The model.
+        stage: The stage table.
+        entities: A table with the result of `entities_query`; read where the subset depends on the entity alone.
+        validation_files: Of a split by location: the indexes of the files of validation.
+    """
     split = spec.split
+    if isinstance(split, EntityHashSplit):
+        return f"SELECT * FROM {stage} JOIN {entities} ON {quoted(spec.entity)} = _entity WHERE _rejections IS NULL"
     if isinstance(split, LocationSplit):
-        indexes = ", ".join(map(str, subsets[1])) or "NULL"
-        return f"CASE WHEN _file IN ({indexes}) THEN 'validation' ELSE 'train' END"
-    name = spec.entity if isinstance(split, EntityHashSplit) else split.column
-    return CONTRACT.subset(spec, quoted(f"_v{list(spec.columns).index(name)}"))
+        indexes = ", ".join(map(str, validation_files)) or "NULL"
+        subset = f"CASE WHEN _file IN ({indexes}) THEN 'validation' ELSE 'train' END"
+    else:
+        subset = CONTRACT.subset(spec, quoted(split.column))
+    return f"SELECT *, {subset} AS subset FROM {stage} WHERE _rejections IS NULL"
 
 
 def order_sql(spec: ModelSpec) -> str:
