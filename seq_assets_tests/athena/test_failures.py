@@ -382,7 +382,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_run_that_is_terminated_stops_its_query_and_is_canceled(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Of a run that somebody terminates, Dagster notes that it is being canceled, and interrupts its step by a signal; as here."""
+    """Of a run that somebody terminates, Dagster notes that it is canceling, and interrupts its step by a signal; as here."""
     import dagster as dg
 
     from seq_assets.assets import build_definitions
