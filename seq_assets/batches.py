@@ -5,6 +5,7 @@ version is read (`client`), how files are written (`warehouse.files`).
 """
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,14 +33,15 @@ _MIXED_ROW_GROUPS: Final = 8
 """Neighbours in a table belong to the same entity; so many places of it, at least, are mixed where it has them."""
 _WINDOWS_IN_MEMORY: Final = 3
 """One that batches are taken of, one that is read meanwhile, and, as large as one, what its readers hold."""
-_READERS: Final = 8
+_READERS: Final = min((os.cpu_count() or 1) + 1, 8)
+"""One may wait for its store while the others decode."""
 _FOOTER_READERS: Final = 16
 """Reading a footer is waiting for a store."""
 _FETCHED_WHOLE: Final = 8 << 20
 """Bytes of a row group, as stored, up to which it is fetched with one request."""
 _READ_AHEAD: Final = 1 << 19
 """Bytes of a column that are fetched at a time of a larger one."""
-_DECODED: Final = 1 << 20
+_DECODED: Final = 1 << 22
 """Bytes, as arrays, of the rows that a thread decodes at a time: what the processor's cache holds."""
 _OBJECT_BYTES: Final = 64
 """What a text counts in memory, whatever its length, so that the order of rows does not depend on it."""
@@ -127,7 +129,7 @@ class StoredRows:
             self.warehouse.open_input(group.file) as opened,
             pq.ParquetFile(opened, metadata=group.footer, **fetching) as parquet,
         ):
-            yield from parquet.iter_batches(batch_size=rows, row_groups=[group.number], columns=names)
+            yield from parquet.iter_batches(batch_size=rows, row_groups=[group.number], columns=names, use_threads=False)
 
     def _footer(self, file: str) -> "pq.FileMetaData":
         import pyarrow.parquet as pq

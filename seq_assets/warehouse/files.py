@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seq_assets.warehouse.interface import Progress, Version
+from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.storage import Storage
 
 ROW_GROUP_CELLS: Final = 1_000_000
@@ -33,7 +34,7 @@ def write_parquet(
         storage: Where it is written.
         file: Its location.
         schema: The stored schema.
-        batches: The rows.
+        batches: The rows; made in another thread while those before them are written, a row group at a time.
         progress: Is told the rows written.
         stage: The stage's name for it.
         cells_per_row: The values that one row has in its widest column; bounds the rows of a row group.
@@ -42,7 +43,7 @@ def write_parquet(
         The number of rows.
     """
     rows = 0
-    groups = _row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1))
+    groups = prefetched(_row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)))
     first = list(islice(groups, 1))
     dictionary = [name for group in first for name in _dictionary_columns(group)]
     with (

@@ -23,7 +23,6 @@ from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_query, entities_query, order_sql, stage_query
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.metrics import column_metrics
-from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.reading import CountedRecords
@@ -93,7 +92,7 @@ def ingest(
     raw: dict[Subset, str] = {}
     for subset in SUBSETS:
         raw[subset] = f"{raw_folder}/{subset}.parquet"
-        stream = prefetched(_finished(engine.stream(_sorted_query(spec, subset)), spec.entity, subset, names, schema))
+        stream = _finished(engine.stream(_sorted_query(spec, subset)), spec.entity, subset, names, schema)
         write_parquet(storage, raw[subset], schema, stream, progress, f"sort and write {subset}")
     rejected = f"{rejected_folder}/rejected.parquet"
     rejected_rows = write_parquet(

@@ -114,7 +114,7 @@ class LocalWarehouse(PublishingWarehouse):
             self.storage,
             file,
             plan.schema.stored(),
-            prefetched(kernel.batches(batches)),
+            kernel.batches(batches),
             progress,
             f"sequence {plan.dataset.table}",
             plan.sequence_length,
