@@ -1,11 +1,12 @@
 """Asset checks: what holds of the published versions, per partition, at any time.
 
-The blocking conditions were verified before publication (write, audit, publish); here they are verified again on what is
-published. The others (`judgements`) only warn or report an error; they block nothing.
+The blocking conditions were verified before publication (write, audit, publish): the checks of the run that published show
+what its audit found; in any other run, they are verified again on what is published. The others (`judgements`) only warn or
+report an error; they block nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -52,8 +53,14 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         published = partial(_published_models, opened, grid)
-        results = {model: _raw_results(opened, grid, model, context.log.exception) for model in _partitions(context, published)}
-        yield from _evaluations(context, asset, results)
+        newest = {model: _newest_materialization(context, asset, model) for model in _partitions(context, published)}
+        results = {
+            model: _raw_results(
+                _Inspection(opened, context.op_execution_context.run_id, record, context.log.exception), grid, model
+            )
+            for model, record in newest.items()
+        }
+        yield from _evaluations(context, asset, newest, results)
 
     return check
 
@@ -67,10 +74,14 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
+        newest = {key: _newest_materialization(context, asset, key) for key in _partitions(context, published)}
         results = {
-            key: _cell_results(opened, grid, subset, key, context.log.exception) for key in _partitions(context, published)
+            key: _cell_results(
+                _Inspection(opened, context.op_execution_context.run_id, record, context.log.exception), grid, subset, key
+            )
+            for key, record in newest.items()
         }
-        yield from _evaluations(context, asset, results)
+        yield from _evaluations(context, asset, newest, results)
 
     return check
 
@@ -101,7 +112,10 @@ def _published_cells(warehouse: Warehouse, grid: Grid, subset: Subset) -> list[s
 
 
 def _evaluations(
-    context: dg.AssetCheckExecutionContext, asset: str, results: Mapping[str, Iterable[Result]]
+    context: dg.AssetCheckExecutionContext,
+    asset: str,
+    newest: Mapping[str, dg.EventLogRecord | None],
+    results: Mapping[str, Iterable[Result]],
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The results that the run asked for, by partition, as Dagster's events of that partition.
 
@@ -109,15 +123,24 @@ def _evaluations(
     that is what Dagster shows for the asset as a whole.
     """
     evaluations = [
-        evaluation for partition, found in results.items() for evaluation in _of_partition(context, asset, partition, found)
+        evaluation
+        for partition, found in results.items()
+        for evaluation in _of_partition(context, asset, partition, newest[partition], found)
     ]
     yield from sorted(evaluations, key=lambda evaluation: not evaluation.passed)
 
 
 def _of_partition(
-    context: dg.AssetCheckExecutionContext, asset: str, partition: str, results: Iterable[Result]
+    context: dg.AssetCheckExecutionContext,
+    asset: str,
+    partition: str,
+    record: dg.EventLogRecord | None,
+    results: Iterable[Result],
 ) -> Iterator[dg.AssetCheckEvaluation]:
-    target = _newest_materialization(context.instance, dg.AssetKey(asset), partition)
+    # What a result is about: without it, Dagster takes the result for one of an older materialization, and shows none.
+    target = record and AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
     for result in results:
         key = dg.AssetCheckKey(dg.AssetKey(asset), result.check)
         if key in context.selected_asset_check_keys:
@@ -138,26 +161,65 @@ def _shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: str(value) if name.endswith("version") else value for name, value in metadata.items()}
 
 
-def _newest_materialization(
-    instance: dg.DagsterInstance, asset: dg.AssetKey, partition: str
-) -> AssetCheckEvaluationTargetMaterializationData | None:
-    """What a result is about: without it, Dagster takes the result for one of an older materialization, and shows none."""
-    found = instance.fetch_materializations(dg.AssetRecordsFilter(asset, asset_partitions=[partition]), limit=1).records
-    if not found:
-        return None
-    return AssetCheckEvaluationTargetMaterializationData(
-        storage_id=found[0].storage_id, run_id=found[0].run_id, timestamp=found[0].timestamp
-    )
+def _newest_materialization(context: dg.AssetCheckExecutionContext, asset: str, partition: str) -> dg.EventLogRecord | None:
+    wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition])
+    return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
 
 
-def _inspected(warehouse: Warehouse, dataset: Dataset, names: tuple[str, ...], log_exception: LogException) -> list[Result]:
-    """The blocking conditions on the newest version of a table."""
-    try:
-        version = warehouse.find(dataset)
-    except SeqAssetsError as error:
-        return [Result(name, False, {}, str(error)) for name in names]
-    unreadable = [Result(name, False, {"version": version.id}) for name in names]
-    return _judged(dataset, unreadable, log_exception, lambda: _results(version, warehouse.inspect(version)))
+@dataclass(frozen=True)
+class _Inspection:
+    """How the versions of one partition are looked at.
+
+    Attributes:
+        warehouse: Has them.
+        run: The run of the checks.
+        materialization: The partition's newest; None before the first.
+        log_exception: Logs the exception that is being handled.
+    """
+
+    warehouse: Warehouse
+    run: str
+    materialization: dg.EventLogRecord | None
+    log_exception: LogException
+
+    def conditions(self, dataset: Dataset, names: tuple[str, ...]) -> list[Result]:
+        """The blocking conditions on the newest version of a table."""
+        try:
+            version = self.warehouse.find(dataset)
+        except SeqAssetsError as error:
+            return [Result(name, False, {}, str(error)) for name in names]
+        unreadable = [Result(name, False, {"version": version.id}) for name in names]
+        return self.judged(dataset, unreadable, lambda: _results(version, self._findings(version)))
+
+    def said(self, dataset: Dataset, judgements: Judgements) -> Iterator[Result]:
+        """What the judgements say."""
+        for name, judge in judgements.items():
+            yield from self.judged(dataset, [Result(name, False, {})], judge)
+
+    def judged(self, dataset: Dataset, unreadable: list[Result], judge: Callable[[], list[Result]]) -> list[Result]:
+        """What a judgement says, or that nothing can be said, so that other partitions of the run keep their results.
+
+        A file that is lost or broken, which each engine says in its own way, fails the checks of its own partition only.
+        """
+        try:
+            return judge()
+        except Exception as error:
+            self.log_exception(f"{dataset.table} could not be inspected")
+            message = (
+                f"{dataset.table} could not be inspected: {type(error).__name__}: {error}. If its files are lost or broken, "
+                f"restore them, or materialize the partition in a run with the tag {FORCE_TAG}=true."
+            )
+            return [replace(result, description=message) for result in unreadable]
+
+    def _findings(self, version: Version) -> Sequence[Finding]:
+        """What the audit found a moment ago, where this run published the version; else its files are read again."""
+        record = self.materialization
+        if record is not None and record.run_id == self.run and record.asset_materialization is not None:
+            metadata = record.asset_materialization.metadata
+            shown = metadata.get("version")
+            if shown is not None and shown.value == version.id and "unchanged" not in metadata:
+                return version.findings
+        return self.warehouse.inspect(version)
 
 
 def _results(version: Version, findings: Iterable[Finding]) -> list[Result]:
@@ -167,48 +229,25 @@ def _results(version: Version, findings: Iterable[Finding]) -> list[Result]:
     ]
 
 
-def _judged(
-    dataset: Dataset, unreadable: list[Result], log_exception: LogException, judge: Callable[[], list[Result]]
-) -> list[Result]:
-    """What a judgement says, or that nothing can be said, so that other partitions of the run keep their results.
-
-    A file that is lost or broken, which each engine says in its own way, fails the checks of its own partition only.
-    """
-    try:
-        return judge()
-    except Exception as error:
-        log_exception(f"{dataset.table} could not be inspected")
-        message = (
-            f"{dataset.table} could not be inspected: {type(error).__name__}: {error}. If its files are lost or broken, "
-            f"restore them, or materialize the partition in a run with the tag {FORCE_TAG}=true."
-        )
-        return [replace(result, description=message) for result in unreadable]
-
-
-def _raw_results(warehouse: Warehouse, grid: Grid, model: str, log_exception: LogException) -> list[Result]:
-    dataset = Dataset.raw(model)
+def _raw_results(inspection: _Inspection, grid: Grid, model: str) -> list[Result]:
+    dataset, warehouse = Dataset.raw(model), inspection.warehouse
     judgements: Judgements = {
         "up_to_date": lambda: [raw_up_to_date(warehouse, grid, model)],
         "drift": lambda: [drift(warehouse, grid, dataset)],
     }
-    return [*_inspected(warehouse, dataset, _BLOCKING_RAW, log_exception), *_said(dataset, judgements, log_exception)]
+    return [*inspection.conditions(dataset, _BLOCKING_RAW), *inspection.said(dataset, judgements)]
 
 
-def _cell_results(warehouse: Warehouse, grid: Grid, subset: Subset, key: str, log_exception: LogException) -> list[Result]:
+def _cell_results(inspection: _Inspection, grid: Grid, subset: Subset, key: str) -> list[Result]:
     model, length = split_cell_key(key)
     spec = grid.registry.specs.get(model)
     if spec is not None and length not in spec.lengths:
         skipped = f"{model} does not declare the length {length}"
         return [Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
-    dataset = Dataset.sequenced(model, subset, length)
+    dataset, warehouse = Dataset.sequenced(model, subset, length), inspection.warehouse
     judgements: Judgements = {
         "pad_ratio": lambda: [pad_ratio(warehouse, grid, dataset)],
         "up_to_date": lambda: [cell_up_to_date(warehouse, grid, subset, dataset)],
         "drift": lambda: [drift(warehouse, grid, dataset)],
     }
-    return [*_inspected(warehouse, dataset, _BLOCKING_SEQUENCE, log_exception), *_said(dataset, judgements, log_exception)]
-
-
-def _said(dataset: Dataset, judgements: Judgements, log_exception: LogException) -> Iterator[Result]:
-    for name, judge in judgements.items():
-        yield from _judged(dataset, [Result(name, False, {})], log_exception, judge)
+    return [*inspection.conditions(dataset, _BLOCKING_SEQUENCE), *inspection.said(dataset, judgements)]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Extension = TypeVar("Extension")
 
-MEMORY_LIMIT: Final = "3400MiB"
-"""DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by a few hundred MiB."""
+MEMORY_LIMIT: Final = "3000MiB"
+"""DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by up to 800 MiB."""
 BATCH_ROWS: Final = 1 << 17
 _INTERRUPT_SECONDS: Final = 0.2
 

@@ -30,7 +30,7 @@ class Version:
         files: Paths of its Parquet files, in the order of its rows where it is ordered; none where it has no row.
         metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
             content), `model_digest`, `raw_version`, `rejected_version`, `vocabulary_version`, `accounting`, `metrics`,
-            `ignored_columns`, `seconds`, `program`.
+            `ignored_columns`, `audit` (by blocking condition, what was compared), `seconds`, `program`.
     """
 
     dataset: Dataset
@@ -51,6 +51,11 @@ class Version:
         """The version of the raw observations that it was made from; None for raw observations themselves."""
         value = self.metadata.get("raw_version")
         return None if value is None else int(value)
+
+    @property
+    def findings(self) -> "list[Finding]":
+        """What its audit said before it was published, which is that every condition holds."""
+        return [Finding(check, (), numbers) for check, numbers in self.metadata["audit"].items()]
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,7 @@ class PublishingWarehouse(Warehouse):
             "accounting": asdict(built.accounting),
             "metrics": built.metrics,
             "ignored_columns": built.ignored,
+            "audit": _compared(built.findings),
             **built.details,
             "seconds": time.monotonic() - started,
         }
@@ -289,6 +290,7 @@ class PublishingWarehouse(Warehouse):
             "vocabulary_version": raw.metadata["vocabulary_version"] if plan.encoded else None,
             "plan": plan.to_json(),
             "accounting": asdict(built.accounting),
+            "audit": _compared(built.findings),
             "program": version("seq-assets"),
             **built.details,
             "seconds": time.monotonic() - started,
@@ -349,6 +351,10 @@ def _joined(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Find
     """Findings, each with what others of the same check say."""
     problems = {other.check: other.problems for other in others}
     return [replace(finding, problems=finding.problems + problems.get(finding.check, ())) for finding in findings]
+
+
+def _compared(findings: Sequence[Finding]) -> dict[str, dict[str, Any]]:
+    return {finding.check: dict(finding.numbers) for finding in findings}
 
 
 def _require_columns(plan: SequencePlan, raw: Version) -> None:

@@ -20,10 +20,13 @@ from seq_assets.assets.checks import RAW_CHECKS, SEQUENCE_CHECKS
 from seq_assets.io_managers import FORCE_TAG
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.plans import Dataset
+from seq_assets.warehouse.interface import Finding, Version
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.assets.building import ANSWERS, NO_TELEMETRY, Run, Runner, School, check_keys, plain
 
 RAW: Final = "raw_observations"
 TRAIN: Final = "sequenced_train"
+BLOCKING: Final = ("contract", "nothing_lost", "no_leakage", "well_formed")
 MODELS: Final = ("dkt", "irt", "lenient", "strict")
 CELLS: Final = tuple(f"{model}|{length}" for model in MODELS for length in (5, 10))
 WARN, MOST, STRICT_MOST = 0.05, 0.99, 0.06
@@ -104,6 +107,22 @@ def failed(run: Run, asset: str) -> set[tuple[str, str]]:
 
 class TestARunWithItsChecks:
     """Checks that run after the assets, over a range."""
+
+    @pytest.mark.parametrize(("force", "read_again"), [("true", []), ("false", ["dkt_sequenced_train_5"])])
+    def test_only_what_the_run_has_not_audited_itself_is_read_again(
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch, force: str, read_again: list[str]
+    ) -> None:
+        inspect, inspected = LocalWarehouse.inspect, list[str]()
+
+        def noted(warehouse: LocalWarehouse, version: Version) -> list[Finding]:
+            inspected.append(version.dataset.table)
+            return inspect(warehouse, version)
+
+        monkeypatch.setattr(LocalWarehouse, "inspect", noted)
+        run = runner.job(SEQUENCE_JOB, "dkt|5", "dkt|5", **{FORCE_TAG: force})
+        assert run.success
+        assert sorted(inspected) == [table.replace("train", subset) for table in read_again for subset in SUBSETS]
+        assert {name for name, _ in run.checks(TRAIN)} == set(SEQUENCE_CHECKS)
 
     @pytest.mark.parametrize(
         ("asset", "names", "partitions"),
@@ -289,6 +308,15 @@ class TestChecksAlone:
         rewrite(train, as_validation)
         run = runner.checks(check_keys(RAW, ["no_leakage"]), "dkt")
         assert failed(run, RAW) == {("no_leakage", "dkt")}
+
+    @pytest.mark.parametrize(("asset", "partition"), [(RAW, "dkt"), (TRAIN, "dkt|5"), (TRAIN, "strict|10")])
+    def test_what_the_audit_found_is_found_again(self, runner: Runner, built: Built, asset: str, partition: str) -> None:
+        names = RAW_CHECKS if asset == RAW else SEQUENCE_CHECKS
+        of_run = (built.ingest if asset == RAW else built.sequence).checks(asset)
+        again = runner.checks(check_keys(asset, names), partition).checks(asset)
+        for name in BLOCKING:
+            if name in names:
+                assert again[name, partition].metadata == of_run[name, partition].metadata
 
     @pytest.mark.parametrize("content", [None, b"not Parquet"])
     def test_a_file_that_cannot_be_read_fails_its_own_partition_only(

@@ -39,6 +39,7 @@ _SQL: Final = "warehouse/local/ingest_sql.py"
 _CONTRACT_SQL: Final = "warehouse/contract_sql.py"
 _CASTS: Final = "warehouse/local/casts.py"
 _METRICS: Final = "warehouse/metrics.py"
+_UNIQUE_VALUES: Final = "warehouse/local/unique_values.py"
 _GRAMMAR: Final = "warehouse/value_grammar.py"
 _AUDIT_RAW: Final = "warehouse/audit_raw.py"
 _LOCAL_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
@@ -61,6 +62,7 @@ _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
+_TEST_UNIQUE_VALUES: Final = ("warehouse/local/test_unique_values.py",)
 _TEST_AUDIT_VOCABULARY: Final = ("warehouse/test_audit_vocabulary.py",)
 
 
@@ -624,16 +626,16 @@ _SPLIT_FAULTS: Final = (
     ),
     Fault(
         "the folders train and validation are taken the wrong way round",
-        _SQL,
-        "map(str, subsets[1])",
-        "map(str, subsets[0])",
+        _INGEST,
+        "source.by_subset()[1]",
+        "source.by_subset()[0]",
         _ingest("folders_may_name_the_subset"),
     ),
     Fault(
         "validation rows are in train too",
         _INGEST,
-        "AND subset = '{subset}' ORDER BY",
-        "AND (subset = '{subset}' OR '{subset}' = 'train') ORDER BY",
+        "WHERE subset = '{subset}' ORDER BY",
+        "WHERE (subset = '{subset}' OR '{subset}' = 'train') ORDER BY",
         _ingest("time_splits_before_and_from_the_cutoff"),
     ),
     Fault(
@@ -740,8 +742,8 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "metrics are over rejected rows too",
         _INGEST,
-        'WHERE _rejections IS NULL)")',
-        ')")',
+        'accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"',
+        "accepted = STAGE",
         _ingest("metrics_are_over_accepted_rows_only"),
     ),
     Fault(
@@ -752,18 +754,32 @@ _REJECTION_FAULTS: Final = (
         _ingest("metrics_are_those_of_the_statistics_module"),
     ),
     Fault(
-        "the standard deviation is that of a population",
+        "the standard deviation is the variance",
         _METRICS,
-        "stddev_samp(",
-        "stddev_pop(",
+        'math.sqrt(column["variance"])',
+        'column["variance"]',
         _ingest("metrics_are_those_of_the_statistics_module"),
     ),
     Fault(
         "metrics lose the digits of large values",
         _METRICS,
-        'exact = measures.widest_integer if column_type.is_integer else "DOUBLE"',
+        'exact = "BIGINT" if found["max"] - minimum <= _LARGEST_BIGINT else measures.widest_integer',
         'exact = "FLOAT"',
         _ingest("metrics_are_those_of_the_statistics_module"),
+    ),
+    Fault(
+        "metrics of integers that lie far apart overflow",
+        _METRICS,
+        "_LARGEST_BIGINT else measures.widest_integer",
+        '_LARGEST_BIGINT else "BIGINT"',
+        _ingest("metrics_are_those_of_the_statistics_module"),
+    ),
+    Fault(
+        "different values are counted once per part",
+        _UNIQUE_VALUES,
+        "% {parts} = {part}",
+        "% {parts} <= {part}",
+        _TEST_UNIQUE_VALUES,
     ),
     Fault(
         "fifty labels are too many to be counted",
@@ -1062,15 +1078,15 @@ _VOCABULARY_FAULTS: Final = (
     Fault(
         "vocabulary: values of validation have ids",
         _INGEST,
-        "WHERE _rejections IS NULL AND subset = 'train')",
-        "WHERE _rejections IS NULL)",
+        "(SELECT * FROM {ACCEPTED} WHERE subset = 'train')",
+        "(SELECT * FROM {ACCEPTED})",
         _vocabulary("what_only_validation_has_is_unknown"),
     ),
     Fault(
         "vocabulary: values of rejected records have ids",
         _INGEST,
-        "WHERE _rejections IS NULL AND subset = 'train')",
-        "WHERE subset = 'train')",
+        "(SELECT * FROM {ACCEPTED} WHERE subset = 'train')",
+        "(SELECT * FROM {STAGE})",
         _vocabulary("a_rejected_observation_has_no_say"),
     ),
     Fault(
