@@ -743,16 +743,20 @@ def test_metrics_are_those_of_the_statistics_module(workspace: Workspace) -> Non
     numbers = [10**9 + generator.random() for _ in range(200)]
     scores = [generator.randint(-50, 50) for _ in range(200)]
     elapsed = [None if number % 10 == 0 else generator.expovariate(0.1) for number in range(200)]
-    table = {"pupil": range(200), "time": range(200), "item": [1] * 200, "number": numbers, "score": scores, "elapsed": elapsed}
-    workspace.write("source.parquet", pa.table(table))
+    large = [2**60 + generator.randrange(1000) for _ in range(200)]
+    apart = [-(2**63), 2**63 - 1, *(generator.randrange(-(2**63), 2**63) for _ in range(198))]
+    measured: dict[str, list[Any]] = {"number": numbers, "score": scores, "elapsed": elapsed, "large": large, "apart": apart}
+    workspace.write("source.parquet", pa.table({"pupil": range(200), "time": range(200), "item": [1] * 200} | measured))
     spec = workspace.model(
         source={"location": "source.parquet"},
-        columns=columns(number="float64", score="int8", elapsed={"type": "float64", "nullable": True}),
+        columns=columns(
+            number="float64", score="int8", elapsed={"type": "float64", "nullable": True}, large="int64", apart="int64"
+        ),
         split={"strategy": "entity_hash", "validation_fraction": 0.5},
     )
     workspace.ingest(spec)
-    for name in ("number", "score", "elapsed"):
-        values = [value for value in table[name] if value is not None]
+    for name, column in measured.items():
+        values = [value for value in column if value is not None]
         found = metrics(workspace, spec, name)
         assert (found["count"], found["unique"]) == (len(values), len(set(values)))
         assert (found["min"], found["max"]) == (min(values), max(values))
