@@ -17,6 +17,8 @@ from seq_assets_tests.athena.errors import StackFailedError
 needs_stack = pytest.mark.athena
 STACK = [sys.executable, "-m", "seq_assets_tests.athena"]
 PATIENCE_SECONDS = 90
+INTERRUPTED = "import os, signal; signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT)"
+"""Dies of SIGINT also where a shell, which has it ignored in what it starts in the background, started all this."""
 QUERY = """
 import boto3, os
 athena = boto3.client("athena")
@@ -188,7 +190,7 @@ def _signals() -> Iterator[None]:
         (["true"], 0),
         (["sh", "-c", "exit 3"], 3),
         (["sh", "-c", "kill -9 $$"], 137),
-        (["sh", "-c", "kill -INT $$"], 130),
+        ([sys.executable, "-c", INTERRUPTED], 130),
         (["no-such-command"], 127),
         (["/"], 126),
         (["sh", "-c", 'test "$SEQ_ASSETS_ENV-$AWS_PROFILE-$HERE" = prod--yes'], 0),
