@@ -53,14 +53,9 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         published = partial(_published_models, opened, grid)
-        newest = {model: _newest_materialization(context, asset, model) for model in _partitions(context, published)}
-        results = {
-            model: _raw_results(
-                _Inspection(opened, context.op_execution_context.run_id, record, context.log.exception), grid, model
-            )
-            for model, record in newest.items()
-        }
-        yield from _evaluations(context, asset, newest, results)
+        inspections = _inspections(context, opened, asset, _partitions(context, published))
+        results = {model: _raw_results(inspection, grid, model) for model, inspection in inspections.items()}
+        yield from _evaluations(context, asset, inspections, results)
 
     return check
 
@@ -74,14 +69,9 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
         opened = warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
-        newest = {key: _newest_materialization(context, asset, key) for key in _partitions(context, published)}
-        results = {
-            key: _cell_results(
-                _Inspection(opened, context.op_execution_context.run_id, record, context.log.exception), grid, subset, key
-            )
-            for key, record in newest.items()
-        }
-        yield from _evaluations(context, asset, newest, results)
+        inspections = _inspections(context, opened, asset, _partitions(context, published))
+        results = {key: _cell_results(inspection, grid, subset, key) for key, inspection in inspections.items()}
+        yield from _evaluations(context, asset, inspections, results)
 
     return check
 
@@ -114,7 +104,7 @@ def _published_cells(warehouse: Warehouse, grid: Grid, subset: Subset) -> list[s
 def _evaluations(
     context: dg.AssetCheckExecutionContext,
     asset: str,
-    newest: Mapping[str, dg.EventLogRecord | None],
+    inspections: "Mapping[str, _Inspection]",
     results: Mapping[str, Iterable[Result]],
 ) -> Iterator[dg.AssetCheckEvaluation]:
     """The results that the run asked for, by partition, as Dagster's events of that partition.
@@ -125,7 +115,7 @@ def _evaluations(
     evaluations = [
         evaluation
         for partition, found in results.items()
-        for evaluation in _of_partition(context, asset, partition, newest[partition], found)
+        for evaluation in _of_partition(context, asset, partition, inspections[partition].materialization, found)
     ]
     yield from sorted(evaluations, key=lambda evaluation: not evaluation.passed)
 
@@ -159,11 +149,6 @@ def _of_partition(
 def _shown(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Versions as text: the UI plots the numbers of checks over time, of which the name of a version is none."""
     return {name: str(value) if name.endswith("version") else value for name, value in metadata.items()}
-
-
-def _newest_materialization(context: dg.AssetCheckExecutionContext, asset: str, partition: str) -> dg.EventLogRecord | None:
-    wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition])
-    return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
 
 
 @dataclass(frozen=True)
@@ -220,6 +205,18 @@ class _Inspection:
             if shown is not None and shown.value == version.id and "unchanged" not in metadata:
                 return version.findings
         return self.warehouse.inspect(version)
+
+
+def _inspections(
+    context: dg.AssetCheckExecutionContext, warehouse: Warehouse, asset: str, partitions: Iterable[str]
+) -> dict[str, _Inspection]:
+    run = context.op_execution_context.run_id
+    found = {}
+    for partition in partitions:
+        wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition])
+        newest = next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
+        found[partition] = _Inspection(warehouse, run, newest, context.log.exception)
+    return found
 
 
 def _results(version: Version, findings: Iterable[Finding]) -> list[Result]:

@@ -1,6 +1,7 @@
 """Finished Parquet files: batches in, whole files out, and batches of them again."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from itertools import chain, islice
 from typing import Final
 
@@ -43,17 +44,18 @@ def write_parquet(
         The number of rows.
     """
     rows = 0
-    groups = prefetched(_row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)))
-    first = list(islice(groups, 1))
-    dictionary = [name for group in first for name in _dictionary_columns(group)]
-    with (
-        storage.open_output(file) as sink,
-        pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
-    ):
-        for group in chain(first, groups):
-            writer.write_table(group, row_group_size=group.num_rows)
-            rows += group.num_rows
-            progress(stage, rows)
+    # Closed, so that no thread still makes rows, of a connection that may be closed next, where writing fails.
+    with closing(prefetched(_row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)))) as groups:
+        first = list(islice(groups, 1))
+        dictionary = [name for group in first for name in _dictionary_columns(group)]
+        with (
+            storage.open_output(file) as sink,
+            pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
+        ):
+            for group in chain(first, groups):
+                writer.write_table(group, row_group_size=group.num_rows)
+                rows += group.num_rows
+                progress(stage, rows)
     return rows
 
 

@@ -98,6 +98,7 @@ def ingest(
     rejected_rows = write_parquet(
         storage, rejected, REJECTED_SCHEMA.stored(), _rejected(engine), progress, "write rejected observations"
     )
+    # Metrics do not ask for the subset, which may cost a join.
     accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"
     return IngestResult(
         raw=raw,
