@@ -20,9 +20,9 @@ TIMES: Final = 3
 
 def seconds_to_write(folder: Path, plan: "SequencePlan", batches: "Iterable[pa.RecordBatch]") -> float:
     """How long sequences take to their finished file, which is removed."""
-    from seq_assets.warehouse.files import write_parquet
     from seq_assets.warehouse.interface import no_progress
-    from seq_assets.warehouse.storage import LocalStorage
+    from seq_assets.warehouse.storage.parquet_files import write_parquet
+    from seq_assets.warehouse.storage.storage import LocalStorage
 
     with TemporaryDirectory(dir=folder) as place:
         file = f"{place}/written.parquet"
@@ -37,8 +37,8 @@ def main() -> None:
     from seq_assets.sequencing.kernel import Kernel
     from seq_assets.sequencing.plans import Dataset, SequencePlan
     from seq_assets.warehouse.engine import BATCH_ROWS
-    from seq_assets.warehouse.files import read_batches
-    from seq_assets.warehouse.storage import LocalStorage
+    from seq_assets.warehouse.storage.parquet_files import read_batches
+    from seq_assets.warehouse.storage.storage import LocalStorage
 
     folder = Path(sys.argv[1])
     environment = current_environment()

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seq_assets.client import (
+    from seq_assets.client.datasets import (
         ObservationDataset,
         SequenceDataset,
         connect,
@@ -31,7 +31,7 @@ __all__ = [
     "versions",
 ]
 
-_MODULES = dict.fromkeys(__all__, "seq_assets.client") | {
+_MODULES = dict.fromkeys(__all__, "seq_assets.client.datasets") | {
     "SeqAssetsError": "seq_assets.errors",
     "sequence": "seq_assets.sequencing.operation",
 }

@@ -17,8 +17,8 @@ from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import EnvironmentName
 
 if TYPE_CHECKING:
-    from seq_assets.warehouse.cloud import Cloud
     from seq_assets.warehouse.interface import Warehouse
+    from seq_assets.warehouse.storage.cloud import Cloud
 
 AVAILABLE: Final = get_args(EnvironmentName)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -108,19 +108,20 @@ class Environment:
         return AthenaWarehouse(self.home, cloud=cloud, workgroup=self.workgroup)
 
     def _cloud(self) -> "Cloud":
-        from seq_assets.warehouse.cloud import Cloud
+        from seq_assets.warehouse.storage.cloud import Cloud
 
         return Cloud(self.name, self.bucket, self.prefix, self.database)
 
     def resources(self) -> dict[str, Any]:
         """Dagster's resources: `warehouse` and the `io_manager` on it."""
-        from seq_assets.io_managers import AthenaIOManager, LocalIOManager, LocalWarehouseResource, StagingWarehouseResource
+        from seq_assets.io_managers.plan_io_manager import AthenaIOManager, LocalIOManager
+        from seq_assets.io_managers.resources import LocalWarehouseResource, StagingWarehouseResource
 
         place: dict[str, Any] = {"home": str(self.home), "database": self.database, "environment": self.name}
         if self.name == "prod":
             from dagster_aws.athena import AthenaClientResource
 
-            from seq_assets.athena_resource import AthenaWarehouseResource
+            from seq_assets.io_managers.athena_resource import AthenaWarehouseResource
 
             athena = AthenaClientResource(workgroup=self.workgroup)
             production = AthenaWarehouseResource(athena=athena, bucket=self.bucket, prefix=self.prefix, **place)

@@ -9,9 +9,9 @@ from seq_assets.assets import build_definitions
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
 from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.environments import Environment
-from seq_assets.io_managers import FORCE_TAG
+from seq_assets.io_managers.plan_io_manager import FORCE_TAG
+from seq_assets.io_managers.progress import terminal_progress
 from seq_assets.models import SUBSETS, ModelRegistry
-from seq_assets.progress import terminal_progress
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Version
 

@@ -61,7 +61,7 @@ def _described_pictures() -> Iterator[None]:
     """Pages have descriptions in place of pictures, because drawing them would take a sixth of all tests' time."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("history_lengths_plot", "pad_ratio_plot"):
-            patch.setattr(f"seq_assets.pages.{name}", lambda *_, name=name: f"![{name}](data:image/png;base64,)")
+            patch.setattr(f"seq_assets.io_managers.pages.{name}", lambda *_, name=name: f"![{name}](data:image/png;base64,)")
         yield
 
 

@@ -10,13 +10,14 @@ import yaml
 
 from seq_assets.environments import Environment, current_environment, default_home, prepare_dagster_home
 from seq_assets.errors import SettingsError
-from seq_assets.io_managers import AthenaIOManager, LocalIOManager, LocalWarehouseResource, StagingWarehouseResource
+from seq_assets.io_managers.plan_io_manager import AthenaIOManager, LocalIOManager
+from seq_assets.io_managers.resources import LocalWarehouseResource, StagingWarehouseResource
 from seq_assets.models import bundled_models_folder
 from seq_assets.models.spec import EnvironmentName
 from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
-from seq_assets.warehouse.cloud import Cloud
 from seq_assets.warehouse.local.staging import StagingWarehouse
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage.cloud import Cloud
 
 
 def environment_of(**variables: str) -> Environment:
@@ -192,7 +193,7 @@ def test_staging_binds_the_local_engine_to_tables_on_s3_and_asks_aws_for_nothing
 
 @pytest.mark.usefixtures("without_aws")
 def test_prod_binds_athena_and_asks_aws_for_nothing(tmp_path: Path) -> None:
-    from seq_assets.athena_resource import AthenaWarehouseResource
+    from seq_assets.io_managers.athena_resource import AthenaWarehouseResource
 
     environment = on_aws("prod", tmp_path, SEQ_ASSETS_WORKGROUP="team")
     resources = environment.resources()

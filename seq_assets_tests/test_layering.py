@@ -1,4 +1,4 @@
-"""Dependencies point down only: assets -> io_managers -> warehouse -> sequencing -> models."""
+"""Dependencies point down only: cli -> assets, client -> environments -> io_managers -> warehouse -> sequencing -> models."""
 
 import ast
 import os
@@ -64,9 +64,26 @@ def test_warehouses_depend_on_what_is_below_them_only() -> None:
     assert of_this_package_beyond("seq_assets.warehouse", *allowed) == []
 
 
-def test_io_managers_know_no_assets() -> None:
-    above = ("seq_assets.assets", "seq_assets.cli", "seq_assets.client", "seq_assets.environments", "seq_assets.materialize")
-    assert [(module, name) for module, name in imports_of("seq_assets.io_managers") if is_below(name, *above)] == []
+def test_io_managers_know_nothing_of_the_graph_and_its_users() -> None:
+    above = ("assets", "cli", "client", "component", "definitions", "environments", "materialize")
+    names = [f"seq_assets.{name}" for name in above]
+    assert [(module, name) for module, name in imports_of("seq_assets.io_managers") if is_below(name, *names)] == []
+
+
+@pytest.mark.parametrize("package", ["storage", "rules", "sources"])
+def test_what_both_warehouses_share_knows_neither(package: str) -> None:
+    each = ("seq_assets.warehouse.local", "seq_assets.warehouse.athena", "seq_assets.warehouse.publishing")
+    assert [(module, name) for module, name in imports_of(f"seq_assets.warehouse.{package}") if is_below(name, *each)] == []
+
+
+def test_nothing_imports_the_command_line() -> None:
+    users = [(module, name) for module, name in imports_of("seq_assets") if is_below(name, "seq_assets.cli")]
+    assert {module for module, _ in users if not is_below(module, "seq_assets.cli")} == {"seq_assets.__main__"}
+
+
+def test_the_client_knows_no_graph() -> None:
+    names = [f"seq_assets.{name}" for name in ("assets", "cli", "io_managers", "materialize")]
+    assert [(module, name) for module, name in imports_of("seq_assets.client") if is_below(name, *names)] == []
 
 
 def test_errors_depend_on_nothing() -> None:
@@ -98,7 +115,11 @@ def test_only_one_module_decides_which_warehouse_and_io_manager_are_bound() -> N
     }
     made_there = ("seq_assets.warehouse.local", "seq_assets.warehouse.athena")
     users = {module for module in users if not is_below(module, *made_there)}
-    assert users == {"seq_assets.environments", "seq_assets.io_managers", "seq_assets.athena_resource"}
+    assert users == {
+        "seq_assets.environments",
+        "seq_assets.io_managers.resources",
+        "seq_assets.io_managers.athena_resource",
+    }
 
 
 def test_the_definitions_hold_the_definitions_and_nothing_else() -> None:

@@ -8,11 +8,11 @@ import pytest
 from dagster import DagsterInstance
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
-from seq_assets import io_managers
 from seq_assets.environments import current_environment
 from seq_assets.errors import LostRaceError
+from seq_assets.io_managers import plan_io_manager
+from seq_assets.io_managers.progress import progress_of, terminal_progress
 from seq_assets.materialize import Outcome, materialize_models
-from seq_assets.progress import progress_of, terminal_progress
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.interface import Finding, Publication
@@ -116,7 +116,7 @@ def test_a_lost_race_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
     execute = LocalWarehouse.execute
     monkeypatch.setattr(LocalWarehouse, "execute", losing)
-    monkeypatch.setattr(io_managers, "SECONDS_BEFORE_RETRY", 0)
+    monkeypatch.setattr(plan_io_manager, "SECONDS_BEFORE_RETRY", 0)
     (raw,) = materialized("raw")
     assert (tables(raw), raw.failures, races) == (["raw_raw_observations"], (), [])
 
@@ -125,7 +125,7 @@ def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("seq_assets.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("seq_assets.io_managers.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
     logged: list[str] = []
     with terminal_progress():
         progress = progress_of("dkt", logged.append)

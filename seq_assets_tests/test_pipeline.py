@@ -33,10 +33,10 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.sequencing.windows import window_of
-from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.sources import lines
-from seq_assets.warehouse.storage import LocalStorage
+from seq_assets.warehouse.storage.parquet_files import read_batches
+from seq_assets.warehouse.storage.storage import LocalStorage
 from seq_assets_tests.reference import Definition, accounting, examples, sequences
 from seq_assets_tests.reference.contract import Model, stands_for
 from seq_assets_tests.reference.pipeline import Ingested, definition_of, ingest

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import seq_assets
-from seq_assets import client
+from seq_assets.client import datasets
 from seq_assets.sequencing import operation
 
 HEAVY = ("dagster", "duckdb", "numpy", "pandas", "polars", "pyarrow", "pydantic", "pyiceberg", "sqlalchemy", "torch", "yaml")
@@ -39,7 +39,7 @@ def test_every_public_name_resolves_to_what_it_names() -> None:
     for name in seq_assets.__all__:
         assert getattr(seq_assets, name).__name__ == name
         assert getattr(seq_assets, name).__doc__, f"{name} is documented"
-    assert seq_assets.load is client.load
+    assert seq_assets.load is datasets.load
     assert seq_assets.sequence is operation.sequence
     assert set(seq_assets.__all__) <= set(dir(seq_assets))
 

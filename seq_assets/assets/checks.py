@@ -16,7 +16,8 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
 from seq_assets.assets.partitions import Grid, cell_key, split_cell_key
 from seq_assets.errors import SeqAssetsError
-from seq_assets.io_managers import FORCE_TAG, WAREHOUSE_POOL, WarehouseResource
+from seq_assets.io_managers.plan_io_manager import FORCE_TAG, WAREHOUSE_POOL
+from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Finding, Version, Warehouse

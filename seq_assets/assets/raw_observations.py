@@ -6,9 +6,9 @@ from typing import Final
 import dagster as dg
 
 from seq_assets.assets.partitions import Grid
-from seq_assets.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
 from seq_assets.errors import ModelFileError
-from seq_assets.io_managers import WAREHOUSE_POOL
+from seq_assets.io_managers.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
+from seq_assets.io_managers.plan_io_manager import WAREHOUSE_POOL
 from seq_assets.sequencing.plans import IngestPlan, PartitionPlans, RefusedPlan
 
 _MOST_MISTAKES: Final = 10

@@ -3,9 +3,9 @@
 import dagster as dg
 
 from seq_assets.assets.partitions import Grid, split_cell_key
-from seq_assets.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
 from seq_assets.errors import ModelFileError
-from seq_assets.io_managers import WAREHOUSE_POOL
+from seq_assets.io_managers.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
+from seq_assets.io_managers.plan_io_manager import WAREHOUSE_POOL
 from seq_assets.models import Subset
 from seq_assets.sequencing.plans import PartitionPlans, RefusedPlan, SequencePlan, SkippedPlan
 from seq_assets.warehouse.interface import RawObservations

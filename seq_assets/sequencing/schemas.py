@@ -1,6 +1,7 @@
 """The columns of every table, as the model means them, as they are stored, and as Arrow shows them.
 
-Belongs here: the one mapping from contract types to Arrow types. Iceberg's types follow from these in `warehouse.tables`.
+Belongs here: the one mapping from contract types to Arrow types. Iceberg's types follow from these in
+`warehouse.storage.iceberg_tables`.
 """
 
 import json

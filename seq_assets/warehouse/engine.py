@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,7 +1,7 @@
 """From a plan to a published version, the same in every warehouse: build, audit, publish in one commit.
 
 Belongs here: the order of things, what stands unchanged, what a version remembers. Not here: how files are made and verified
-(each warehouse), or how a commit is done (`warehouse.tables`).
+(each warehouse), or how a commit is done (`storage.iceberg_tables`).
 """
 
 import shutil
@@ -25,16 +25,16 @@ from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
-from seq_assets.warehouse.audit_vocabulary import vocabulary_findings
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
-from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
+from seq_assets.warehouse.storage.parquet_files import write_parquet
+from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
     import duckdb
 
-    from seq_assets.warehouse.tables import Content, Tables
+    from seq_assets.warehouse.storage.iceberg_tables import Content, Tables
 
 
 AUDIT_MEMORY_LIMIT: Final = "512MiB"

@@ -17,7 +17,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB
 from seq_assets.assets.checks import RAW_CHECKS, SEQUENCE_CHECKS
-from seq_assets.io_managers import FORCE_TAG
+from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Finding, Version

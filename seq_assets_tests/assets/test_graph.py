@@ -11,8 +11,8 @@ import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, AssetNode
 
 from seq_assets.assets import build_definitions
-from seq_assets.dagster_metadata import RAW_KEY
 from seq_assets.environments import Environment
+from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.models import bundled_models_folder
 from seq_assets_tests.assets.building import School
 

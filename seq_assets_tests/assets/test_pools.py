@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB
-from seq_assets.io_managers import WAREHOUSE_POOL
+from seq_assets.io_managers.plan_io_manager import WAREHOUSE_POOL
 from seq_assets_tests.assets.building import School, range_tags
 from seq_assets_tests.assets.hosting import NOT_AT_ALL, Hosted, hosted
 

@@ -40,10 +40,10 @@ from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.athena.client import ATTEMPTS, AthenaClient
 from seq_assets.warehouse.athena.external_tables import SCRATCH_TABLE_PREFIX
 from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
-from seq_assets.warehouse.cloud import Cloud
-from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Version, no_progress
-from seq_assets.warehouse.tables import Tables
+from seq_assets.warehouse.storage.cloud import Cloud
+from seq_assets.warehouse.storage.iceberg_tables import Tables
+from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets_tests.athena import fixtures
 from seq_assets_tests.warehouse import processes
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
@@ -386,7 +386,7 @@ def test_a_run_that_is_terminated_stops_its_query_and_is_canceled(place: Place, 
     import dagster as dg
 
     from seq_assets.assets import build_definitions
-    from seq_assets.io_managers import FORCE_TAG
+    from seq_assets.io_managers.plan_io_manager import FORCE_TAG
     from seq_assets_tests.assets.building import NO_TELEMETRY, Runner
 
     definitions = build_definitions(current_environment())
@@ -415,7 +415,7 @@ def test_a_run_of_dagster_shows_no_secret_and_needs_the_region_by_one_name_only(
     import dagster as dg
 
     from seq_assets.assets import build_definitions
-    from seq_assets.io_managers import FORCE_TAG
+    from seq_assets.io_managers.plan_io_manager import FORCE_TAG
     from seq_assets_tests.assets.building import NO_TELEMETRY, Runner
 
     assert "AWS_DEFAULT_REGION" not in os.environ
@@ -593,7 +593,7 @@ def test_whatever_glue_calls_a_race_is_repeated(
 
 
 def test_races_that_are_all_lost_may_be_tried_later(place: Place, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seq_assets.warehouse.tables.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.time.sleep", lambda seconds: None)
     tables = cloud.open_tables()
     publish(tables, cloud, "a")
 
@@ -726,7 +726,7 @@ def with_another_profile(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("seq_assets.warehouse.object_store._ATTEMPTS", 1)
+    monkeypatch.setattr("seq_assets.warehouse.storage.object_store._ATTEMPTS", 1)
 
 
 @pytest.mark.parametrize("environment", ["staging", "prod"])

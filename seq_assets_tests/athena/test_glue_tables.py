@@ -13,7 +13,7 @@ from seq_assets.environments import current_environment
 from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
-from seq_assets.warehouse.cloud import Cloud
+from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.warehouse.building import Row, Workspace
 

@@ -26,7 +26,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
     ties_query,
 )
 from seq_assets.warehouse.athena.sql import quoted, text_literal
-from seq_assets.warehouse.metrics import column_metrics
+from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets_tests.athena import fixtures
 from seq_assets_tests.athena.test_client import client_of
 from seq_assets_tests.athena.values import values_table

@@ -17,7 +17,7 @@ from dagster import DagsterInstance
 
 import seq_assets
 from seq_assets.cli import cli
-from seq_assets.client import ObservationDataset, SequenceDataset
+from seq_assets.client.datasets import ObservationDataset, SequenceDataset
 from seq_assets.environments import current_environment
 from seq_assets.models import SUBSETS
 from seq_assets_tests.athena.fixtures import AthenaClient

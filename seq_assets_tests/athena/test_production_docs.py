@@ -24,7 +24,7 @@ from seq_assets.cli import cli
 from seq_assets.environments import current_environment
 from seq_assets.errors import QueryError
 from seq_assets.sequencing.plans import IngestPlan
-from seq_assets.warehouse import cloud, object_store
+from seq_assets.warehouse.storage import cloud, object_store
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.warehouse.building import Workspace
 

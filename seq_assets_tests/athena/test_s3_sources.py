@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import RetryableError, SeqAssetsError, SourceError
 from seq_assets.warehouse.engine import parquet
-from seq_assets.warehouse.object_store import DuckDBFiles, ObjectFile, register_objects
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
+from seq_assets.warehouse.storage.object_store import DuckDBFiles, ObjectFile, register_objects
 from seq_assets_tests.athena.object_storage import ObjectStorage, object_storage, s3_endpoint
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference_cases.sources import (

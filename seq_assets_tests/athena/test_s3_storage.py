@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from seq_assets.errors import SettingsError
-from seq_assets.warehouse import object_store
 from seq_assets.warehouse.engine import parquet
-from seq_assets.warehouse.storage import LocalStorage, S3Storage, Storage
+from seq_assets.warehouse.storage import object_store
+from seq_assets.warehouse.storage.storage import LocalStorage, S3Storage, Storage
 from seq_assets_tests.athena.object_storage import ObjectStorage, object_storage, s3_endpoint
 
 pytestmark = pytest.mark.athena

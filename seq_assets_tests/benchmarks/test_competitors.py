@@ -15,7 +15,7 @@ from benchmarks.generating import Observations
 from benchmarks.task import FEATURES, MODEL, Task, write_model_file
 from benchmarks.workbench import DUCKDB, PANDAS, POLARS
 from seq_assets.environments import Environment
-from seq_assets.warehouse import files
+from seq_assets.warehouse.storage import parquet_files
 
 LENGTH = 100
 
@@ -50,7 +50,7 @@ def codecs_of(*files: Path) -> set[str]:
 
 
 def test_competitors_have_row_groups_of_as_many_positions_as_the_platform() -> None:
-    assert task.ROW_GROUP_CELLS == files.ROW_GROUP_CELLS
+    assert task.ROW_GROUP_CELLS == parquet_files.ROW_GROUP_CELLS
 
 
 def test_every_form_of_a_competitor_takes_part() -> None:

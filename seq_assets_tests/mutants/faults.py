@@ -36,20 +36,20 @@ _ACCOUNTING: Final = "sequencing/accounting.py"
 _VOCABULARY: Final = "sequencing/vocabulary.py"
 _INGEST: Final = "warehouse/local/ingest.py"
 _SQL: Final = "warehouse/local/ingest_sql.py"
-_CONTRACT_SQL: Final = "warehouse/contract_sql.py"
+_CONTRACT_SQL: Final = "warehouse/rules/contract_sql.py"
 _CASTS: Final = "warehouse/local/casts.py"
-_METRICS: Final = "warehouse/metrics.py"
+_METRICS: Final = "warehouse/rules/metrics.py"
 _UNIQUE_VALUES: Final = "warehouse/local/unique_values.py"
-_GRAMMAR: Final = "warehouse/value_grammar.py"
-_AUDIT_RAW: Final = "warehouse/audit_raw.py"
+_GRAMMAR: Final = "warehouse/rules/value_grammar.py"
+_AUDIT_RAW: Final = "warehouse/rules/audit_raw.py"
 _LOCAL_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
-_AUDIT_SEQUENCES: Final = "warehouse/audit_sequences.py"
+_AUDIT_SEQUENCES: Final = "warehouse/rules/audit_sequences.py"
 _LOCAL_AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
 _ITEM_COMPARISON: Final = "warehouse/local/item_comparison.py"
-_AUDIT_VOCABULARY: Final = "warehouse/audit_vocabulary.py"
+_AUDIT_VOCABULARY: Final = "warehouse/rules/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
-_CLIENT: Final = "client.py"
+_CLIENT: Final = "client/datasets.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _LOCATION: Final = "warehouse/sources/location.py"
 _THREE_LINE: Final = "warehouse/sources/three_line_format.py"
@@ -63,7 +63,7 @@ _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
 _TEST_UNIQUE_VALUES: Final = ("warehouse/local/test_unique_values.py",)
-_TEST_AUDIT_VOCABULARY: Final = ("warehouse/test_audit_vocabulary.py",)
+_TEST_AUDIT_VOCABULARY: Final = ("warehouse/rules/test_audit_vocabulary.py",)
 
 
 def _ingest(*names: str) -> tuple[str, ...]:
@@ -1101,14 +1101,14 @@ _VOCABULARY_FAULTS: Final = (
         "warehouse/interface.py",
         "found = self.find(Dataset.vocabulary(version.dataset.model), number)",
         "found = self.find(Dataset.vocabulary(version.dataset.model))",
-        ("test_client.py::test_a_handle_has_the_vocabulary_of_its_own_version",),
+        ("client/test_datasets.py::test_a_handle_has_the_vocabulary_of_its_own_version",),
     ),
     Fault(
         "vocabulary: the view shows one that no raw version names",
         _CLIENT,
         "yield warehouse.find(dataset, named)",
         "yield warehouse.find(dataset)",
-        ("test_client.py::test_views_show_what_the_newest_raw_observations_were_published_with",),
+        ("client/test_datasets.py::test_views_show_what_the_newest_raw_observations_were_published_with",),
     ),
     Fault(
         "vocabulary: its audit accepts values that train does not have",
@@ -1353,7 +1353,7 @@ _AUDIT_FAULTS: Final = (
     ),
     Fault(
         "the newest version is the oldest",
-        "warehouse/tables.py",
+        "warehouse/storage/iceberg_tables.py",
         "snapshot.sequence_number or 0, reverse=True)",
         "snapshot.sequence_number or 0)",
         _contract("versions_are_newest_first_and_each_keeps_its_own_columns"),
@@ -1363,29 +1363,29 @@ _AUDIT_FAULTS: Final = (
         _CLIENT,
         "_find_sequences(warehouse, model, sequence_length, _checked(subset), version)",
         "_find_sequences(warehouse, model, sequence_length, _checked(subset), None)",
-        ("test_client.py::test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with",),
+        ("client/test_datasets.py::test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with",),
     ),
     Fault(
         "load_observations gives the newest version whichever is asked for",
         _CLIENT,
         "warehouse.find(Dataset.raw(model), version)",
         "warehouse.find(Dataset.raw(model), None)",
-        ("test_client.py::test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with",),
+        ("client/test_datasets.py::test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with",),
     ),
     Fault(
         "load_split pairs a subset with the first of several versions",
         _CLIENT,
         "in reversed(warehouse.versions(",
         "in (warehouse.versions(",
-        ("test_client.py::test_a_split_is_the_newest_pair_of_one_raw_version",),
+        ("client/test_datasets.py::test_a_split_is_the_newest_pair_of_one_raw_version",),
     ),
     Fault(
         "rejected observations are the newest, not those of the raw version",
-        "io_managers.py",
+        "io_managers/plan_io_manager.py",
         'warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"])',
         "warehouse.find(Dataset.rejected(model))",
         (
-            "test_io_managers.py::TestWhatStandsAlready"
+            "io_managers/test_plan_io_manager.py::TestWhatStandsAlready"
             "::test_rejected_observations_follow_raw_even_if_a_newer_version_of_them_stands",
         ),
     ),

@@ -14,8 +14,8 @@ import yaml
 
 from seq_assets.models import ModelSpec, Subset, read_model_file
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
-from seq_assets.warehouse.files import in_row_order
 from seq_assets.warehouse.interface import Progress, Publication, Version, Warehouse, no_progress
+from seq_assets.warehouse.storage.parquet_files import in_row_order
 
 Row = dict[str, Any]
 

@@ -26,7 +26,7 @@ from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.interface import no_progress
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.sources.records import records_schema
-from seq_assets.warehouse.tables import Tables
+from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 PATIENCE = 100
 """Seconds after which a process that should have ended has failed; none is ever waited for."""

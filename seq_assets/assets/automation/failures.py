@@ -1,6 +1,6 @@
 """Failures: telling people that a run failed, where they talk.
 
-Belongs here: what is said, and how it is sent. Not here: what is tried again (`seq_assets.io_managers`).
+Belongs here: what is said, and how it is sent. Not here: what is tried again (`seq_assets.io_managers.plan_io_manager`).
 
 A chat's incoming webhook is the one way: Slack, Mattermost and what is compatible with Teams take `{"text": …}`, and can send
 it on as mail. Dagster's own mail would need the password of a mail account wherever the daemon runs.

@@ -22,10 +22,10 @@ from seq_assets.assets.automation.jobs import INGEST_JOB, SEQUENCE_JOB
 from seq_assets.assets.automation.status import sensor_status
 from seq_assets.assets.partitions import Grid, cell_key, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
-from seq_assets.dagster_metadata import RAW_KEY
 from seq_assets.environments import Environment
 from seq_assets.errors import SeqAssetsError
-from seq_assets.io_managers import WarehouseResource
+from seq_assets.io_managers.metadata import RAW_KEY
+from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Warehouse

@@ -7,9 +7,9 @@ from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
 from seq_assets.warehouse.athena.sql import quoted
-from seq_assets.warehouse.audit_raw import RawAudit, order_finding
 from seq_assets.warehouse.interface import Finding
-from seq_assets.warehouse.metrics import Queries
+from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
+from seq_assets.warehouse.rules.metrics import Queries
 
 
 def raw_findings(

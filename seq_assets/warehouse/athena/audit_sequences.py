@@ -14,9 +14,9 @@ from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
 from seq_assets.warehouse.athena.sequence_sql import is_pad_sequence, is_repeat_sequence, items_query
 from seq_assets.warehouse.athena.sql import literal_sql, quoted
-from seq_assets.warehouse.audit_sequences import form_finding, leakage_finding
-from seq_assets.warehouse.coverage import coverage_of
 from seq_assets.warehouse.interface import Finding
+from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_finding
+from seq_assets.warehouse.rules.coverage import coverage_of
 
 _ENTITIES_SHOWN: Final = 5
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, text_literal
-from seq_assets.warehouse.value_grammar import (
+from seq_assets.warehouse.rules.value_grammar import (
     DAY,
     EPOCH_TIME,
     EXACT_INTEGERS,

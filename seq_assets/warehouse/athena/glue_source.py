@@ -12,8 +12,8 @@ from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
 from seq_assets.warehouse.athena.ingest_sql import text_column
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
-from seq_assets.warehouse.object_store import list_objects
 from seq_assets.warehouse.sources.records import WantedColumn, wanted_columns
+from seq_assets.warehouse.storage.object_store import list_objects
 
 SCHEME: Final = "glue://"
 

@@ -14,8 +14,8 @@ from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.warehouse.athena.casts import Carrier, null_sql, readable_sql, trimmed_sql
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
-from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
-from seq_assets.warehouse.metrics import Measures
+from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
+from seq_assets.warehouse.rules.metrics import Measures
 
 _DIALECT: Final = Dialect(
     quoted=quoted,

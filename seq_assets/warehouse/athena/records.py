@@ -14,13 +14,13 @@ from seq_assets.models import ModelSpec
 from seq_assets.warehouse.athena.casts import Carrier
 from seq_assets.warehouse.athena.ingest_sql import text_column
 from seq_assets.warehouse.engine import Engine, quoted
-from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Progress, no_progress
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ABSENT, ParquetFiles, ParquetPart
 from seq_assets.warehouse.sources.reading import CountedRecords
 from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.storage.parquet_files import write_parquet
+from seq_assets.warehouse.storage.storage import Storage
 
 _INTEGERS: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
 

@@ -44,18 +44,18 @@ from seq_assets.warehouse.athena.ingest_sql import (
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted, table_name
-from seq_assets.warehouse.cloud import Cloud, boto3_client, glue_explained
-from seq_assets.warehouse.contract_sql import REASONS
 from seq_assets.warehouse.engine import MEMORY_LIMIT
 from seq_assets.warehouse.interface import Finding, Progress, Version
-from seq_assets.warehouse.metrics import column_metrics
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
+from seq_assets.warehouse.rules.contract_sql import REASONS
+from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
+from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
-    from seq_assets.warehouse.tables import Tables
+    from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 logger = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.schemas import raw_schema
-from seq_assets.warehouse.audit_raw import RawAudit, order_finding
 from seq_assets.warehouse.engine import BATCH_ROWS, Engine, parquet
-from seq_assets.warehouse.files import read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
 from seq_assets.warehouse.local.record_set import RecordSet
-from seq_assets.warehouse.prefetching import prefetched
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
+from seq_assets.warehouse.storage.parquet_files import read_batches, read_schema
+from seq_assets.warehouse.storage.prefetching import prefetched
+from seq_assets.warehouse.storage.storage import Storage
 
 
 def raw_findings(

@@ -19,16 +19,16 @@ from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.windows import First, Prefix, Sliding
-from seq_assets.warehouse.audit_sequences import form_finding, leakage_finding
-from seq_assets.warehouse.coverage import coverage_of
 from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
-from seq_assets.warehouse.files import ROW_GROUP_CELLS, read_batches, read_schema
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
 from seq_assets.warehouse.local.item_comparison import Held, ItemComparison
-from seq_assets.warehouse.prefetching import prefetched
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_finding
+from seq_assets.warehouse.rules.coverage import coverage_of
+from seq_assets.warehouse.storage.parquet_files import ROW_GROUP_CELLS, read_batches, read_schema
+from seq_assets.warehouse.storage.prefetching import prefetched
+from seq_assets.warehouse.storage.storage import Storage
 
 _UNKNOWN: Final = 1
 _BLOCK: Final = 1 << 16

@@ -9,7 +9,7 @@ from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType, Scalar
 from seq_assets.warehouse.engine import text_literal
-from seq_assets.warehouse.value_grammar import (
+from seq_assets.warehouse.rules.value_grammar import (
     DAY,
     EPOCH_TIME,
     EXACT_INTEGERS,

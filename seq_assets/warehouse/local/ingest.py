@@ -16,18 +16,18 @@ from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
-from seq_assets.warehouse.contract_sql import REASONS
 from seq_assets.warehouse.engine import Engine, quoted, text_literal
-from seq_assets.warehouse.files import write_parquet
 from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_query, entities_query, order_sql, stage_query
 from seq_assets.warehouse.local.unique_values import unique_counts
-from seq_assets.warehouse.metrics import column_metrics
+from seq_assets.warehouse.rules.contract_sql import REASONS
+from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.reading import CountedRecords
 from seq_assets.warehouse.sources.records import FoundColumns, records_schema, wanted_columns
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.storage.parquet_files import write_parquet
+from seq_assets.warehouse.storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 

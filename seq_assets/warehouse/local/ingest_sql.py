@@ -10,10 +10,10 @@ from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
-from seq_assets.warehouse.contract_sql import MALFORMED_REASON, ContractSql, Dialect
 from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
-from seq_assets.warehouse.metrics import Measures
+from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect
+from seq_assets.warehouse.rules.metrics import Measures
 
 _DIALECT: Final = Dialect(
     quoted=quoted,

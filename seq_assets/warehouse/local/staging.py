@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from seq_assets.warehouse.cloud import Cloud
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
-from seq_assets.warehouse.storage import Storage
+from seq_assets.warehouse.storage.cloud import Cloud
+from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
-    from seq_assets.warehouse.tables import Tables
+    from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 
 @dataclass(eq=False)

@@ -14,20 +14,20 @@ from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet, quoted
-from seq_assets.warehouse.files import read_batches, write_parquet
 from seq_assets.warehouse.interface import Finding, Progress, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts
-from seq_assets.warehouse.prefetching import prefetched
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
-from seq_assets.warehouse.storage import LocalStorage, Storage
+from seq_assets.warehouse.storage.parquet_files import read_batches, write_parquet
+from seq_assets.warehouse.storage.prefetching import prefetched
+from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
     from pyiceberg.catalog.sql import SqlCatalog
 
-    from seq_assets.warehouse.tables import Tables
+    from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 
 @dataclass(eq=False)
@@ -52,7 +52,7 @@ class LocalWarehouse(PublishingWarehouse):
         """The tables; makes the home and its catalog on first use."""
         from sqlalchemy.engine import URL
 
-        from seq_assets.warehouse.tables import Tables
+        from seq_assets.warehouse.storage.iceberg_tables import Tables
 
         self.home.mkdir(parents=True, exist_ok=True)
         # Seconds that a writer waits for another process' write, which takes milliseconds.

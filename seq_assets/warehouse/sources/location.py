@@ -73,7 +73,7 @@ class SourceFile:
             SourceError: It cannot be opened; reading from S3 raises the same.
         """
         if self.is_on_s3:
-            from seq_assets.warehouse.object_store import open_object
+            from seq_assets.warehouse.storage.object_store import open_object
 
             return open_object(self.location)
         try:
@@ -192,7 +192,7 @@ def _source_file(path: Path, root: Path) -> SourceFile:
 
 def _objects(location: str) -> tuple[str, list[SourceFile]]:
     """The address that names are relative to, and the objects: one, else all below a folder, else those that match a glob."""
-    from seq_assets.warehouse.object_store import find_object, split_address
+    from seq_assets.warehouse.storage.object_store import find_object, split_address
 
     bucket, key = split_address(location)
     if key and not key.endswith("/") and (found := find_object(location)):
@@ -210,7 +210,7 @@ def _objects(location: str) -> tuple[str, list[SourceFile]]:
 
 
 def _objects_below(root: str) -> Iterator[SourceFile]:
-    from seq_assets.warehouse.object_store import list_objects, split_address
+    from seq_assets.warehouse.storage.object_store import list_objects, split_address
 
     for found in list_objects(root):
         name = found.address.removeprefix(root)

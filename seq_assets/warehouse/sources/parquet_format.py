@@ -16,7 +16,7 @@ from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
 from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, present_columns
 
 if TYPE_CHECKING:
-    from seq_assets.warehouse.object_store import DuckDBFiles
+    from seq_assets.warehouse.storage.object_store import DuckDBFiles
 
 ABSENT: Final = '"NULL"'
 """DuckDB's type of a column that a file does not have."""
@@ -50,7 +50,7 @@ class ParquetFiles:
         self._engine = engine
         self._objects: DuckDBFiles | None = None
         if source.files[0].is_on_s3:
-            from seq_assets.warehouse.object_store import register_objects
+            from seq_assets.warehouse.storage.object_store import register_objects
 
             # A storage on S3 has made addresses readable already; what this one cannot read, it explains as a source's fault.
             self._objects = engine.extended(register_objects)

@@ -12,7 +12,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from seq_assets.assets.automation import sensors
-from seq_assets.dagster_metadata import RAW_KEY
+from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.models.spec import EnvironmentName
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.warehouse.local.warehouse import LocalWarehouse

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from seq_assets.assets.automation import sensors
-from seq_assets.warehouse import object_store
+from seq_assets.warehouse.storage import object_store
 from seq_assets_tests.assets.automation.test_sensors import Kept, ranges, tick
 from seq_assets_tests.assets.building import School, range_tags
 from seq_assets_tests.athena.object_storage import ObjectStorage, object_storage, s3_endpoint

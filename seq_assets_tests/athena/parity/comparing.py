@@ -24,9 +24,9 @@ from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted, table_name
 from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
-from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.interface import Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage.parquet_files import read_batches
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.reference.contract import stands_for
 from seq_assets_tests.reference.pipeline import Ingested, Rejected

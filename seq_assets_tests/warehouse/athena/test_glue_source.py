@@ -14,7 +14,7 @@ from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec, parse_model
 from seq_assets.warehouse.athena.casts import Carrier
 from seq_assets.warehouse.athena.glue_source import GlueSource, find_table
-from seq_assets.warehouse.object_store import StoredObject
+from seq_assets.warehouse.storage.object_store import StoredObject
 
 LOCATION = "glue://lake/answers"
 

@@ -18,7 +18,7 @@ from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.interface import no_progress
 from seq_assets.warehouse.sources.location import find_files
 from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
-from seq_assets.warehouse.storage import LocalStorage
+from seq_assets.warehouse.storage.storage import LocalStorage
 
 FIXED = ["_file", "_name", "_row", "_malformed", "_unreadable"]
 

@@ -18,12 +18,12 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.windows import Chunk, First, Last, Prefix, Sliding, Window
 from seq_assets.warehouse.engine import Engine, connect_in_memory
-from seq_assets.warehouse.files import read_batches
 from seq_assets.warehouse.interface import Finding, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
-from seq_assets.warehouse.storage import LocalStorage
+from seq_assets.warehouse.storage.parquet_files import read_batches
+from seq_assets.warehouse.storage.storage import LocalStorage
 from seq_assets_tests.reference import Definition, Feature, accounting, examples, sequences
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, read_rows, read_table
 

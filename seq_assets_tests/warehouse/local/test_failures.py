@@ -244,7 +244,7 @@ def test_a_publication_that_fails_leaves_the_last_version(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("seq_assets.warehouse.tables._replace_content", fail)
+        patched.setattr("seq_assets.warehouse.storage.iceberg_tables._replace_content", fail)
         with pytest.raises(OSError, match="No space left on device"):
             workspace.ingest(spec)
     assert newest(home) == before

@@ -13,7 +13,7 @@ from seq_assets.models import parse_model
 from seq_assets.sequencing.schemas import stored_type
 from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.local.unique_values import unique_counts
-from seq_assets.warehouse.storage import LocalStorage
+from seq_assets.warehouse.storage.storage import LocalStorage
 
 VALUES = {
     "int64": st.integers(-(2**63), 2**63 - 1),

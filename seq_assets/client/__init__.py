@@ -1,0 +1,1 @@
+"""What a notebook sees: handles of published versions, and their rows in batches."""

@@ -1,0 +1,536 @@
+"""Published rows as numpy arrays: all at once, or streamed to a training loop in batches.
+
+Belongs here: in which order rows come, which of them each rank gets, and how many are in memory at once. Not here: which
+version is read (`client`), how files are written (`warehouse.files`).
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from seq_assets.errors import InputError
+from seq_assets.models import ColumnType
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from seq_assets.sequencing.schemas import TableColumn
+    from seq_assets.warehouse.interface import Version, Warehouse
+
+    Arrays = dict[str, np.ndarray]
+
+DEFAULT_BUFFER: Final = 256 << 20
+_MIXED_ROW_GROUPS: Final = 8
+"""Neighbours in a table belong to the same entity; so many places of it, at least, are mixed where it has them."""
+_WINDOWS_IN_MEMORY: Final = 3
+"""One that batches are taken of, one that is read meanwhile, and, as large as one, what its readers hold."""
+_READERS: Final = min((os.cpu_count() or 1) + 1, 8)
+"""One may wait for its store while the others decode."""
+_FOOTER_READERS: Final = 16
+"""Reading a footer is waiting for a store."""
+_FETCHED_WHOLE: Final = 8 << 20
+"""Bytes of a row group, as stored, up to which it is fetched with one request."""
+_READ_AHEAD: Final = 1 << 19
+"""Bytes of a column that are fetched at a time of a larger one."""
+_DECODED: Final = 1 << 22
+"""Bytes, as arrays, of the rows that a thread decodes at a time: what the processor's cache holds."""
+_OBJECT_BYTES: Final = 64
+"""What a text counts in memory, whatever its length, so that the order of rows does not depend on it."""
+_SORT_MEMORY: Final = "512MiB"
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """One row group of a file.
+
+    Attributes:
+        file: The file.
+        number: Its number in the file.
+        rows: Its rows.
+        footer: The file's, so that it is read once.
+    """
+
+    file: str
+    number: int
+    rows: int
+    footer: "pq.FileMetaData" = field(repr=False)
+
+    @property
+    def size(self) -> int:
+        """Its bytes, as stored."""
+        found = self.footer.row_group(self.number)
+        return sum(found.column(number).total_compressed_size for number in range(found.num_columns))
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRows:
+    """The finished files of a version, or of one of its subsets.
+
+    Attributes:
+        version: The version.
+        files: Their paths.
+        warehouse: What opens them.
+    """
+
+    version: "Version"
+    files: tuple[str, ...]
+    warehouse: "Warehouse"
+
+    @property
+    def columns(self) -> "tuple[TableColumn, ...]":
+        """The columns of the version."""
+        return self.version.schema.columns
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows a thread decodes at a time."""
+        return max(_DECODED // self.bytes_per_row, 1)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """What a row takes in memory, as arrays."""
+        sizes = ((_dtype(column), 1 if column.length is None else column.length) for column in self.columns)
+        return sum((dtype.itemsize + (_OBJECT_BYTES if dtype.kind == "O" else 0)) * length for dtype, length in sizes)
+
+    @cached_property
+    def row_groups(self) -> tuple[RowGroup, ...]:
+        """All row groups in the order of the files; reads the footers."""
+        with ThreadPoolExecutor(_FOOTER_READERS) as pool:
+            footers = list(pool.map(self._footer, self.files))
+        return tuple(
+            RowGroup(file, number, footer.row_group(number).num_rows, footer)
+            for file, footer in zip(self.files, footers, strict=True)
+            for number in range(footer.num_row_groups)
+        )
+
+    def read(self, group: RowGroup, rows: int, columns: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
+        """A row group in batches of at most so many rows.
+
+        Args:
+            group: The row group.
+            rows: Each multiple of it is the beginning of a batch.
+            columns: Those that are read; none are all.
+        """
+        import pyarrow.parquet as pq
+
+        is_whole = group.size <= _FETCHED_WHOLE
+        fetching = {"pre_buffer": True} if is_whole else {"pre_buffer": False, "buffer_size": _READ_AHEAD}
+        names = list(columns or self.version.schema.names)
+        with (
+            self.warehouse.open_input(group.file) as opened,
+            pq.ParquetFile(opened, metadata=group.footer, **fetching) as parquet,
+        ):
+            yield from parquet.iter_batches(batch_size=rows, row_groups=[group.number], columns=names, use_threads=False)
+
+    def _footer(self, file: str) -> "pq.FileMetaData":
+        import pyarrow.parquet as pq
+
+        with self.warehouse.open_input(file) as opened:
+            return pq.read_metadata(opened)
+
+
+def read_arrays(stored: StoredRows) -> "Arrays":
+    """All rows in the table's order, each value copied once, from what was decoded to its place."""
+    import numpy as np
+
+    groups = stored.row_groups
+    starts = np.cumsum([0, *(group.rows for group in groups)])
+    arrays = _empty_arrays(stored.columns, int(starts[-1]))
+    places = None if stored.version.is_ordered else _places_in_order(stored)
+
+    def read(group: RowGroup, start: int) -> None:
+        for batch in stored.read(group, stored.rows_at_once):
+            stop = start + batch.num_rows
+            _fill(arrays, slice(start, stop) if places is None else places[start:stop], batch, stored.columns)
+            start = stop
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        deque(pool.map(read, groups, map(int, starts)), maxlen=0)
+    return arrays
+
+
+def stream_batches(
+    stored: StoredRows,
+    batch_size: int,
+    *,
+    shuffle: bool,
+    seed: int,
+    epoch: int,
+    rank: int,
+    world_size: int,
+    drop_last: bool,
+    buffer: int,
+) -> "Iterator[Arrays]":
+    """Batches as `client` documents them. Wrong arguments are told at once, not when the first batch is taken."""
+    _require_integers(
+        batch_size=(batch_size, 1), seed=(seed, None), epoch=(epoch, 0), world_size=(world_size, 1), buffer=(buffer, 1)
+    )
+    _require_integers(rank=(rank, 0))
+    if rank >= world_size:
+        raise InputError(f"rank: found {rank}; allowed: 0 to world_size - 1, which is {world_size - 1}")
+    for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name}: found {value!r}; allowed: True or False")
+    rows = sum(group.rows for group in stored.row_groups)
+    cuts = _cuts(rows, batch_size, rank, world_size, drop_last)
+    capacity = max(1, buffer // _WINDOWS_IN_MEMORY // stored.bytes_per_row)
+    if shuffle:
+        key = f"{stored.version.dataset.table} {stored.version.id} {seed} {epoch}"
+        return _cut(_shuffled_windows(stored, capacity, key, cuts), cuts, stored.columns)
+    if stored.version.is_ordered or not cuts:
+        return _cut(_windows(stored, stored.row_groups, capacity, 1, cuts), cuts, stored.columns)
+    return _cut(_sorted_windows(stored, capacity, rows, cuts), cuts, stored.columns)
+
+
+def _require_integers(**values: tuple[object, int | None]) -> None:
+    """Refuses what is no integer, or below its minimum; truth values are none."""
+    import numpy as np
+
+    for name, (value, minimum) in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or (minimum is not None and value < minimum):
+            allowed = "integers" if minimum is None else f"integers from {minimum}"
+            raise InputError(f"{name}: found {value!r}; allowed: {allowed}")
+
+
+def _cuts(rows: int, batch_size: int, rank: int, world_size: int, drop_last: bool) -> list[int]:
+    """Where the batches of a rank begin in the order of all rows, and where the last of them ends.
+
+    Each rank has one stretch of the rows, and all have the same number of batches: distributed training waits forever for a
+    batch that one of them lacks. Where a rank's rows would fill one batch less than another's, one row of its last batch but
+    one makes its last.
+
+    Raises:
+        InputError: There are too few rows to give each rank as many batches.
+    """
+    start, stop = rows * rank // world_size, rows * (rank + 1) // world_size
+    fewest, most = rows // world_size, -(-rows // world_size)
+    if drop_last:
+        return [start + batch_size * number for number in range(fewest // batch_size + 1)]
+    count = -(-most // batch_size)
+    if fewest < count:
+        raise InputError(
+            f"world_size: found {world_size} with batch_size {batch_size}; {rows} rows cannot be given to so many ranks in "
+            "equally many batches. Allowed: drop_last=True, a larger batch_size or fewer ranks."
+        )
+    return [min(start + batch_size * number, stop - (count - number)) for number in range(count + 1)]
+
+
+# Windows: rows that are in memory together
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A stretch of the order of rows.
+
+    Attributes:
+        start: The place of its first row.
+        arrays: Its rows.
+        order: Which of them comes when.
+    """
+
+    start: int
+    arrays: "Arrays"
+    order: "np.ndarray"
+
+    @property
+    def stop(self) -> int:
+        """The place after its last row."""
+        return self.start + len(self.order)
+
+
+def _cut(windows: Iterator[_Window], cuts: Sequence[int], columns: "Sequence[TableColumn]") -> "Iterator[Arrays]":
+    """The batches between the cuts, out of the windows that hold them; each batch's arrays are its own."""
+    window: _Window | None = None
+    try:
+        for start, stop in pairwise(cuts):
+            batch = _empty_arrays(columns, stop - start)
+            at = start
+            while at < stop:
+                while window is None or window.stop <= at:
+                    window = None  # lets go of its memory before there is another one
+                    window = next(windows)
+                end = min(stop, window.stop)
+                _copy(window, slice(at, end), batch, slice(at - start, end - start))
+                at = end
+            yield batch
+    finally:
+        cast(Any, windows).close()
+
+
+def _copy(window: _Window, places: slice, batch: "Arrays", to: slice) -> None:
+    """Rows of a window, by their places in the order, into a batch."""
+    import numpy as np
+
+    order = window.order[places.start - window.start : places.stop - window.start]
+    for name, array in window.arrays.items():
+        # All of them are there; numpy checks `raise` in a copy.
+        np.take(array, order, axis=0, out=batch[name][to], mode="clip")
+
+
+class _Reader:
+    """Reads one row group in equal parts, each once, in their order; is not open before the first and after the last."""
+
+    def __init__(self, stored: StoredRows, group: RowGroup, parts: int) -> None:
+        self._stored = stored
+        self._rows = group.rows
+        part_rows = max(-(-group.rows // parts), 1)
+        at_once = min(stored.rows_at_once, part_rows)
+        self._part_rows = -(-part_rows // at_once) * at_once
+        self._batches = stored.read(group, at_once)
+        self._read = 0
+
+    def rows(self, part: int) -> int:
+        """The rows of a part; the last parts of a small row group may have none."""
+        return self._start(part + 1) - self._start(part)
+
+    def read(self, part: int, arrays: "Arrays", start: int) -> None:
+        """Puts a part's rows into arrays; skips what was not asked for before it."""
+        first = self._start(part)
+        while self._read < self._start(part + 1):
+            batch = next(self._batches)
+            if self._read >= first:
+                at = start + self._read - first
+                _fill(arrays, slice(at, at + batch.num_rows), batch, self._stored.columns)
+            self._read += batch.num_rows
+        if self._read == self._rows:
+            self.close()
+
+    def close(self) -> None:
+        """Closes the file."""
+        cast(Any, self._batches).close()
+
+    def _start(self, part: int) -> int:
+        return min(self._part_rows * part, self._rows)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A window that is not read yet: the same part of some row groups.
+
+    Attributes:
+        start: The place of its first row.
+        rows: Its rows.
+        readers: Of its row groups.
+        part: Which part.
+    """
+
+    start: int
+    rows: int
+    readers: tuple[_Reader, ...]
+    part: int
+
+
+def _shuffled_windows(stored: StoredRows, capacity: int, key: str, cuts: Sequence[int]) -> Iterator[_Window]:
+    """Windows of row groups in a random order, whose rows are in a random order."""
+    groups = stored.row_groups
+    mixed = [groups[number] for number in permutation(len(groups), key)]
+    windows = _windows(stored, mixed, capacity, _MIXED_ROW_GROUPS, cuts)
+    try:
+        for window in windows:
+            yield _Window(window.start, window.arrays, permutation(len(window.order), f"{key} {window.start}"))
+            del window  # or it would stay while the next one is read
+    finally:
+        cast(Any, windows).close()
+
+
+def permutation(count: int, key: str) -> "np.ndarray":
+    """The numbers below `count` in an order that the key decides.
+
+    Philox's stream of numbers is the same in all versions of numpy, which what `Generator` makes of it is not.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256(key.encode()).digest()
+    numbers = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
+    return np.argsort(numbers, kind="stable")
+
+
+def _windows(
+    stored: StoredRows, groups: Sequence[RowGroup], capacity: int, mixed: int, cuts: Sequence[int]
+) -> Iterator[_Window]:
+    """The windows that hold what is cut, in the order of the row groups; the next one is read while one is used."""
+    readers: tuple[_Reader, ...] = ()
+    pool = ThreadPoolExecutor(_READERS)
+    loading: _Loading | None = None
+    try:
+        for planned in _plans(stored, groups, capacity, mixed):
+            if planned.start >= cuts[-1] or cuts[0] == cuts[-1]:
+                break
+            if planned.start + planned.rows <= cuts[0]:
+                continue
+            readers = planned.readers
+            # What the one before it holds is read by now, so that no row group is read by two threads.
+            ready = loading.window() if loading else None
+            loading = _Loading(planned, stored.columns, pool)
+            if ready:
+                yield ready
+                del ready
+        if loading:
+            yield loading.window()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        for reader in readers:
+            reader.close()
+
+
+class _Loading:
+    """A window that is being read."""
+
+    def __init__(self, planned: _Planned, columns: "Sequence[TableColumn]", pool: ThreadPoolExecutor) -> None:
+        self._planned = planned
+        self._arrays = _empty_arrays(columns, planned.rows)
+        self._parts: list[Future[None]] = []
+        start = 0
+        for reader in planned.readers:
+            self._parts.append(pool.submit(reader.read, planned.part, self._arrays, start))
+            start += reader.rows(planned.part)
+
+    def window(self) -> _Window:
+        """The window, as soon as it is read."""
+        import numpy as np
+
+        for part in self._parts:
+            part.result()
+        return _Window(self._planned.start, self._arrays, np.arange(self._planned.rows))
+
+
+def _plans(stored: StoredRows, groups: Iterable[RowGroup], capacity: int, mixed: int) -> Iterator[_Planned]:
+    """The windows of all rows: whole row groups where enough of them fit, else parts of several."""
+    start = 0
+    for together in _clusters(groups, capacity, mixed):
+        parts = max(-(-sum(group.rows for group in together) // capacity), 1)
+        readers = tuple(_Reader(stored, group, parts) for group in together)
+        for part in range(parts):
+            rows = sum(reader.rows(part) for reader in readers)
+            if rows:
+                yield _Planned(start, rows, readers, part)
+            start += rows
+
+
+def _clusters(groups: Iterable[RowGroup], capacity: int, mixed: int) -> Iterator[list[RowGroup]]:
+    """Row groups that are read together: as many as fit, but at least `mixed`."""
+    together: list[RowGroup] = []
+    rows = 0
+    for group in groups:
+        if len(together) >= mixed and rows + group.rows > capacity:
+            yield together
+            together, rows = [], 0
+        together.append(group)
+        rows += group.rows
+    if together:
+        yield together
+
+
+# Versions whose files are in no order
+
+
+def _places_in_order(stored: StoredRows) -> "np.ndarray":
+    """The place of each stored row in the table's order; reads only what rows are ordered by."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from seq_assets.warehouse.storage.parquet_files import order_keys
+
+    keys = order_keys(stored.version)
+    groups = (stored.read(group, stored.rows_at_once, keys) for group in stored.row_groups)
+    schema = stored.version.schema.stored()
+    stored_keys = pa.schema([schema.field(key) for key in keys])
+    table = pa.Table.from_batches((batch.cast(stored_keys) for group in groups for batch in group), stored_keys)
+    order = pc.sort_indices(table, [(key, "ascending") for key in keys]).to_numpy()
+    places: np.ndarray = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return places
+
+
+def _sorted_windows(stored: StoredRows, capacity: int, rows: int, cuts: Sequence[int]) -> Iterator[_Window]:
+    """The rows in the table's order: sorted in memory where they fit, else by DuckDB, which spills to a temporary folder."""
+    import numpy as np
+
+    if rows <= capacity * _WINDOWS_IN_MEMORY:
+        yield _Window(0, read_arrays(stored), np.arange(rows))
+        return
+    start = 0
+    for batch in _sorted_by_engine(stored, capacity):
+        if start + batch.num_rows > cuts[0]:
+            arrays = _empty_arrays(stored.columns, batch.num_rows)
+            _fill(arrays, slice(0, batch.num_rows), batch, stored.columns)
+            yield _Window(start, arrays, np.arange(batch.num_rows))
+        start += batch.num_rows
+
+
+def _sorted_by_engine(stored: StoredRows, rows: int) -> "Iterator[pa.RecordBatch]":
+    """All rows in the table's order, in batches of at most so many."""
+    import duckdb
+
+    from seq_assets.warehouse.engine import parquet, quoted
+    from seq_assets.warehouse.storage.parquet_files import order_keys
+
+    columns = ", ".join(map(quoted, stored.version.schema.names))
+    keys = ", ".join(map(quoted, order_keys(stored.version)))
+    with (
+        TemporaryDirectory() as folder,
+        duckdb.connect(":memory:", config={"memory_limit": _SORT_MEMORY, "temp_directory": folder}) as connection,
+    ):
+        stored.warehouse.register(connection)
+        query = f"SELECT {columns} FROM {parquet(stored.files)} ORDER BY {keys}"
+        yield from connection.sql(query).to_arrow_reader(rows)
+
+
+# Arrays
+
+
+def _empty_arrays(columns: "Iterable[TableColumn]", rows: int) -> "Arrays":
+    """Arrays for so many rows: (n, L) for columns of lists, (n,) for others."""
+    import numpy as np
+
+    return {
+        column.name: np.empty(rows if column.length is None else (rows, column.length), _dtype(column)) for column in columns
+    }
+
+
+def _dtype(column: "TableColumn") -> "np.dtype[Any]":
+    """Of a column's values; integers that may be null are objects, because numpy has no null among them."""
+    import numpy as np
+
+    from seq_assets.sequencing.schemas import stored_type
+
+    is_object = column.type is ColumnType.STRING or (
+        column.nullable and (column.type.is_integer or column.type is ColumnType.BOOL)
+    )
+    if is_object:
+        return np.dtype(object)
+    dates = {ColumnType.TIMESTAMP: "datetime64[us]", ColumnType.DATE: "datetime64[D]"}
+    return np.dtype(dates.get(column.type) or stored_type(column.type).to_pandas_dtype())
+
+
+def _fill(arrays: "Arrays", places: "slice | np.ndarray", batch: "pa.RecordBatch", columns: "Iterable[TableColumn]") -> None:
+    """Puts the rows of a batch at their places in arrays."""
+    for column in columns:
+        array = arrays[column.name]
+        shape = (batch.num_rows, *array.shape[1:])
+        array[places] = _flat(batch.column(column.name), column, array.dtype).reshape(shape)
+
+
+def _flat(values: "pa.Array", column: "TableColumn", dtype: "np.dtype[Any]") -> "np.ndarray":
+    """The values of a batch, lists end to end."""
+    import numpy as np
+    import pyarrow as pa
+
+    flat = values if column.length is None else values.flatten()
+    if dtype.kind == "O":
+        objects = np.empty(len(flat), object)
+        objects[:] = flat.to_pylist()
+        return objects
+    if dtype == np.dtype("datetime64[us]"):
+        flat = flat.cast(pa.timestamp("us"))
+    return cast("np.ndarray", flat.to_numpy(zero_copy_only=False))

@@ -1,0 +1,407 @@
+"""Reading what is published, from a notebook or a training script: handles of versions, and DuckDB over all tables.
+
+Loads neither Dagster nor, before data is read, an engine.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+from seq_assets.client.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
+from seq_assets.environments import Environment, current_environment
+from seq_assets.errors import InputError, NotPublishedError
+from seq_assets.models import SUBSETS, Subset
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy as np
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    import torch
+
+    from seq_assets.warehouse.interface import Version, Warehouse
+
+
+@dataclass(frozen=True)
+class _PublishedRows:
+    """A handle of the rows of one version; nothing is read before a `to_…` method is called.
+
+    Attributes:
+        model: The model's name.
+        subset: `train`, `validation`, or None for both.
+        version: The version's id.
+        metadata: What the version was made from and what was measured.
+    """
+
+    model: str
+    subset: Subset | None
+    version: int
+    metadata: dict[str, Any]
+    _files: tuple[str, ...] = field(repr=False)
+    _rows: int = field(repr=False)
+    _version: "Version" = field(repr=False)
+    _warehouse: "Warehouse" = field(repr=False)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self._rows
+
+    def to_arrow(self) -> "pa.Table":
+        """The rows as an Arrow table in the model's types; a `<feature>_sequence` is a fixed-size list."""
+        import pyarrow as pa
+
+        schema = self._version.schema.presented()
+        return pa.Table.from_batches((batch.cast(schema) for batch in self._batches()), schema)
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The rows as a pandas DataFrame; each cell of a `<feature>_sequence` is a numpy array."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> "pl.DataFrame":
+        """The rows as a Polars DataFrame; a `<feature>_sequence` is an Array column. Needs the extra `polars`."""
+        try:
+            import polars as pl
+        except ImportError as error:
+            raise InputError("to_polars() needs the package polars; install seq-assets[polars].") from error
+        return cast("pl.DataFrame", pl.from_arrow(self.to_arrow()))
+
+    def to_numpy(self) -> "dict[str, np.ndarray]":
+        """The columns as arrays of n rows: (n, L) for a `<feature>_sequence`, (n,) for others; texts are objects.
+
+        Every value is copied once, from the decoded Parquet page to its place.
+        """
+        return read_arrays(self._stored)
+
+    def batches(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+        buffer: int = DEFAULT_BUFFER,
+    ) -> "Iterator[dict[str, np.ndarray]]":
+        """Streams the rows as dictionaries of arrays with the names and types of `to_numpy()`; each array is the caller's own.
+
+        The order of all rows is the table's, or, shuffled, decided by the version, `seed`, `epoch` and `buffer` alone: it is
+        the same on every machine, for every batch size and number of ranks. Each rank gets one stretch of that order; over all
+        ranks, every row comes once. All ranks get the same number of batches, `ceil(ceil(rows / world_size) / batch_size)`, and
+        rows that differ by one at most: where those of a rank would fill one batch less, one row of its last batch but one is
+        its last batch.
+
+        Shuffling mixes row groups, then the rows of as many of them as a third of the buffer holds, or of parts of at least 8.
+        A version that Athena wrote keeps its rows in any order: shuffled, it is read like others; else it is sorted before its
+        first batch, in memory where it fits into the buffer, else by DuckDB in a temporary folder.
+
+        Args:
+            batch_size: Rows of a batch; the last one has the rest.
+            shuffle: Whether rows come in a random order.
+            seed: Decides the random order.
+            epoch: Decides it, too: give each epoch its number.
+            rank: Which part of the rows, from 0.
+            world_size: How many parts there are.
+            drop_last: Leave out what does not fill a batch on every rank, so that all batches are of the same size.
+            buffer: Bytes that the rows in memory take, at most, as arrays; a text counts 64. Decoding takes a few MB more for
+                each of at most 8 row groups.
+
+        Raises:
+            InputError: An argument is none of the allowed, or there are too few rows to give all ranks the same number of
+                batches.
+
+        Example:
+            >>> for batch in ds.batches(256, shuffle=True, epoch=epoch):  # doctest: +SKIP
+            ...     train(batch["correct_sequence"], batch["is_pad_sequence"])
+        """
+        return stream_batches(
+            self._stored,
+            batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+            buffer=buffer,
+        )
+
+    def to_torch(self) -> "dict[str, torch.Tensor]":
+        """The numeric columns as tensors that share memory with `to_numpy()`'s arrays. Needs the extra `torch`."""
+        try:
+            import torch
+        except ImportError as error:
+            raise InputError("to_torch() needs the package torch; install seq-assets[torch].") from error
+        return {name: torch.from_numpy(array) for name, array in self.to_numpy().items() if array.dtype.kind in "biuf"}
+
+    def vocabulary(self) -> "pa.Table":
+        """What the ids of encoded features stand for, at this version: columns feature, value, id (int32), count (int64).
+
+        `value` is text; `count` is of train observations. 0 is padding and 1 unknown or null; neither has a row.
+
+        Raises:
+            InputError: The model had no feature with `encode: vocabulary`.
+        """
+        table = self._warehouse.vocabulary(self._version)
+        if table is None:
+            raise InputError(f"{self._version.dataset.table}: found no feature with encode: vocabulary at this version.")
+        return table
+
+    @cached_property
+    def _stored(self) -> StoredRows:
+        return StoredRows(self._version, self._files, self._warehouse)
+
+    def _batches(self) -> "Iterator[pa.RecordBatch]":
+        """The rows in their order, in batches of the stored schema."""
+        if self._version.is_ordered:
+            yield from self._stored_batches()
+            return
+        import pyarrow as pa
+
+        from seq_assets.warehouse.storage.parquet_files import in_row_order
+
+        schema = self._version.schema.stored()
+        table = pa.Table.from_batches((batch.cast(schema) for batch in self._stored_batches()), schema)
+        yield from in_row_order(table, self._version).to_batches()
+
+    def _stored_batches(self) -> "Iterator[pa.RecordBatch]":
+        """The rows as the files hold them."""
+        import pyarrow.parquet as pq
+
+        columns = list(self._version.schema.names)
+        for file in self._files:
+            with self._warehouse.open_input(file) as opened, pq.ParquetFile(opened) as parquet:
+                for group in range(parquet.num_row_groups):
+                    yield from parquet.read_row_group(group, columns=columns).to_batches()
+
+
+@dataclass(frozen=True)
+class SequenceDataset(_PublishedRows):
+    """Sequences of one model, subset and length, at one version."""
+
+    sequence_length: int = 0
+
+
+@dataclass(frozen=True)
+class ObservationDataset(_PublishedRows):
+    """Raw observations of one model at one version."""
+
+
+def load(model: str, *, sequence_length: int, subset: Subset = "train", version: int | None = None) -> SequenceDataset:
+    """A handle of sequences.
+
+    Args:
+        model: The model's name.
+        sequence_length: One of its lengths.
+        subset: `train` or `validation`.
+        version: A version's id; None is the newest, which warns when the other subset's newest was made from other raw
+            observations (`load_split` gives a pair).
+
+    Raises:
+        NotPublishedError: There is no such table or version.
+        InputError: An argument is none of the allowed.
+
+    Example:
+        >>> ds = load("dkt", sequence_length=100)  # doctest: +SKIP
+        >>> ds.to_numpy()["correct_sequence"].shape  # doctest: +SKIP
+        (677, 100)
+    """
+    warehouse = current_environment().warehouse()
+    found = _find_sequences(warehouse, model, sequence_length, _checked(subset), version)
+    if version is None:
+        _warn_of_other_raw_version(warehouse, found)
+    return _sequences(warehouse, found, _checked(subset))
+
+
+def load_split(model: str, *, sequence_length: int) -> tuple[SequenceDataset, SequenceDataset]:
+    """Train and validation sequences that were made from one raw version: the newest that both have.
+
+    Raises:
+        NotPublishedError: There is no such pair.
+    """
+    warehouse = current_environment().warehouse()
+    newest = _find_sequences(warehouse, model, sequence_length, "train", None)
+    validation = {
+        version.raw_version: version for version in reversed(warehouse.versions(_dataset(model, "validation", sequence_length)))
+    }
+    for train in warehouse.versions(newest.dataset):
+        if train.raw_version in validation:
+            pair = validation[train.raw_version]
+            return _sequences(warehouse, train, "train"), _sequences(warehouse, pair, "validation")
+    raise NotPublishedError(
+        f"{newest.dataset.table} and its validation table have no version from the same raw observations; materialize both."
+    )
+
+
+def load_observations(model: str, *, subset: Subset | None = None, version: int | None = None) -> ObservationDataset:
+    """A handle of raw observations, in the order of entity and time.
+
+    Args:
+        model: The model's name.
+        subset: `train` or `validation`; None is both.
+        version: A version's id; None is the newest.
+
+    Raises:
+        NotPublishedError: There is no such table or version.
+    """
+    from seq_assets.sequencing.plans import Dataset
+
+    warehouse = current_environment().warehouse()
+    found = warehouse.find(Dataset.raw(model), version)
+    if subset is None:
+        return ObservationDataset(model, None, found.id, _metadata(found), found.files, found.rows, found, warehouse)
+    files = warehouse.raw_files(found, _checked(subset))
+    rows = found.metadata["accounting"][subset]
+    return ObservationDataset(model, subset, found.id, _metadata(found), files, rows, found, warehouse)
+
+
+def versions(model: str, *, sequence_length: int | None = None, subset: Subset = "train") -> "list[Version]":
+    """The published versions, newest first: of the sequences of a length, or of the raw observations where none is named."""
+    from seq_assets.sequencing.plans import Dataset
+
+    warehouse = current_environment().warehouse()
+    if sequence_length is None:
+        return warehouse.versions(Dataset.raw(model))
+    return warehouse.versions(_dataset(model, _checked(subset), sequence_length))
+
+
+def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":
+    """An in-memory DuckDB connection with a view per table, of its newest version; timestamps are TIMESTAMP WITH TIME ZONE.
+
+    The table `metrics` has the columns' metrics of every version of every model's raw observations: `model`, `version`,
+    `committed_at`, `column_name`, `count`, `unique`, `min` and `max` (as text), `mean`, `variance`, `standard_deviation`, and
+    `labels`, a map of counts.
+    """
+    import duckdb
+
+    from seq_assets.models import ColumnType
+    from seq_assets.warehouse.engine import parquet
+
+    warehouse = (environment or current_environment()).warehouse()
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone = 'UTC'")
+    warehouse.register(connection)
+    for version in _standing_versions(warehouse):
+        columns = ", ".join(
+            f'make_timestamptz("{column.name}") AS "{column.name}"'
+            if column.type is ColumnType.TIMESTAMP and column.length is None
+            else f'"{column.name}"'
+            for column in version.schema.columns
+        )
+        rows = parquet(version.files) if version.files else _no_rows(connection, version)
+        connection.execute(f'CREATE VIEW "{version.dataset.table}" AS SELECT {columns} FROM {rows}')
+    connection.register("all_metrics", _metrics(warehouse))
+    connection.execute("CREATE TABLE metrics AS FROM all_metrics")
+    connection.unregister("all_metrics")
+    return connection
+
+
+def _no_rows(connection: "duckdb.DuckDBPyConnection", version: "Version") -> str:
+    """A table for a version without files: Athena writes none where there is no row."""
+    name = f'"no rows of {version.dataset.table}"'
+    connection.register("no_rows", version.schema.stored().empty_table())
+    connection.execute(f"CREATE TABLE {name} AS FROM no_rows")
+    connection.unregister("no_rows")
+    return name
+
+
+def _standing_versions(warehouse: "Warehouse") -> "Iterator[Version]":
+    """The newest version of each table; of what is published with raw observations, the version that their newest names."""
+    from seq_assets.sequencing.plans import Dataset
+
+    for dataset in warehouse.datasets():
+        if dataset.kind not in ("rejected_observations", "vocabulary"):
+            yield warehouse.find(dataset)
+            continue
+        raw = next(iter(warehouse.versions(Dataset.raw(dataset.model))), None)
+        named = raw and raw.metadata.get(f"{dataset.kind.removesuffix('_observations')}_version")
+        if named:
+            yield warehouse.find(dataset, named)
+
+
+def _metrics(warehouse: "Warehouse") -> "pa.Table":
+    """A row per model, version and column."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        {
+            "model": pa.string(),
+            "version": pa.int64(),
+            "committed_at": pa.timestamp("us", tz="UTC"),
+            "column_name": pa.string(),
+            "count": pa.int64(),
+            "unique": pa.int64(),
+            "min": pa.string(),
+            "max": pa.string(),
+            "mean": pa.float64(),
+            "variance": pa.float64(),
+            "standard_deviation": pa.float64(),
+            "labels": pa.map_(pa.string(), pa.int64()),
+        }
+    )
+    rows = [
+        {"model": dataset.model, "version": version.id, "committed_at": version.committed_at, "column_name": column}
+        | dict(found)
+        | {end: None if found[end] is None else str(found[end]) for end in ("min", "max")}
+        | {"labels": list(found["labels"].items()) if "labels" in found else None}
+        for dataset in warehouse.datasets()
+        if dataset.kind == "raw_observations"
+        for version in warehouse.versions(dataset)
+        for column, found in version.metadata["metrics"].items()
+    ]
+    return pa.Table.from_pylist(rows, schema)
+
+
+def _checked(subset: Subset) -> Subset:
+    if subset not in SUBSETS:
+        raise InputError(f"subset: found {subset!r}; allowed: {' or '.join(map(repr, SUBSETS))}")
+    return subset
+
+
+def _dataset(model: str, subset: Subset, sequence_length: int) -> Any:
+    from seq_assets.sequencing.plans import Dataset
+
+    return Dataset.sequenced(model, subset, sequence_length)
+
+
+def _find_sequences(warehouse: "Warehouse", model: str, sequence_length: int, subset: Subset, version: int | None) -> "Version":
+    dataset = _dataset(model, subset, sequence_length)
+    try:
+        return warehouse.find(dataset, version)
+    except NotPublishedError as error:
+        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, dataset.kind)]
+        lengths = ", ".join(map(str, sorted(other.sequence_length or 0 for other in published)))
+        raise NotPublishedError(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
+
+
+def _sequences(warehouse: "Warehouse", version: "Version", subset: Subset) -> SequenceDataset:
+    return SequenceDataset(
+        version.dataset.model,
+        subset,
+        version.id,
+        _metadata(version),
+        version.files,
+        version.rows,
+        version,
+        warehouse,
+        version.dataset.sequence_length or 0,
+    )
+
+
+def _metadata(version: "Version") -> dict[str, Any]:
+    return {"committed_at": version.committed_at, "rows": version.rows, **version.metadata}
+
+
+def _warn_of_other_raw_version(warehouse: "Warehouse", version: "Version") -> None:
+    other: Subset = "validation" if version.dataset.kind == "sequenced_train" else "train"
+    newest = warehouse.versions(_dataset(version.dataset.model, other, version.dataset.sequence_length or 0))
+    if newest and newest[0].raw_version != version.raw_version:
+        warnings.warn(
+            f"{version.dataset.table} was made from the raw version {version.raw_version}, {newest[0].dataset.table} from "
+            f"{newest[0].raw_version}; materialize both, or take a pair with seq_assets.load_split().",
+            stacklevel=3,
+        )

@@ -1,0 +1,159 @@
+"""The I/O managers: a plan goes in, a version comes out, a lazy handle goes back to whoever is downstream.
+
+Belongs here: what Dagster needs to know about executing plans: materializations per partition, metadata, failures that leave
+other partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`) or which one is bound
+(`seq_assets.environments`).
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import dagster as dg
+
+from seq_assets.errors import RetryableError, SeqAssetsError
+from seq_assets.io_managers.data_versions import cell_data_version, raw_data_version
+from seq_assets.io_managers.metadata import (
+    RAW_KEY,
+    REJECTED_KEY,
+    in_reading_order,
+    page_metadata,
+    publication_metadata,
+    publication_sentence,
+    version_metadata,
+)
+from seq_assets.io_managers.progress import progress_of
+from seq_assets.io_managers.resources import WarehouseResource
+from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SkippedPlan
+from seq_assets.warehouse.interface import Publication, RawObservations, Warehouse
+
+FORCE_TAG: Final = "seq_assets/force"
+"""A run with this tag builds even what is unchanged."""
+WAREHOUSE_POOL: Final = "warehouse"
+"""Dagster's pool of all that works in the warehouse: its limit is how many runs do so at a time."""
+MOST_RETRIES: Final = 3
+SECONDS_BEFORE_RETRY: Final = 5.0
+"""Before the first retry; before each further one, three times as long."""
+
+
+class PlanIOManager(dg.ConfigurableIOManager):
+    """Executes plans in a warehouse; inputs are handles of versions.
+
+    Both go by partition key (`model`, or `model|sequence_length`), whether a run has one partition or many.
+    """
+
+    warehouse: dg.ResourceDependency[WarehouseResource]
+
+    def handle_output(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
+        """Publishes every partition that can be; the others fail the step, with their messages, and are not materialized.
+
+        The step is tried again if one of them may pass by itself; what was published then stands unchanged.
+        """
+        with _retrying(context):
+            self._publish(context, obj)
+
+    def _publish(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
+        warehouse = self.warehouse.open()
+        if context.asset_key == REJECTED_KEY:
+            for model in obj.plans:
+                _record_rejected(context, warehouse, model)
+            return
+        force = context.step_context.dagster_run.tags.get(FORCE_TAG) == "true"
+        published: dict[str, dict[str, Any]] = {}
+        failed: dict[str, str] = {}
+        may_pass = False
+        for key, plan in obj.plans.items():
+            try:
+                published[key] = _execute(warehouse, plan, force, key, context.log)
+            except SeqAssetsError as error:
+                failed[key] = str(error)
+                may_pass |= isinstance(error, RetryableError)
+            except Exception as error:
+                # A mistake of the program in one partition leaves the others whole too; its traceback is in the log.
+                context.log.exception(f"{key} failed")
+                failed[key] = f"{type(error).__name__}: {error}"
+        for key, metadata in published.items():
+            _record(context, key, obj.plans[key], metadata)
+            if failed and context.asset_key == RAW_KEY:
+                # A step that fails has no further output.
+                _record_rejected(context, warehouse, key)
+        if not failed:
+            return
+        failure = dg.Failure(
+            description="\n\n".join(f"{key}: {message}" for key, message in failed.items()),
+            metadata={"failed": ", ".join(failed), "published": ", ".join(published) or "none"},
+            allow_retries=False,
+        )
+        if may_pass:
+            raise _retry(context) from failure
+        raise failure
+
+    def load_input(self, context: dg.InputContext) -> RawObservations:
+        """The newest version of each upstream partition that has one; nothing of it is read."""
+        with _retrying(context):
+            warehouse = self.warehouse.open()
+            models = context.asset_partition_keys
+            newest = {model: next(iter(warehouse.versions(Dataset.raw(model))), None) for model in models}
+        return RawObservations({model: version for model, version in newest.items() if version is not None})
+
+
+class LocalIOManager(PlanIOManager):
+    """On DuckDB and the Arrow kernel; local files, or S3 in staging."""
+
+
+class AthenaIOManager(PlanIOManager):
+    """On Athena, S3 and the Glue catalog."""
+
+
+@contextmanager
+def _retrying(context: dg.OutputContext | dg.InputContext) -> Iterator[None]:
+    """Has the step tried again if what stops it as a whole may pass by itself."""
+    try:
+        yield
+    except RetryableError as error:
+        raise _retry(context) from dg.Failure(str(error), allow_retries=False)
+
+
+def _retry(context: dg.OutputContext | dg.InputContext) -> dg.RetryRequested:
+    """Not a retry policy of the asset: that would also try again what somebody has terminated."""
+    seconds = SECONDS_BEFORE_RETRY * 3**context.step_context.previous_attempt_count
+    return dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=seconds)
+
+
+def _execute(warehouse: Warehouse, plan: Plan, force: bool, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
+    """Executes one partition's plan, logs where its observations went, and returns its metadata."""
+    if isinstance(plan, SkippedPlan):
+        return {"skipped": plan.reason}
+    if isinstance(plan, RefusedPlan):
+        raise SeqAssetsError(plan.message)
+    publication = warehouse.execute(plan, force=force, progress=progress_of(key, log.info))
+    log.info(f"{key}: {publication_sentence(publication)}")
+    return in_reading_order(publication_metadata(publication) | _page(warehouse, publication, key, log))
+
+
+def _page(warehouse: Warehouse, publication: Publication, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
+    try:
+        return page_metadata(warehouse, publication)
+    except Exception:
+        # What is published is published, also where its page cannot be made; why is in the log.
+        log.exception(f"{key}: its page could not be made")
+        return {}
+
+
+def _record(context: dg.OutputContext, key: str, plan: Plan, metadata: Mapping[str, Any]) -> None:
+    """Records a materialization, at once: of a step that fails Dagster would record none."""
+    version = metadata.get("version")
+    if context.asset_key == RAW_KEY:
+        tags = raw_data_version(version)
+    else:
+        tags = cell_data_version(context.step_context.instance, plan, version)
+    context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags))
+
+
+def _record_rejected(context: dg.OutputContext, warehouse: Warehouse, model: str) -> None:
+    """Records the rejected observations that the newest raw version was published with."""
+    raw = warehouse.find(Dataset.raw(model))
+    rejected = warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"])
+    metadata = version_metadata(rejected) | {"raw_version": raw.id}
+    tags = raw_data_version(rejected.id)
+    context.log_event(dg.AssetMaterialization(REJECTED_KEY, partition=model, metadata=metadata, tags=tags))

@@ -1,0 +1,1 @@
+"""What the SQL of both engines says alike: contracts, metrics, and the blocking conditions of the audit."""

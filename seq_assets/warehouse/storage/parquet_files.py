@@ -1,0 +1,111 @@
+"""Finished Parquet files: batches in, whole files out, and batches of them again."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from itertools import chain, islice
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from seq_assets.warehouse.interface import Progress, Version
+from seq_assets.warehouse.storage.prefetching import prefetched
+from seq_assets.warehouse.storage.storage import Storage
+
+ROW_GROUP_CELLS: Final = 1_000_000
+"""Values per column in one row group: what a streaming reader holds in memory at once."""
+_SAMPLED_VALUES: Final = 1 << 16
+_MOST_DISTINCT: Final = 0.25
+"""The share of values that may differ where a dictionary pays."""
+
+
+def write_parquet(
+    storage: Storage,
+    file: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    progress: Progress,
+    stage: str,
+    cells_per_row: int = 1,
+) -> int:
+    """Writes batches to one new file, which is there to stay when this returns.
+
+    Args:
+        storage: Where it is written.
+        file: Its location.
+        schema: The stored schema.
+        batches: The rows; made in another thread while those before them are written, a row group at a time.
+        progress: Is told the rows written.
+        stage: The stage's name for it.
+        cells_per_row: The values that one row has in its widest column; bounds the rows of a row group.
+
+    Returns:
+        The number of rows.
+    """
+    rows = 0
+    # Closed, so that no thread still makes rows, of a connection that may be closed next, where writing fails.
+    with closing(prefetched(_row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)))) as groups:
+        first = list(islice(groups, 1))
+        dictionary = [name for group in first for name in _dictionary_columns(group)]
+        with (
+            storage.open_output(file) as sink,
+            pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
+        ):
+            for group in chain(first, groups):
+                writer.write_table(group, row_group_size=group.num_rows)
+                rows += group.num_rows
+                progress(stage, rows)
+    return rows
+
+
+def _dictionary_columns(rows: pa.Table) -> Iterator[str]:
+    """The columns whose values repeat; of others, a dictionary would be made, and given up once it is too large."""
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        is_list = pa.types.is_fixed_size_list(column.type)
+        values = (pc.list_flatten(column) if is_list else column).slice(0, _SAMPLED_VALUES)
+        if pc.count_distinct(values).as_py() <= _MOST_DISTINCT * len(values):
+            yield f"{name}.list.element" if is_list else name
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
+    """The batches joined into tables of about `size` rows."""
+    pending: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        pending.append(batch)
+        rows += batch.num_rows
+        if rows >= size:
+            yield pa.Table.from_batches(pending, schema)
+            pending, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(pending, schema)
+
+
+def read_batches(storage: Storage, files: Iterable[str], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """The named columns of Parquet files, in batches of at most `rows` rows."""
+    for file in files:
+        with storage.open_input(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as parquet_file:
+            yield from parquet_file.iter_batches(batch_size=rows, columns=columns)
+
+
+def read_schema(storage: Storage, file: str) -> pa.Schema:
+    """The columns of a Parquet file."""
+    with storage.open_input(file) as opened:
+        return pq.read_schema(opened)
+
+
+def order_keys(version: Version) -> list[str]:
+    """The columns that the rows of a table are ordered by."""
+    kind = version.dataset.kind
+    if kind == "raw_observations":
+        return ["subset", version.metadata["model"]["entity"], "_position"]
+    if kind == "rejected_observations":
+        return ["file", "row"]
+    return [version.schema.names[0], "sequence_index"]
+
+
+def in_row_order(table: pa.Table, version: Version) -> pa.Table:
+    """The rows of a version that is not ordered, in the order of its table; of one record, rejected columns in any order."""
+    keys = order_keys(version)
+    return table.take(pc.sort_indices(table.select(keys), [(key, "ascending") for key in keys]))

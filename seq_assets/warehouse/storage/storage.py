@@ -1,0 +1,182 @@
+"""Where tables keep their files: opening, listing and removing them, wherever they are.
+
+Belongs here: what happens to files as a whole. Not here: what is in them (`parquet_files`), or which table has which
+(`iceberg_tables`).
+"""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pyarrow as pa
+
+from seq_assets.errors import SettingsError
+
+
+class Storage(ABC):
+    """Files below a root; a location is a full path or address."""
+
+    @property
+    @abstractmethod
+    def root(self) -> str:
+        """The folder or address below which all tables are, without a slash at its end."""
+
+    @abstractmethod
+    def open_input(self, location: str) -> pa.NativeFile:
+        """A file, open for reading."""
+
+    @abstractmethod
+    def open_output(self, location: str) -> AbstractContextManager[IO[bytes] | pa.NativeFile]:
+        """A new file, open for writing; it is there to stay when the context ends without an error."""
+
+    @abstractmethod
+    def files(self, folder: str) -> list[str]:
+        """All files below a folder, in the order of their names; none where there is no such folder."""
+
+    @abstractmethod
+    def remove(self, folder: str) -> None:
+        """Removes a folder and everything below it, if it is there."""
+
+    @abstractmethod
+    def register(self, connection: Any) -> None:
+        """Makes the locations readable for a DuckDB connection."""
+
+
+@dataclass(frozen=True)
+class LocalStorage(Storage):
+    """Files of this machine.
+
+    Attributes:
+        folder: The root.
+    """
+
+    folder: Path
+
+    @property
+    def root(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def open_input(self, location: str) -> pa.NativeFile:
+        """A file, open for reading."""
+        return pa.OSFile(location)
+
+    @contextmanager
+    def open_output(self, location: str) -> Iterator[IO[bytes]]:
+        """A new file, which is on disk when the context ends, and gone if it fails; its folder is made."""
+        path = Path(location)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as sink:
+            try:
+                yield sink
+                sink.flush()
+                os.fsync(sink.fileno())
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+
+    def files(self, folder: str) -> list[str]:
+        """All files below a folder."""
+        return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+
+    def remove(self, folder: str) -> None:
+        """Removes a folder, if it is there."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def register(self, connection: Any) -> None:
+        """Nothing to do: DuckDB reads local files."""
+
+
+@dataclass(frozen=True)
+class S3Storage(Storage):
+    """Objects on S3, or in any store that speaks its protocol.
+
+    Attributes:
+        address: The root, `s3://bucket/prefix`, of which the prefix may be missing.
+    """
+
+    address: str
+
+    def __post_init__(self) -> None:
+        """Refuses what is no address.
+
+        Raises:
+            SettingsError: With what an address is.
+        """
+        from seq_assets.warehouse.storage.object_store import split_address
+
+        split_address(self.address, SettingsError)
+
+    @property
+    def root(self) -> str:
+        """The address."""
+        return self.address.rstrip("/")
+
+    def open_input(self, location: str) -> pa.NativeFile:
+        """An object, open for reading at any place.
+
+        Raises:
+            SettingsError: It is not there, or the store refuses; reading raises the same.
+            RetryableError: The store is out of reach or too busy; reading raises the same.
+        """
+        from seq_assets.warehouse.storage.object_store import ObjectFile
+
+        return pa.PythonFile(ObjectFile(location, SettingsError), mode="r")
+
+    @contextmanager
+    def open_output(self, location: str) -> Iterator[IO[bytes]]:
+        """A new object, which appears when the context ends, and never if it fails.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import ObjectSink
+
+        self._require_below(location)
+        sink = ObjectSink(location, SettingsError)
+        try:
+            yield cast(IO[bytes], sink)
+            sink.finish()
+        except BaseException:
+            sink.abandon()
+            raise
+
+    def files(self, folder: str) -> list[str]:
+        """All objects below a folder.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import list_objects
+
+        return sorted(found.address for found in list_objects(f"{folder}/", SettingsError))
+
+    def remove(self, folder: str) -> None:
+        """Removes all objects below a folder.
+
+        Raises:
+            SettingsError: The store refuses, if only for one of them.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import remove_objects
+
+        self._require_below(folder)
+        remove_objects(f"{folder}/", SettingsError)
+
+    def register(self, connection: Any) -> None:
+        """Makes addresses on S3 readable for a DuckDB connection."""
+        from seq_assets.warehouse.storage.object_store import register_objects
+
+        register_objects(connection, SettingsError)
+
+    def _require_below(self, location: str) -> None:
+        """Lets nothing be written or removed elsewhere; with a folder's name that is empty, that would be the whole bucket."""
+        if not location.startswith(f"{self.root}/") or location.endswith("/"):
+            raise ValueError(f"{location!r} is not below {self.root!r}, or ends with a slash")

@@ -1,0 +1,487 @@
+"""Plans in, versions out, as Dagster records them: runs of one partition and of ranges of them.
+
+The school has `dkt` (lengths 5 and 10), `irt` (a raw model), `sakt` (length 5; its source breaks its contract) and, first in
+the order of names, the file `broken`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import pytest
+
+from seq_assets.errors import LostRaceError, RetryableError
+from seq_assets.io_managers import plan_io_manager
+from seq_assets.io_managers.plan_io_manager import FORCE_TAG, LocalIOManager
+from seq_assets.io_managers.resources import LocalWarehouseResource
+from seq_assets.models import SUBSETS, Subset
+from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA
+from seq_assets.warehouse.interface import Progress, Publication, RawObservations, Version, Warehouse, no_progress
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets_tests.assets.building import ANSWERS, NO_TELEMETRY, Run, Runner, School
+
+EVERY_VERSION: Final = {
+    "version",
+    "dagster/partition_row_count",
+    "dagster/column_schema",
+    "dagster/column_lineage",
+    "dagster/table_name",
+}
+WRONG_ANSWERS: Final = 3
+
+
+@dataclass(frozen=True)
+class Built:
+    """A school with runs of it.
+
+    Attributes:
+        school: With what the runs published.
+        ingest: The run of the raw observations.
+        sequence: The run of the cells.
+    """
+
+    school: School
+    ingest: Run
+    sequence: Run
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Shared by the tests, because each looks at its own runs."""
+    with dg.DagsterInstance.ephemeral(settings=NO_TELEMETRY) as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance) -> Built:
+    """The range `dkt` to `irt` and all its cells, each in one run. Not to be changed."""
+    school = new_school(tmp_path_factory.mktemp("built"))
+    runner = Runner(school.definitions(), instance)
+    return Built(school, runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "irt|10"))
+
+
+@pytest.fixture(scope="module")
+def partly_failed(tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance) -> Built:
+    """All models in one run, and then their cells of length 5, without those of the broken file. Not to be changed."""
+    school = new_school(tmp_path_factory.mktemp("partly_failed"))
+    runner = Runner(school.definitions(), instance)
+    return Built(school, runner.ingest("broken", "sakt"), runner.sequence("dkt|5", "sakt|5"))
+
+
+@pytest.fixture
+def school(built: Built, tmp_path: Path) -> School:
+    """A copy of what is built."""
+    return built.school.copied_to(tmp_path)
+
+
+@pytest.fixture
+def runner(school: School, instance: dg.DagsterInstance) -> Runner:
+    """Runs the graph of the copy."""
+    return Runner(school.definitions(), instance)
+
+
+def new_school(folder: Path) -> School:
+    """The model files and their sources, with nothing published."""
+    school = School(folder)
+    school.add_source()
+    school.add_source("wrong.csv", wrong_answers=WRONG_ANSWERS)
+    school.add_model("dkt")
+    school.add_model("irt", [])
+    school.add_model("sakt", [5], source={"location": "wrong.csv"})
+    school.add_file("broken")
+    return school
+
+
+def newest(school: School, dataset: Dataset) -> Version:
+    """The version that stands."""
+    return school.warehouse.find(dataset)
+
+
+class TestWhatIsPublished:
+    """What a run over a range records of what it publishes."""
+
+    def test_each_models_raw_observations_have_the_documented_metadata(self, built: Built) -> None:
+        assert built.ingest.success
+        recorded = built.ingest.materialized("raw_observations")
+        assert recorded.keys() == {"dkt", "irt"}
+        for model, metadata in recorded.items():
+            assert metadata.keys() >= EVERY_VERSION | {"observations", "rejected", "seconds"}
+            assert (metadata["observations"], metadata["rejected"]) == (ANSWERS, 0)
+            assert metadata["dagster/partition_row_count"] == ANSWERS
+            assert metadata["version"] == newest(built.school, Dataset.raw(model)).id
+            assert metadata["dagster/table_name"] == f"{model}_raw_observations"
+            assert 0 < metadata["seconds"] < 60
+
+    def test_each_models_rejected_observations_have_the_documented_metadata(self, built: Built) -> None:
+        recorded = built.ingest.materialized("rejected_observations")
+        assert recorded.keys() == {"dkt", "irt"}
+        for model, metadata in recorded.items():
+            assert metadata.keys() >= EVERY_VERSION | {"rejected", "raw_version"}
+            assert (metadata["rejected"], metadata["dagster/partition_row_count"]) == (0, 0)
+            assert metadata["version"] == newest(built.school, Dataset.rejected(model)).id
+            assert metadata["raw_version"] == newest(built.school, Dataset.raw(model)).id
+            assert metadata["dagster/table_name"] == f"{model}_rejected_observations"
+
+    @pytest.mark.parametrize("length", [5, 10])
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_each_declared_cell_has_the_documented_metadata(self, built: Built, subset: Subset, length: int) -> None:
+        assert built.sequence.success
+        metadata = built.sequence.materialized(f"sequenced_{subset}")[f"dkt|{length}"]
+        version = newest(built.school, Dataset.sequenced("dkt", subset, length))
+        raw = newest(built.school, Dataset.raw("dkt"))
+        assert metadata.keys() >= EVERY_VERSION | {"seconds"}
+        assert metadata["version"] == version.id
+        assert metadata["raw_version"] == raw.id
+        assert metadata["sequence_length"] == length
+        assert metadata["observations"] == raw.metadata["accounting"][subset] > 0
+        assert metadata["sequences"] == metadata["dagster/partition_row_count"] == version.rows > 0
+        # In chunks, each observation stands in one sequence, and what is left of the positions is padding.
+        assert metadata["pad_ratio"] == round(1 - metadata["observations"] / (length * version.rows), 6)
+        assert metadata["dagster/table_name"] == f"dkt_sequenced_{subset}_{length}"
+        assert 0 < metadata["seconds"] < 60
+
+    def test_a_page_that_cannot_be_made_hides_no_publication(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def page_metadata(*_: object) -> dict[str, Any]:
+            raise ValueError("no page")
+
+        monkeypatch.setattr("seq_assets.io_managers.plan_io_manager.page_metadata", page_metadata)
+        school.add_source(wrong_answers=0)
+        run = runner.ingest("irt", **{FORCE_TAG: "true"})
+        assert run.success
+        assert run.materialized("raw_observations")["irt"]["version"] == newest(school, Dataset.raw("irt")).id
+        assert "irt: its page could not be made" in run.messages
+
+    def test_the_log_says_of_every_observation_where_it_went_as_metadata_and_accounting_do(self, built: Built) -> None:
+        raw = newest(built.school, Dataset.raw("dkt"))
+        counted = raw.metadata["accounting"]
+        assert (
+            f"dkt: dkt_raw_observations, version {raw.id}, published: read 200 = accepted 200 + rejected 0; accepted = train "
+            f"{counted['train']} + validation {counted['validation']}; columns of the source that the contract does not read: "
+            "none"
+        ) in built.ingest.messages
+        cell = newest(built.school, Dataset.sequenced("dkt", "train", 5))
+        counted = cell.metadata["accounting"]
+        assert counted["observations"] == raw.metadata["accounting"]["train"]
+        metadata = built.sequence.materialized("sequenced_train")["dkt|5"]
+        assert metadata["accounting"] == counted
+        assert (
+            f"dkt|5: dkt_sequenced_train_5, version {cell.id}, published: observations {counted['observations']} = sequenced "
+            f"{counted['sequenced']} + dropped by min_length 0 + dropped by truncation 0; {counted['sequences']} sequences, "
+            f"pad ratio {metadata['pad_ratio']:.4f}"
+        ) in built.sequence.messages
+
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_a_cell_that_is_not_declared_is_recorded_with_why_it_is_skipped(self, built: Built, subset: Subset) -> None:
+        recorded = built.sequence.materialized(f"sequenced_{subset}")
+        assert recorded.keys() == {"dkt|5", "dkt|10", "irt|5", "irt|10"}
+        for key in ("irt|5", "irt|10"):
+            assert recorded[key] == {"skipped": "irt is a raw model: it has no sequences"}
+        assert {dataset.kind for dataset in built.school.warehouse.datasets() if dataset.model == "irt"} == {
+            "raw_observations",
+            "rejected_observations",
+        }
+
+    def test_a_run_of_one_partition_records_just_that_one(self, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+        school = new_school(tmp_path)
+        runner = Runner(school.definitions(), instance)
+        ingest, sequence = runner.ingest("dkt"), runner.sequence("dkt|10")
+
+        assert ingest.materialized("raw_observations").keys() == {"dkt"}
+        assert ingest.materialized("rejected_observations").keys() == {"dkt"}
+        for subset in SUBSETS:
+            recorded = sequence.materialized(f"sequenced_{subset}")
+            assert recorded.keys() == {"dkt|10"}
+            assert recorded["dkt|10"].keys() >= EVERY_VERSION | {"sequences", "pad_ratio", "seconds"}
+        assert {dataset.sequence_length for dataset in school.warehouse.datasets()} == {None, 10}
+
+    def test_a_run_of_one_undeclared_cell_records_why_it_is_skipped(self, runner: Runner) -> None:
+        recorded = runner.sequence("sakt|10").materialized("sequenced_train")
+        assert recorded == {"sakt|10": {"skipped": "sakt declares the lengths 5, not 10"}}
+
+
+class TestWhatFails:
+    """What a run records where some of its partitions, or its only one, cannot be published."""
+
+    def test_the_other_partitions_are_published_and_recorded_with_all_their_metadata(self, partly_failed: Built) -> None:
+        assert not partly_failed.ingest.success
+        raw = partly_failed.ingest.materialized("raw_observations")
+        rejected = partly_failed.ingest.materialized("rejected_observations")
+        assert raw.keys() == rejected.keys() == {"dkt", "irt"}
+        for model in raw:
+            assert raw[model].keys() >= EVERY_VERSION | {"observations", "rejected", "seconds"}
+            assert raw[model]["version"] == newest(partly_failed.school, Dataset.raw(model)).id
+            assert rejected[model].keys() >= EVERY_VERSION | {"rejected", "raw_version"}
+            assert rejected[model]["version"] == newest(partly_failed.school, Dataset.rejected(model)).id
+        assert {dataset.model for dataset in partly_failed.school.warehouse.datasets()} == {"dkt", "irt"}
+
+    def test_the_step_fails_with_the_numbers_of_every_failure_at_once(self, partly_failed: Built) -> None:
+        failure = partly_failed.ingest.failure("raw_observations")
+        message = str(failure.description)
+        assert "sakt: sakt_raw_observations was not published, because its audit failed" in message
+        assert f"{WRONG_ANSWERS} of {ANSWERS} records were rejected (is_in {WRONG_ANSWERS}), a ratio of 0.015" in message
+        assert "wrong.csv, row 2, column 'correct', value '2': is_in" in message
+        assert "broken: " in message
+        assert "did you mean 'source'?" in message
+
+    def test_the_step_names_what_failed_and_what_was_published(self, partly_failed: Built) -> None:
+        metadata = partly_failed.ingest.failure("raw_observations").metadata
+        assert {name: value.value for name, value in metadata.items()} == {"failed": "broken, sakt", "published": "dkt, irt"}
+
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_cells_without_raw_observations_fail_and_leave_the_others_published(
+        self, partly_failed: Built, subset: Subset
+    ) -> None:
+        assert not partly_failed.sequence.success
+        recorded = partly_failed.sequence.materialized(f"sequenced_{subset}")
+        assert recorded.keys() == {"dkt|5", "irt|5"}
+        assert recorded["dkt|5"]["version"] == newest(partly_failed.school, Dataset.sequenced("dkt", subset, 5)).id
+        assert recorded["irt|5"].keys() == {"skipped"}
+        assert partly_failed.sequence.failure(f"sequenced_{subset}").description == (
+            "sakt|5: sakt has no published raw_observations; materialize that partition first."
+        )
+
+    def test_nothing_downstream_is_built_in_that_run(self, school: School, instance: dg.DagsterInstance) -> None:
+        consumed: list[RawObservations] = []
+        runner = Runner(with_consumer(school, consumed), instance)
+        run = runner.assets(["raw_observations", "rejected_observations", "consumer"], "dkt", "sakt")
+
+        assert not run.success
+        assert run.steps == {"raw_observations"}
+        assert not consumed
+        assert run.materialized("raw_observations").keys() == {"dkt", "irt"}
+
+    def test_a_run_of_one_partition_publishes_and_records_nothing(self, school: School, runner: Runner) -> None:
+        run = runner.ingest("sakt")
+        assert not run.success
+        assert run.materialized("raw_observations") == run.materialized("rejected_observations") == {}
+        assert not school.warehouse.versions(Dataset.raw("sakt"))
+        assert not school.warehouse.versions(Dataset.rejected("sakt"))
+        assert run.failure("raw_observations").metadata["published"].value == "none"
+
+    def test_the_last_version_stands(self, school: School, runner: Runner) -> None:
+        before = newest(school, Dataset.raw("dkt"))
+        school.add_source(wrong_answers=WRONG_ANSWERS)
+        assert not runner.ingest("dkt").success
+        assert school.warehouse.versions(Dataset.raw("dkt")) == [before]
+
+    def test_a_mistake_of_the_program_in_one_partition_leaves_the_others_whole(
+        self, school: School, instance: dg.DagsterInstance
+    ) -> None:
+        given: LocalWarehouseResource = school.environment.resources()["warehouse"]
+        faulty = FaultyResource(home=given.home, database=given.database, environment=given.environment, duckdb=given.duckdb)
+        definitions = school.definitions({"warehouse": faulty, "io_manager": LocalIOManager(warehouse=faulty)})
+        run = Runner(definitions, instance).ingest("dkt", "irt")
+
+        assert not run.success
+        assert run.materialized("raw_observations").keys() == {"irt"}
+        assert run.failure("raw_observations").description == "dkt: ZeroDivisionError: a mistake of the program"
+
+    def test_what_failed_is_built_once_it_is_mended_and_the_rest_is_not_built_again(
+        self, school: School, runner: Runner
+    ) -> None:
+        school.add_source("wrong.csv")
+        run = runner.ingest("dkt", "sakt")
+        assert run.success
+        unchanged = {model: "unchanged" in metadata for model, metadata in run.materialized("raw_observations").items()}
+        assert unchanged == {"dkt": True, "irt": True, "sakt": False}
+
+
+class TestWhatStandsAlready:
+    """What a run does where nothing, or something, has changed."""
+
+    def test_an_unchanged_partition_keeps_its_version_and_says_so(self, built: Built, school: School, runner: Runner) -> None:
+        before = built.ingest.materialized("raw_observations") | built.sequence.materialized("sequenced_train")
+        runs = [runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "dkt|10")]
+
+        after = runs[0].materialized("raw_observations") | runs[1].materialized("sequenced_train")
+        assert after.keys() == {"dkt", "irt", "dkt|5", "dkt|10"}
+        for key, metadata in after.items():
+            assert metadata["version"] == before[key]["version"]
+            assert metadata["unchanged"] is True
+            assert "unchanged" not in before[key]
+            assert metadata.keys() >= EVERY_VERSION | {"observations", "seconds"}
+        for dataset in school.warehouse.datasets():
+            assert len(school.warehouse.versions(dataset)) == 1
+
+    def test_a_changed_source_makes_a_version_that_names_the_one_before(self, school: School, runner: Runner) -> None:
+        before = newest(school, Dataset.raw("dkt"))
+        with (school.models_folder / "answers.csv").open("a", encoding="utf-8") as source:
+            source.write("1,1000,1,1\n")
+        metadata = runner.ingest("dkt").materialized("raw_observations")["dkt"]
+
+        assert metadata["observations"] == ANSWERS + 1
+        assert metadata["previous_version"] == before.id != metadata["version"]
+        assert "unchanged" not in metadata
+
+    def test_the_force_tag_builds_what_is_unchanged(self, school: School, runner: Runner) -> None:
+        ingest = runner.ingest("dkt", **{FORCE_TAG: "true"})
+        sequence = runner.sequence("dkt|5", **{FORCE_TAG: "true"})
+
+        raw = ingest.materialized("raw_observations")["dkt"]
+        cell = sequence.materialized("sequenced_train")["dkt|5"]
+        assert "unchanged" not in raw.keys() | cell.keys()
+        assert cell["raw_version"] == raw["version"]
+        for dataset in (Dataset.raw("dkt"), Dataset.rejected("dkt"), Dataset.sequenced("dkt", "train", 5)):
+            assert len(school.warehouse.versions(dataset)) == 2
+
+    def test_another_value_of_the_force_tag_forces_nothing(self, runner: Runner) -> None:
+        run = runner.ingest("dkt", **{FORCE_TAG: "false"})
+        assert run.materialized("raw_observations")["dkt"]["unchanged"] is True
+
+    def test_rejected_observations_follow_raw_even_if_a_newer_version_of_them_stands(
+        self, built: Built, school: School, runner: Runner
+    ) -> None:
+        left_behind = leave_rejected_behind(school.warehouse, "dkt")
+        assert newest(school, Dataset.rejected("dkt")) == left_behind
+        recorded = runner.ingest("dkt").materialized("rejected_observations")["dkt"]
+        published = built.ingest.materialized("rejected_observations")["dkt"]
+        assert recorded["version"] == published["version"] != left_behind.id
+
+
+class TestAnInput:
+    """What an asset downstream is given."""
+
+    def test_it_is_the_newest_version_of_the_runs_partition(
+        self, school: School, runner: Runner, instance: dg.DagsterInstance
+    ) -> None:
+        runner.ingest("dkt", **{FORCE_TAG: "true"})
+        consumed: list[RawObservations] = []
+        assert Runner(with_consumer(school, consumed), instance).assets(["consumer"], "dkt").success
+        assert consumed == [RawObservations({"dkt": newest(school, Dataset.raw("dkt"))})]
+
+    def test_of_a_range_it_holds_every_partition_that_is_published_and_no_other(
+        self, school: School, instance: dg.DagsterInstance
+    ) -> None:
+        consumed: list[RawObservations] = []
+        assert Runner(with_consumer(school, consumed), instance).assets(["consumer"], "broken", "sakt").success
+        assert consumed == [RawObservations({model: newest(school, Dataset.raw(model)) for model in ("dkt", "irt")})]
+
+
+class TestWhatMayPass:
+    """A step that lost a race is tried again; one that found bad data is not."""
+
+    @pytest.fixture(autouse=True)
+    def _without_pauses(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plan_io_manager, "SECONDS_BEFORE_RETRY", 0.01)
+
+    def test_a_retry_builds_what_is_missing_and_leaves_what_is_published(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        school.add_source()
+        lose(monkeypatch, races=2)
+        run = runner.ingest("dkt", "irt")
+
+        assert run.success
+        assert retries(run) == [0.01, pytest.approx(0.03)]
+        recorded = run.materialized("raw_observations")
+        assert recorded.keys() == {"dkt", "irt"}
+        assert {model: recorded[model].get("unchanged") for model in recorded} == {"dkt": None, "irt": True}
+        versions = {model: len(school.warehouse.versions(Dataset.raw(model))) for model in recorded}
+        assert versions == {"dkt": 2, "irt": 2}, "each has one new version"
+
+    def test_what_does_not_pass_fails_in_the_end_with_its_message(
+        self, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lose(monkeypatch, races=100)
+        run = runner.ingest("dkt")
+        assert not run.success
+        assert len(retries(run)) == plan_io_manager.MOST_RETRIES
+        failure = run.failure("raw_observations")
+        assert failure.description == "dkt: somebody was faster"
+        assert failure.metadata["published"].value == "none"
+
+    def test_bad_data_beside_a_lost_race_fails_as_soon_as_the_race_is_won(
+        self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lose(monkeypatch, races=1)
+        run = runner.ingest("broken", "sakt")
+        assert not run.success
+        assert len(retries(run)) == 1
+        metadata = run.failure("raw_observations").metadata
+        assert {name: value.value for name, value in metadata.items()} == {"failed": "broken, sakt", "published": "dkt, irt"}
+
+    @pytest.mark.parametrize("model", ["broken", "sakt"])
+    def test_bad_data_is_not_tried_again(self, runner: Runner, model: str) -> None:
+        run = runner.ingest(model)
+        assert not run.success
+        assert retries(run) == []
+
+    def test_a_source_that_is_gone_is_not_tried_again(self, school: School, runner: Runner) -> None:
+        (school.models_folder / "answers.csv").unlink()
+        run = runner.ingest("dkt")
+        assert "No source file" in str(run.failure("raw_observations").description)
+        assert retries(run) == []
+
+    def test_a_warehouse_that_does_not_answer_is_asked_again(self, runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+        lose(monkeypatch, answers=2)
+        run = runner.sequence("dkt|5")
+        assert run.success
+        assert len(retries(run)) == 2
+
+
+def retries(run: Run) -> list[float | None]:
+    """How long each retry of a run was waited for."""
+    return [
+        event.step_retry_data.seconds_to_wait
+        for event in run.events
+        if event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY
+    ]
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, races: int = 0, answers: int = 0) -> None:
+    """From now on, `dkt` loses this many races, and this many looks at versions have no answer."""
+    left = {"races": races, "answers": answers}
+    execute, versions = LocalWarehouse.execute, LocalWarehouse.versions
+
+    def losing_execute(self: LocalWarehouse, plan: IngestPlan | SequencePlan, **options: Any) -> Publication:
+        if plan.dataset.model == "dkt" and left["races"]:
+            left["races"] -= 1
+            raise LostRaceError("somebody was faster")
+        return execute(self, plan, **options)
+
+    def losing_versions(self: LocalWarehouse, dataset: Dataset) -> list[Version]:
+        if left["answers"]:
+            left["answers"] -= 1
+            raise RetryableError("no answer")
+        return versions(self, dataset)
+
+    monkeypatch.setattr(LocalWarehouse, "execute", losing_execute)
+    monkeypatch.setattr(LocalWarehouse, "versions", losing_versions)
+
+
+def with_consumer(school: School, consumed: list[RawObservations]) -> dg.Definitions:
+    """The graph with one more asset, which reads raw observations as a raw model does, and keeps what it is given."""
+
+    @dg.asset(partitions_def=school.grid().models)
+    def consumer(raw_observations: RawObservations) -> None:
+        consumed.append(raw_observations)
+
+    return dg.Definitions.merge(school.definitions(), dg.Definitions(assets=[consumer]))
+
+
+def leave_rejected_behind(warehouse: LocalWarehouse, model: str) -> Version:
+    """Publishes rejected observations as an ingest does that then crashes, before it publishes its raw observations."""
+    standing = warehouse.find(Dataset.rejected(model))
+    metadata: dict[str, Any] = dict(standing.metadata)
+    return warehouse.tables.publish(Dataset.rejected(model), REJECTED_SCHEMA, list(standing.files), standing.rows, metadata)
+
+
+class FaultyWarehouse(LocalWarehouse):
+    """Has a mistake that only `dkt` runs into."""
+
+    def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
+        if plan.dataset.model == "dkt":
+            raise ZeroDivisionError("a mistake of the program")
+        return super().execute(plan, force=force, progress=progress)
+
+
+class FaultyResource(LocalWarehouseResource):
+    """Opens a faulty warehouse."""
+
+    def open(self) -> Warehouse:
+        return FaultyWarehouse(Path(self.home), self.database, self.environment)

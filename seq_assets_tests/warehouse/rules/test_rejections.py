@@ -1,0 +1,63 @@
+"""What people are told about rejected records."""
+
+from typing import Any
+
+import pytest
+
+from seq_assets.models import ModelSpec
+from seq_assets.sequencing.accounting import IngestAccounting
+from seq_assets.warehouse.rules.rejections import Rejection, too_many_rejected
+
+SPEC = ModelSpec.model_validate(
+    {
+        "name": "plain",
+        "source": {"location": "x.csv"},
+        "entity": "pupil",
+        "columns": {
+            "pupil": {"type": "int64"},
+            "correct": {"type": "int8", "is_in": [0, 1], "is_lower_than": 5},
+            "side": {"type": "string"},
+        },
+        "split": {"strategy": "column", "column": "side", "train": ["t"], "validation": ["v"]},
+        "checks": {"rejected_ratio": {"max": 0.25}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("rejection", "line"),
+    [
+        (("a.csv", 3, "correct", "x", "unreadable"), "a.csv, row 3, column 'correct', value 'x': unreadable"),
+        (("a.csv", 3, "correct", None, "null"), "a.csv, row 3, column 'correct', value None: null"),
+        (("a.csv", 4, None, "1,2", "malformed"), "a.csv, row 4, '1,2': malformed"),
+        (("a.csv", 5, "side", "x" * 81, "split_value"), f"a.csv, row 5, column 'side', value '{'x' * 80}…': split_value"),
+    ],
+)
+def test_a_rejection_is_told_in_a_line(rejection: tuple[Any, ...], line: str) -> None:
+    assert str(Rejection(*rejection)) == line
+
+
+def test_the_message_has_the_counts_the_remedies_and_the_first_rows() -> None:
+    counted = IngestAccounting(8, 3, 5, 3, 0, {"malformed": 1, "unreadable": 1, "is_in": 2, "split_value": 1})
+    columns = [
+        (None, "malformed", 1),
+        ("pupil", "unreadable", 1),
+        ("pupil", "null", 2),
+        ("correct", "is_in", 2),
+        ("correct", "is_lower_than", 1),
+        ("side", "split_value", 1),
+    ]
+    first = [Rejection("a.csv", 1, "pupil", "x", "unreadable")]
+    assert too_many_rejected(SPEC, counted, columns, first).splitlines() == [
+        "5 of 8 records were rejected (malformed 1, unreadable 1, is_in 2, split_value 1), a ratio of 0.625; allowed: "
+        "checks.rejected_ratio.max, 0.25.",
+        "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
+        "  1 malformed: source.format, source.options (delimiter, encoding)",
+        "  1 unreadable: columns.pupil.type, now int64",
+        "  2 null: columns.pupil.nullable, now false",
+        "  2 is_in: columns.correct.is_in, now [0, 1]",
+        "  1 is_lower_than: columns.correct.is_lower_than, now 5",
+        "  1 split_value: split.train, split.validation (the values of side)",
+        "The first rejected:",
+        "  a.csv, row 1, column 'pupil', value 'x': unreadable",
+    ]
