@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seq_assets.client.datasets import (
         ObservationDataset,
+        RejectedDataset,
         SequenceDataset,
         connect,
         load,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ObservationDataset",
+    "RejectedDataset",
     "SeqAssetsError",
     "SequenceDataset",
     "connect",

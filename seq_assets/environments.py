@@ -17,6 +17,8 @@ from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import EnvironmentName
 
 if TYPE_CHECKING:
+    from seq_assets.io_managers.plan_io_manager import Present
+    from seq_assets.io_managers.resources import WarehouseResource
     from seq_assets.warehouse.interface import Warehouse
     from seq_assets.warehouse.storage.cloud import Cloud
 
@@ -112,10 +114,18 @@ class Environment:
 
         return Cloud(self.name, self.bucket, self.prefix, self.database)
 
-    def resources(self) -> dict[str, Any]:
-        """Dagster's resources: `warehouse` and the `io_manager` on it."""
-        from seq_assets.io_managers.plan_io_manager import AthenaIOManager, LocalIOManager
-        from seq_assets.io_managers.resources import LocalWarehouseResource, StagingWarehouseResource
+    def resources(self, present: "Present") -> dict[str, Any]:
+        """Dagster's resources: `seq_assets_warehouse`, and the `seq_assets_io_manager` on whatever stands there in a run.
+
+        Args:
+            present: Makes the handles that assets downstream receive.
+        """
+        from seq_assets.io_managers.plan_io_manager import IO_MANAGER_KEY, WAREHOUSE_KEY, AthenaIOManager, LocalIOManager
+
+        kind = AthenaIOManager if self.name == "prod" else LocalIOManager
+        return {WAREHOUSE_KEY: self._warehouse_resource(), IO_MANAGER_KEY: kind.definition(present)}
+
+    def _warehouse_resource(self) -> "WarehouseResource":
 
         place: dict[str, Any] = {"home": str(self.home), "database": self.database, "environment": self.name}
         if self.name == "prod":
@@ -124,17 +134,15 @@ class Environment:
             from seq_assets.io_managers.athena_resource import AthenaWarehouseResource
 
             athena = AthenaClientResource(workgroup=self.workgroup)
-            production = AthenaWarehouseResource(athena=athena, bucket=self.bucket, prefix=self.prefix, **place)
-            return {"warehouse": production, "io_manager": AthenaIOManager(warehouse=production)}
+            return AthenaWarehouseResource(athena=athena, bucket=self.bucket, prefix=self.prefix, **place)
         from dagster_duckdb import DuckDBResource
 
+        from seq_assets.io_managers.resources import LocalWarehouseResource, StagingWarehouseResource
+
         place["duckdb"] = DuckDBResource(database=":memory:")
-        local = (
-            LocalWarehouseResource(**place)
-            if self.name == "local"
-            else StagingWarehouseResource(bucket=self.bucket, prefix=self.prefix, **place)
-        )
-        return {"warehouse": local, "io_manager": LocalIOManager(warehouse=local)}
+        if self.name == "local":
+            return LocalWarehouseResource(**place)
+        return StagingWarehouseResource(bucket=self.bucket, prefix=self.prefix, **place)
 
 
 def current_environment(variables: Mapping[str, str] = os.environ) -> Environment:

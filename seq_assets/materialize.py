@@ -9,6 +9,7 @@ from seq_assets.assets import build_definitions
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
 from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.environments import Environment
+from seq_assets.io_managers.partition_keys import cell_key
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.io_managers.progress import terminal_progress
 from seq_assets.models import SUBSETS, ModelRegistry
@@ -56,11 +57,11 @@ class _Runner:
     instance: dg.DagsterInstance
     tags: dict[str, str]
 
-    def run(self, job: str, first: str, last: str) -> list[str]:
+    def run(self, job: str, keys: Sequence[str]) -> list[str]:
         """Runs a job over a range of partitions; returns the messages of failed steps."""
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
-            tags=self.tags | range_tags(first, last),
+            tags=self.tags | range_tags(keys),
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
@@ -68,12 +69,12 @@ class _Runner:
 
 
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:
-    failures = runner.run(INGEST_JOB, model, model)
+    failures = runner.run(INGEST_JOB, [model])
     spec = grid.registry.specs.get(model)
     wanted = tuple(length for length in spec.lengths if not lengths or length in lengths) if spec else ()
     if not failures:
-        for first, last in grid.declared_ranges(model, wanted):
-            failures += runner.run(SEQUENCE_JOB, first, last)
+        for keys in grid.cell_ranges([cell_key(model, length) for length in wanted]):
+            failures += runner.run(SEQUENCE_JOB, keys)
     warehouse = environment.warehouse()
     datasets = [Dataset.raw(model), *(Dataset.sequenced(model, subset, length) for length in wanted for subset in SUBSETS)]
     newest = (next(iter(warehouse.versions(dataset)), None) for dataset in datasets)

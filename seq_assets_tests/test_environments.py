@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 import yaml
 
+from seq_assets.client.datasets import dataset_of
 from seq_assets.environments import Environment, current_environment, default_home, prepare_dagster_home
 from seq_assets.errors import SettingsError
 from seq_assets.io_managers.plan_io_manager import AthenaIOManager, LocalIOManager
@@ -114,16 +117,22 @@ def test_a_models_folder_that_is_none_is_named(tmp_path: Path) -> None:
         missing.registry()
 
 
+def io_manager_of(resources: dict[str, Any]) -> object:
+    """The I/O manager that a run gets."""
+    with dg.build_resources(resources) as built:
+        return built.seq_assets_io_manager
+
+
 def test_an_environment_binds_its_warehouse(tmp_path: Path) -> None:
     environment = environment_of(SEQ_ASSETS_HOME=str(tmp_path / "home"), SEQ_ASSETS_DATABASE="experiment")
     warehouse = environment.warehouse()
     assert isinstance(warehouse, LocalWarehouse)
     assert (warehouse.home, warehouse.database, warehouse.environment) == (tmp_path / "home", "experiment", "local")
-    resources = environment.resources()
-    assert set(resources) == {"warehouse", "io_manager"}
-    assert isinstance(resources["warehouse"], LocalWarehouseResource)
-    assert isinstance(resources["io_manager"], LocalIOManager)
-    opened = resources["warehouse"].open()
+    resources = environment.resources(dataset_of)
+    assert set(resources) == {"seq_assets_warehouse", "seq_assets_io_manager"}
+    assert isinstance(resources["seq_assets_warehouse"], LocalWarehouseResource)
+    assert isinstance(io_manager_of(resources), LocalIOManager)
+    opened = resources["seq_assets_warehouse"].open()
     assert isinstance(opened, LocalWarehouse)
     assert (opened.home, opened.database, opened.environment) == (tmp_path / "home", "experiment", "local")
 
@@ -182,10 +191,10 @@ def test_names_on_aws_stay_names(tmp_path: Path, variable: str, values: list[str
 @pytest.mark.usefixtures("without_aws")
 def test_staging_binds_the_local_engine_to_tables_on_s3_and_asks_aws_for_nothing(tmp_path: Path) -> None:
     environment = on_aws("staging", tmp_path, SEQ_ASSETS_PREFIX="team")
-    resources = environment.resources()
-    assert isinstance(resources["warehouse"], StagingWarehouseResource)
-    assert isinstance(resources["io_manager"], LocalIOManager)
-    for warehouse in (environment.warehouse(), resources["warehouse"].open()):
+    resources = environment.resources(dataset_of)
+    assert isinstance(resources["seq_assets_warehouse"], StagingWarehouseResource)
+    assert isinstance(io_manager_of(resources), LocalIOManager)
+    for warehouse in (environment.warehouse(), resources["seq_assets_warehouse"].open()):
         assert isinstance(warehouse, StagingWarehouse)
         assert (warehouse.home, warehouse.cloud) == (tmp_path, Cloud("staging", "lake", "team", "seq_assets_staging"))
         assert warehouse.storage.root == "s3://lake/team/seq_assets_staging"
@@ -196,11 +205,11 @@ def test_prod_binds_athena_and_asks_aws_for_nothing(tmp_path: Path) -> None:
     from seq_assets.io_managers.athena_resource import AthenaWarehouseResource
 
     environment = on_aws("prod", tmp_path, SEQ_ASSETS_WORKGROUP="team")
-    resources = environment.resources()
-    assert set(resources) == {"warehouse", "io_manager"}
-    assert isinstance(resources["warehouse"], AthenaWarehouseResource)
-    assert isinstance(resources["io_manager"], AthenaIOManager)
-    for warehouse in (environment.warehouse(), resources["warehouse"].open()):
+    resources = environment.resources(dataset_of)
+    assert set(resources) == {"seq_assets_warehouse", "seq_assets_io_manager"}
+    assert isinstance(resources["seq_assets_warehouse"], AthenaWarehouseResource)
+    assert isinstance(io_manager_of(resources), AthenaIOManager)
+    for warehouse in (environment.warehouse(), resources["seq_assets_warehouse"].open()):
         assert isinstance(warehouse, AthenaWarehouse)
         assert (warehouse.home, warehouse.workgroup) == (tmp_path, "team")
         assert warehouse.cloud == Cloud("prod", "lake", "", "seq_assets_prod")

@@ -122,10 +122,12 @@ def test_only_one_module_decides_which_warehouse_and_io_manager_are_bound() -> N
     }
 
 
-def test_the_definitions_hold_the_definitions_and_nothing_else() -> None:
+def test_the_definitions_hold_the_graph_and_an_executor_and_nothing_else() -> None:
     tree = ast.parse((PACKAGE / "definitions.py").read_text(encoding="utf-8"))
-    assert [type(node) for node in tree.body] == [ast.Expr, ast.ImportFrom, ast.ImportFrom, ast.Assign]
-    assert ast.unparse(tree.body[-1]) == "defs = build_definitions(current_environment())"
+    assert [type(node) for node in tree.body] == [ast.Expr, ast.Import, ast.ImportFrom, ast.ImportFrom, ast.Assign]
+    assert ast.unparse(tree.body[-1]) == (
+        "defs = dg.Definitions.merge(build_definitions(current_environment()), dg.Definitions(executor=dg.in_process_executor))"
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from seq_assets.assets.checks import build_checks
 from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import build_raw_observations
 from seq_assets.assets.sequenced import build_sequenced
+from seq_assets.client.datasets import dataset_of
 from seq_assets.environments import Environment
 from seq_assets.errors import SettingsError
 from seq_assets.models import SUBSETS, ModelRegistry
@@ -29,7 +30,9 @@ from seq_assets.models import SUBSETS, ModelRegistry
 def build_definitions(
     environment: Environment, *, registry: ModelRegistry | None = None, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """The graph over an environment's models, bound to its warehouse.
+    """The graph over an environment's models, bound to its warehouse; it merges with the definitions of any project.
+
+    Its resources have keys of their own, `seq_assets_warehouse` and `seq_assets_io_manager`, and it sets no executor.
 
     Args:
         environment: Where tables live and models are read from.
@@ -65,7 +68,5 @@ def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]
         jobs=build_jobs(),
         schedules=build_schedules(environment, grid),
         sensors=[*build_sensors(environment, grid), build_check_sensor(environment, grid), *build_failure_sensors(environment)],
-        resources={**environment.resources(), **resources},
-        # A process per step costs seconds of start-up; the work itself uses all cores.
-        executor=dg.in_process_executor,
+        resources={**environment.resources(dataset_of), **resources},
     )

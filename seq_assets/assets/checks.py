@@ -14,8 +14,9 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
-from seq_assets.assets.partitions import Grid, cell_key, split_cell_key
+from seq_assets.assets.partitions import Grid
 from seq_assets.errors import SeqAssetsError
+from seq_assets.io_managers.partition_keys import split_cell_key
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG, WAREHOUSE_POOL
 from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.models import SUBSETS, Subset
@@ -51,8 +52,10 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name="check_raw_observations", specs=_specs(asset, RAW_CHECKS, grid.models), can_subset=True, pool=WAREHOUSE_POOL
     )
-    def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
-        opened = warehouse.open()
+    def check(
+        context: dg.AssetCheckExecutionContext, seq_assets_warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        opened = seq_assets_warehouse.open()
         published = partial(_published_models, opened, grid)
         inspections = _inspections(context, opened, asset, _partitions(context, published))
         results = {model: _raw_results(inspection, grid, model) for model, inspection in inspections.items()}
@@ -67,8 +70,10 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     @dg.multi_asset_check(
         name=f"check_{asset}", specs=_specs(asset, SEQUENCE_CHECKS, grid.cells), can_subset=True, pool=WAREHOUSE_POOL
     )
-    def check(context: dg.AssetCheckExecutionContext, warehouse: WarehouseResource) -> Iterator[dg.AssetCheckEvaluation]:
-        opened = warehouse.open()
+    def check(
+        context: dg.AssetCheckExecutionContext, seq_assets_warehouse: WarehouseResource
+    ) -> Iterator[dg.AssetCheckEvaluation]:
+        opened = seq_assets_warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
         inspections = _inspections(context, opened, asset, _partitions(context, published))
         results = {key: _cell_results(inspection, grid, subset, key) for key, inspection in inspections.items()}
@@ -98,8 +103,8 @@ def _published_models(warehouse: Warehouse, grid: Grid) -> list[str]:
 
 
 def _published_cells(warehouse: Warehouse, grid: Grid, subset: Subset) -> list[str]:
-    cells = [(spec.name, length) for spec in grid.registry.values() for length in spec.lengths]
-    return [cell_key(*cell) for cell in cells if warehouse.versions(Dataset.sequenced(cell[0], subset, cell[1]))]
+    cells = ((key, *split_cell_key(key)) for key in grid.cells.get_partition_keys())
+    return [key for key, model, length in cells if warehouse.versions(Dataset.sequenced(model, subset, length))]
 
 
 def _evaluations(
@@ -238,10 +243,6 @@ def _raw_results(inspection: _Inspection, grid: Grid, model: str) -> list[Result
 
 def _cell_results(inspection: _Inspection, grid: Grid, subset: Subset, key: str) -> list[Result]:
     model, length = split_cell_key(key)
-    spec = grid.registry.specs.get(model)
-    if spec is not None and length not in spec.lengths:
-        skipped = f"{model} does not declare the length {length}"
-        return [Result(name, True, {"skipped": skipped}) for name in SEQUENCE_CHECKS]
     dataset, warehouse = Dataset.sequenced(model, subset, length), inspection.warehouse
     judgements: Judgements = {
         "pad_ratio": lambda: [pad_ratio(warehouse, grid, dataset)],

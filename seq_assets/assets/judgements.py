@@ -11,15 +11,16 @@ from typing import Any, Final
 import dagster as dg
 import pyarrow.compute as pc
 
-from seq_assets.assets.partitions import Grid, cell_key
+from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.errors import SeqAssetsError
+from seq_assets.io_managers.partition_keys import cell_key
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import DriftBounds
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.advice import advise, longest_within
-from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan, SkippedPlan
+from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan
 from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
 
 _AGAIN: Final = "materialize it again"
@@ -144,9 +145,9 @@ def _deciding_parts(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _stale_cell(version: Version, plan: SequencePlan | SkippedPlan | RefusedPlan) -> Iterator[str]:
+def _stale_cell(version: Version, plan: SequencePlan | RefusedPlan) -> Iterator[str]:
     if not isinstance(plan, SequencePlan):
-        yield plan.reason if isinstance(plan, SkippedPlan) else plan.message
+        yield plan.message
         return
     made = SequencePlan.from_json(version.metadata["plan"])
     if made.raw_version != plan.raw_version:

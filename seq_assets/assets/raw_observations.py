@@ -8,7 +8,7 @@ import dagster as dg
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import ModelFileError
 from seq_assets.io_managers.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
-from seq_assets.io_managers.plan_io_manager import WAREHOUSE_POOL
+from seq_assets.io_managers.plan_io_manager import IO_MANAGER_KEY, WAREHOUSE_POOL
 from seq_assets.sequencing.plans import IngestPlan, PartitionPlans, RefusedPlan
 
 _MOST_MISTAKES: Final = 10
@@ -25,6 +25,7 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
             kinds=kinds,
             tags={"layer": "raw"},
             group_name="observations",
+            io_manager_key=IO_MANAGER_KEY,
             code_version=CODE_VERSION,
             metadata={"docs": dg.MetadataValue.path("docs/semantics.md")},
         )

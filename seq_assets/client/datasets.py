@@ -191,6 +191,21 @@ class ObservationDataset(_PublishedRows):
     """Raw observations of one model at one version."""
 
 
+@dataclass(frozen=True)
+class RejectedDataset(_PublishedRows):
+    """What one model's contract rejected at one version: file, row, column, value and reason, one row per failed column."""
+
+
+def dataset_of(warehouse: "Warehouse", version: "Version") -> SequenceDataset | ObservationDataset | RejectedDataset:
+    """The handle of any version of sequences, raw or rejected observations, of all its subsets."""
+    dataset = version.dataset
+    for subset in SUBSETS:
+        if dataset.kind == f"sequenced_{subset}":
+            return _sequences(warehouse, version, subset)
+    kind = ObservationDataset if dataset.kind == "raw_observations" else RejectedDataset
+    return kind(dataset.model, None, version.id, _metadata(version), version.files, version.rows, version, warehouse)
+
+
 def load(model: str, *, sequence_length: int, subset: Subset = "train", version: int | None = None) -> SequenceDataset:
     """A handle of sequences.
 
@@ -253,7 +268,7 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
     warehouse = current_environment().warehouse()
     found = warehouse.find(Dataset.raw(model), version)
     if subset is None:
-        return ObservationDataset(model, None, found.id, _metadata(found), found.files, found.rows, found, warehouse)
+        return cast(ObservationDataset, dataset_of(warehouse, found))
     files = warehouse.raw_files(found, _checked(subset))
     rows = found.metadata["accounting"][subset]
     return ObservationDataset(model, subset, found.id, _metadata(found), files, rows, found, warehouse)

@@ -19,35 +19,28 @@ from dagster._core.definitions.data_version import (
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from seq_assets.io_managers.metadata import RAW_KEY
-from seq_assets.sequencing.plans import SEMANTICS, Plan, SequencePlan
+from seq_assets.sequencing.plans import SEMANTICS, SequencePlan
 
 CODE_VERSION: Final = str(SEMANTICS)
 """Of all assets: what another program would compute otherwise is stale."""
 RECORDED_BY_IO_MANAGER: Final = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 """Metadata of an output. It is what Dagster marks outputs with whose events are recorded already; nothing public says so."""
-_NONE: Final = "none"
 
 
-def raw_data_version(version: int | None) -> dict[str, str]:
+def raw_data_version(version: int) -> dict[str, str]:
     """The tags of a materialization that has no asset upstream: what it published."""
     return {
         CODE_VERSION_TAG: CODE_VERSION,
-        DATA_VERSION_TAG: _NONE if version is None else str(version),
+        DATA_VERSION_TAG: str(version),
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
     }
 
 
-def cell_data_version(instance: dg.DagsterInstance, plan: Plan, version: int | None) -> dict[str, str]:
-    """The tags of a materialization of sequences: what it published, and which raw observations it was made from.
-
-    What was skipped was made from none, and so is not stale when there are new ones.
-    """
-    raw_version, pointer = _NONE, NULL_EVENT_POINTER
-    if isinstance(plan, SequencePlan):
-        newest = dg.AssetRecordsFilter(RAW_KEY, asset_partitions=[plan.model])
-        records = instance.fetch_materializations(newest, limit=1).records
-        raw_version, pointer = str(plan.raw_version), str(records[0].storage_id) if records else NULL_EVENT_POINTER
+def cell_data_version(instance: dg.DagsterInstance, plan: SequencePlan, version: int) -> dict[str, str]:
+    """The tags of a materialization of sequences: what it published, and which raw observations it was made from."""
+    newest = dg.AssetRecordsFilter(RAW_KEY, asset_partitions=[plan.model])
+    records = instance.fetch_materializations(newest, limit=1).records
     return raw_data_version(version) | {
-        get_input_data_version_tag(RAW_KEY): raw_version,
-        get_input_event_pointer_tag(RAW_KEY): pointer,
+        get_input_data_version_tag(RAW_KEY): str(plan.raw_version),
+        get_input_event_pointer_tag(RAW_KEY): str(records[0].storage_id) if records else NULL_EVENT_POINTER,
     }

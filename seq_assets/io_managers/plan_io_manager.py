@@ -7,7 +7,7 @@ other partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import dagster as dg
 
@@ -22,11 +22,16 @@ from seq_assets.io_managers.metadata import (
     publication_sentence,
     version_metadata,
 )
+from seq_assets.io_managers.partition_keys import partition_tags
 from seq_assets.io_managers.progress import progress_of
 from seq_assets.io_managers.resources import WarehouseResource
-from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SkippedPlan
-from seq_assets.warehouse.interface import Publication, RawObservations, Warehouse
+from seq_assets.io_managers.upstream import upstream_of
+from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SequencePlan
+from seq_assets.warehouse.interface import Publication, RawObservations, Version, Warehouse
 
+WAREHOUSE_KEY: Final = "seq_assets_warehouse"
+IO_MANAGER_KEY: Final = "seq_assets_io_manager"
+"""Of the resources: names of their own, because a graph may stand in a project that has an `io_manager`."""
 FORCE_TAG: Final = "seq_assets/force"
 """A run with this tag builds even what is unchanged."""
 WAREHOUSE_POOL: Final = "warehouse"
@@ -36,24 +41,47 @@ SECONDS_BEFORE_RETRY: Final = 5.0
 """Before the first retry; before each further one, three times as long."""
 
 
-class PlanIOManager(dg.ConfigurableIOManager):
+class Present(Protocol):
+    """Makes the handle of a version that people work with."""
+
+    def __call__(self, warehouse: Warehouse, version: Version, /) -> object:
+        """The handle; nothing of the version is read."""
+
+
+class PlanIOManager(dg.IOManager):
     """Executes plans in a warehouse; inputs are handles of versions.
 
     Both go by partition key (`model`, or `model|sequence_length`), whether a run has one partition or many.
     """
 
-    warehouse: dg.ResourceDependency[WarehouseResource]
+    def __init__(self, warehouse: WarehouseResource, present: Present) -> None:
+        """Takes the warehouse of the run, and what makes the handles that assets downstream receive."""
+        self._warehouse = warehouse
+        self._present = present
+
+    @classmethod
+    def definition(cls, present: Present) -> dg.IOManagerDefinition:
+        """An I/O manager on whatever warehouse a run has as its resource `seq_assets_warehouse`."""
+
+        @dg.io_manager(required_resource_keys={WAREHOUSE_KEY}, description=cls.__doc__)
+        def bound(context: dg.InitResourceContext) -> PlanIOManager:
+            return cls(getattr(context.resources, WAREHOUSE_KEY), present)
+
+        return bound
 
     def handle_output(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
         """Publishes every partition that can be; the others fail the step, with their messages, and are not materialized.
 
         The step is tried again if one of them may pass by itself; what was published then stands unchanged.
         """
+        _require_plans(context, obj)
         with _retrying(context):
             self._publish(context, obj)
 
     def _publish(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
-        warehouse = self.warehouse.open()
+        warehouse = self._warehouse.open()
+        instance = context.step_context.instance
+        instance.add_run_tags(context.step_context.run_id, partition_tags(obj.plans))
         if context.asset_key == REJECTED_KEY:
             for model in obj.plans:
                 _record_rejected(context, warehouse, model)
@@ -88,13 +116,19 @@ class PlanIOManager(dg.ConfigurableIOManager):
             raise _retry(context) from failure
         raise failure
 
-    def load_input(self, context: dg.InputContext) -> RawObservations:
-        """The newest version of each upstream partition that has one; nothing of it is read."""
+    def load_input(self, context: dg.InputContext) -> object:
+        """Handles of the newest versions of the upstream partitions, bound to the run's warehouse; nothing of them is read.
+
+        Of one partition its handle; of several, or where the input is annotated as a `dict`, the handles by partition key. A
+        partition that is not published fails the step. An input annotated as `RawObservations` has the published ones alone.
+        """
         with _retrying(context):
-            warehouse = self.warehouse.open()
-            models = context.asset_partition_keys
-            newest = {model: next(iter(warehouse.versions(Dataset.raw(model))), None) for model in models}
-        return RawObservations({model: version for model, version in newest.items() if version is not None})
+            upstream = upstream_of(context)
+            warehouse = self._warehouse.open()
+            if upstream.asked_for is RawObservations:
+                return upstream.raw_observations(warehouse)
+            handles = {key: self._present(warehouse, version) for key, version in upstream.newest(warehouse).items()}
+        return handles if upstream.is_dict else next(iter(handles.values()))
 
 
 class LocalIOManager(PlanIOManager):
@@ -105,6 +139,27 @@ class AthenaIOManager(PlanIOManager):
     """On Athena, S3 and the Glue catalog."""
 
 
+def _require_plans(context: dg.OutputContext, obj: object) -> None:
+    """Refuses what is no plan.
+
+    Raises:
+        dg.Failure: Naming what returned it.
+    """
+    if isinstance(obj, PartitionPlans):
+        return
+    if not context.has_asset_key:
+        name = f"The output {context.name} of {context.op_def.name}"
+    elif context.has_asset_partitions:
+        name = f"{context.asset_key.to_user_string()}, partition {', '.join(context.asset_partition_keys)}"
+    else:
+        name = context.asset_key.to_user_string()
+    raise dg.Failure(
+        f"{name}: found {type(obj).__name__}; allowed: {PartitionPlans.__name__}, a plan for each partition. For an "
+        f"asset of your own, leave out io_manager_key={IO_MANAGER_KEY!r}, or name your own I/O manager.",
+        allow_retries=False,
+    )
+
+
 @contextmanager
 def _retrying(context: dg.OutputContext | dg.InputContext) -> Iterator[None]:
     """Has the step tried again if what stops it as a whole may pass by itself."""
@@ -112,6 +167,8 @@ def _retrying(context: dg.OutputContext | dg.InputContext) -> Iterator[None]:
         yield
     except RetryableError as error:
         raise _retry(context) from dg.Failure(str(error), allow_retries=False)
+    except SeqAssetsError as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _retry(context: dg.OutputContext | dg.InputContext) -> dg.RetryRequested:
@@ -122,8 +179,6 @@ def _retry(context: dg.OutputContext | dg.InputContext) -> dg.RetryRequested:
 
 def _execute(warehouse: Warehouse, plan: Plan, force: bool, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
     """Executes one partition's plan, logs where its observations went, and returns its metadata."""
-    if isinstance(plan, SkippedPlan):
-        return {"skipped": plan.reason}
     if isinstance(plan, RefusedPlan):
         raise SeqAssetsError(plan.message)
     publication = warehouse.execute(plan, force=force, progress=progress_of(key, log.info))
@@ -142,11 +197,12 @@ def _page(warehouse: Warehouse, publication: Publication, key: str, log: dg.Dags
 
 def _record(context: dg.OutputContext, key: str, plan: Plan, metadata: Mapping[str, Any]) -> None:
     """Records a materialization, at once: of a step that fails Dagster would record none."""
-    version = metadata.get("version")
-    if context.asset_key == RAW_KEY:
-        tags = raw_data_version(version)
-    else:
+    version = metadata["version"]
+    if isinstance(plan, SequencePlan):
         tags = cell_data_version(context.step_context.instance, plan, version)
+    else:
+        tags = raw_data_version(version)
+    tags |= partition_tags([key])
     context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags))
 
 
@@ -155,5 +211,5 @@ def _record_rejected(context: dg.OutputContext, warehouse: Warehouse, model: str
     raw = warehouse.find(Dataset.raw(model))
     rejected = warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"])
     metadata = version_metadata(rejected) | {"raw_version": raw.id}
-    tags = raw_data_version(rejected.id)
+    tags = raw_data_version(rejected.id) | partition_tags([model])
     context.log_event(dg.AssetMaterialization(REJECTED_KEY, partition=model, metadata=metadata, tags=tags))

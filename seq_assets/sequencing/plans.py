@@ -212,20 +212,13 @@ class SequencePlan:
 
 
 @dataclass(frozen=True)
-class SkippedPlan:
-    """A cell that the model file does not declare: nothing is published, and the reason is recorded."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
 class RefusedPlan:
     """What cannot be planned, such as a broken model file: its partition fails with the message, no other does."""
 
     message: str
 
 
-Plan: TypeAlias = IngestPlan | SequencePlan | SkippedPlan | RefusedPlan
+Plan: TypeAlias = IngestPlan | SequencePlan | RefusedPlan
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ class Runner:
         """Runs a job on one partition, or on the range of partitions that ends with `last`."""
         return self._run(self.definitions.resolve_job_def(name), first, last, tags)
 
-    def assets(self, names: Iterable[str], first: str, last: str | None = None, **tags: str) -> Run:
+    def assets(self, names: Iterable[str], first: str | None, last: str | None = None, **tags: str) -> Run:
         """Runs assets without their checks."""
         job = self.definitions.resolve_implicit_global_asset_job_def()
         keys = {dg.AssetKey(name) for name in names}

@@ -6,7 +6,6 @@ Only what would start processes is replaced: the code location is loaded in this
 import asyncio
 import logging
 import sys
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,17 +61,12 @@ query($filter: RunsFilter!) { runs: runsOrError(filter: $filter) { ... on Runs {
 ASSETS: Final = """
 query { assetNodes { assetKey { path }
   assetPartitionStatuses {
-    ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions }
-    ... on MultiPartitionStatuses { ranges { primaryDimStartKey primaryDimEndKey secondaryDim {
-      ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions } } } } }
+    ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions } }
   latestMaterializationByPartition { partition metadataEntries { __typename label
     ... on IntMetadataEntry { intRepr } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text } } }
   assetChecksOrError { ... on AssetChecks { checks { name canExecuteIndividually partitionStatuses {
     ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions inProgressPartitions
-      skippedPartitions executionFailedPartitions }
-    ... on AssetCheckMultiPartitionStatuses { ranges { primaryDimStartKey primaryDimEndKey secondaryDim {
-      ... on AssetCheckDefaultPartitionStatuses { succeededPartitions failedPartitions inProgressPartitions
-        skippedPartitions executionFailedPartitions } } } } } } } } } }"""
+      skippedPartitions executionFailedPartitions } } } } } } }"""
 
 
 @dataclass(frozen=True)
@@ -108,11 +102,9 @@ class Hosted:
 
     Attributes:
         process: Dagster's view of it, as the webserver and the daemon have one.
-        models: The models by name, in the order of the partitions.
     """
 
     process: WorkspaceProcessContext
-    models: tuple[str, ...]
 
     @property
     def instance(self) -> dg.DagsterInstance:
@@ -236,27 +228,21 @@ class Hosted:
         """All assets by name."""
         return {node["assetKey"]["path"][0]: self._asset_shown(node) for node in self.query(ASSETS)["assetNodes"]}
 
-    def _asset_shown(self, node: Mapping[str, Any]) -> AssetShown:
+    @staticmethod
+    def _asset_shown(node: Mapping[str, Any]) -> AssetShown:
         events = [event for event in node["latestMaterializationByPartition"] if event is not None]
         return AssetShown(
-            partitions=self._flat(node["assetPartitionStatuses"]),
+            partitions=_by_status(node["assetPartitionStatuses"]),
             metadata={event["partition"]: _metadata_shown(event["metadataEntries"]) for event in events},
             checks={
-                check["name"]: self._flat(check["partitionStatuses"]) for check in node["assetChecksOrError"].get("checks", [])
+                check["name"]: _by_status(check["partitionStatuses"]) for check in node["assetChecksOrError"].get("checks", [])
             },
         )
 
-    def _flat(self, statuses: Mapping[str, Any]) -> dict[str, set[str]]:
-        """Partition keys by status, the ranges of a grid written out."""
-        flat: defaultdict[str, set[str]] = defaultdict(set)
-        if "ranges" not in statuses:
-            return {status: set(keys) for status, keys in statuses.items() if keys}
-        for stretch in statuses["ranges"]:
-            first, last = (self.models.index(stretch[f"primaryDim{end}Key"]) for end in ("Start", "End"))
-            for model in self.models[first : last + 1]:
-                for status, lengths in stretch["secondaryDim"].items():
-                    flat[status] |= {f"{model}|{length}" for length in lengths}
-        return {status: keys for status, keys in flat.items() if keys}
+
+def _by_status(statuses: Mapping[str, list[str]]) -> dict[str, set[str]]:
+    """Partition keys by status; a status without partitions is absent."""
+    return {status: set(keys) for status, keys in statuses.items() if keys}
 
 
 @cache
@@ -321,7 +307,7 @@ def hosted(school: School, launcher: Mapping[str, str] = IN_THIS_PROCESS, **sett
                 dg.DagsterInstance.get() as instance,
                 WorkspaceProcessContext(instance, InProcessWorkspaceLoadTarget(origin)) as process,
             ):
-                yield Hosted(process, school.grid().registry.names)
+                yield Hosted(process)
         finally:
             _forget_definitions()
 

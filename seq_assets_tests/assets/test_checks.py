@@ -28,7 +28,7 @@ RAW: Final = "raw_observations"
 TRAIN: Final = "sequenced_train"
 BLOCKING: Final = ("contract", "nothing_lost", "no_leakage", "well_formed")
 MODELS: Final = ("dkt", "irt", "lenient", "strict")
-CELLS: Final = tuple(f"{model}|{length}" for model in MODELS for length in (5, 10))
+CELLS: Final = ("dkt|5", "dkt|10", "lenient|5", "lenient|10", "strict|10")
 WARN, MOST, STRICT_MOST = 0.05, 0.99, 0.06
 
 
@@ -171,14 +171,6 @@ class TestARunWithItsChecks:
         assert {"rejected_ratio", "pad_ratio", "sequences"} <= plotted
         assert not {name for name in plotted if "version" in name}
 
-    @pytest.mark.parametrize("key", ["irt|5", "irt|10", "strict|5"])
-    def test_a_skipped_cell_passes_and_says_why_it_was_skipped(self, built: Built, key: str) -> None:
-        for subset in SUBSETS:
-            results = built.sequence.checks(f"sequenced_{subset}")
-            for check in SEQUENCE_CHECKS:
-                assert results[check, key].passed
-                assert plain(results[check, key].metadata).keys() == {"skipped"}
-
     def test_no_check_runs_where_its_asset_failed(self, school: School, runner: Runner) -> None:
         school.add_source(wrong_answers=1)
         run = runner.job(INGEST_JOB, "dkt")
@@ -260,7 +252,7 @@ class TestChecksAlone:
     ) -> None:
         file = school.warehouse.find(Dataset.sequenced("dkt", "train", 5)).files[0]
         rewrite(file, lambda table: table.slice(0, table.num_rows - 1))
-        run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5", "irt|10")
+        run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5", "dkt|10")
 
         assert run.success
         assert failed(run, TRAIN) == {("nothing_lost", "dkt|5")}
@@ -399,16 +391,14 @@ class TestWithoutAVersion:
         }
 
     def test_a_broken_model_file_fails_its_own_checks_and_no_others(self, runner: Runner) -> None:
-        run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "broken|5", "dkt|5")
-        assert failed(run, TRAIN) == {(check, "broken|5") for check in SEQUENCE_CHECKS}
-        assert "did you mean 'source'?" in str(run.checks(TRAIN)["pad_ratio", "broken|5"].description)
+        run = runner.checks(check_keys(RAW, RAW_CHECKS), "broken", "dkt")
+        assert failed(run, RAW) == {(check, "broken") for check in RAW_CHECKS}
 
-    def test_a_length_of_another_model_is_skipped(self, school: School, built: Built) -> None:
-        school.add_model("other", [20])
-        run = Runner(school.definitions(), built.instance).checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|20")
-        assert not failed(run, TRAIN)
-        skipped = [plain(result.metadata) for result in run.checks(TRAIN).values()]
-        assert skipped == [{"skipped": "dkt does not declare the length 20"}] * len(SEQUENCE_CHECKS)
+    def test_a_model_file_that_breaks_after_it_was_built_warns_with_its_mistakes(self, school: School, built: Built) -> None:
+        school.add_file("dkt")
+        run = Runner(school.definitions(), built.instance).checks(check_keys(RAW, RAW_CHECKS), "dkt")
+        assert failed(run, RAW) == {("up_to_date", "dkt"), ("drift", "dkt")}
+        assert "did you mean 'source'?" in str(run.checks(RAW)["up_to_date", "dkt"].description)
 
 
 def with_zeros_for_pads(table: pa.Table) -> pa.Table:

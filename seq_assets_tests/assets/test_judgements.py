@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, ratio_of, raw_up_to_date
-from seq_assets.assets.partitions import Grid, cell_key
+from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
+from seq_assets.io_managers.partition_keys import cell_key
 from seq_assets.models import ModelRegistry
 from seq_assets.models.spec import ChecksSpec
 from seq_assets.sequencing.advice import ROUND_LENGTHS
@@ -165,9 +166,9 @@ def test_sequences_of_an_older_raw_version_say_so(school: School) -> None:
 
 def test_a_length_that_is_not_declared_any_more_says_so(school: School) -> None:
     school.add_model("dkt", [5, 7])
-    assert str(of_cell(school).description).startswith("dkt declares the lengths 5, 7, not 10")
+    assert str(of_cell(school).description).startswith("dkt|10: no declared cell; dkt has the lengths 5, 7.")
     school.add_model("dkt", [])
-    assert str(of_cell(school).description).startswith("dkt is a raw model: it has no sequences")
+    assert str(of_cell(school).description).startswith("dkt|10: no declared cell; dkt is a raw model.")
 
 
 def test_a_broken_model_file_is_told_with_its_mistakes(school: School) -> None:

@@ -10,8 +10,9 @@ from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seq_assets.assets.partitions import Grid, cell_key, split_cell_key
+from seq_assets.assets.partitions import Grid
 from seq_assets.errors import SettingsError
+from seq_assets.io_managers.partition_keys import cell_key
 from seq_assets.models import ModelRegistry, ModelSpec
 from seq_assets_tests.assets.building import School
 
@@ -40,12 +41,10 @@ def grid_of(**lengths: set[int]) -> Grid:
 
 def keys_in(grid: Grid, ranges: list[tuple[str, str]]) -> list[str]:
     """The keys that Dagster takes from ranges."""
-    return [
-        str(key) for first, last in ranges for key in grid.cells.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))
-    ]
+    return [key for first, last in ranges for key in grid.cells.get_partition_keys_in_range(dg.PartitionKeyRange(first, last))]
 
 
-def fewest_ranges(everything: list[int], wanted: set[int]) -> int:
+def fewest_ranges(everything: list[str], wanted: set[str]) -> int:
     """The least number of stretches of a list that hold the wanted elements and no other, by trying all of them."""
     stretches = [
         set(everything[first:last])
@@ -60,60 +59,61 @@ def fewest_ranges(everything: list[int], wanted: set[int]) -> int:
 
 
 @given(st.data())
-def test_declared_ranges_hold_the_asked_lengths_and_no_other_in_the_fewest_ranges(data: st.DataObject) -> None:
-    declared, others = data.draw(LENGTHS), data.draw(LENGTHS)
-    asked = data.draw(st.sets(st.sampled_from(sorted(declared))))
-    grid = grid_of(mine=declared, other=others)
+def test_cell_ranges_hold_the_asked_cells_and_no_other_in_the_fewest_ranges(data: st.DataObject) -> None:
+    grid = grid_of(first=data.draw(LENGTHS), second=data.draw(LENGTHS))
+    cells = list(grid.cells.get_partition_keys())
+    asked = data.draw(st.sets(st.sampled_from(cells)))
 
-    ranges = grid.declared_ranges("mine", tuple(asked))
+    ranges = grid.cell_ranges(asked)
 
-    assert sorted(keys_in(grid, ranges)) == sorted(cell_key("mine", length) for length in asked)
-    if len(grid.registry.lengths) <= 8:
-        assert len(ranges) == fewest_ranges(list(grid.registry.lengths), asked)
+    assert [key for keys in ranges for key in keys] == [key for key in cells if key in asked]
+    assert keys_in(grid, [(keys[0], keys[-1]) for keys in ranges]) == [key for keys in ranges for key in keys]
+    if len(cells) <= 8:
+        assert len(ranges) == fewest_ranges(cells, asked)
 
 
-def test_lengths_of_another_model_in_between_break_a_range_in_two() -> None:
+def test_the_cells_of_a_model_are_one_range_whatever_lengths_others_have() -> None:
     grid = grid_of(mine={5, 10, 50, 100}, other={20})
-    assert grid.declared_ranges("mine", (5, 10, 50, 100)) == [("mine|5", "mine|10"), ("mine|50", "mine|100")]
+    assert grid.cell_ranges(grid.cells_of("mine")) == [["mine|5", "mine|10", "mine|50", "mine|100"]]
 
 
-def test_no_lengths_make_no_range() -> None:
-    assert grid_of(mine={5}).declared_ranges("mine", ()) == []
+def test_all_cells_are_one_range() -> None:
+    grid = grid_of(first={5, 100}, second={20}, third={1})
+    assert grid.cell_ranges(grid.cells.get_partition_keys()) == [["first|5", "first|100", "second|20", "third|1"]]
 
 
-@given(LENGTHS)
-def test_a_cells_key_is_the_key_that_dagster_makes_and_splits_into_what_it_was_made_of(lengths: set[int]) -> None:
-    cells = [("mine", length) for length in sorted(lengths)]
-    assert {cell_key(*cell) for cell in cells} == set(grid_of(mine=lengths).cells.get_partition_keys())
-    assert [split_cell_key(cell_key(*cell)) for cell in cells] == cells
+def test_what_is_no_cell_is_in_no_range() -> None:
+    assert grid_of(mine={5}).cell_ranges(["mine|6", "other|5"]) == []
 
 
-def test_lengths_are_in_the_order_of_numbers() -> None:
-    dimensions = grid_of(mine={100, 5, 20}).cells.partitions_defs
-    assert [(dimension.name, list(dimension.partitions_def.get_partition_keys())) for dimension in dimensions] == [
-        ("model", ["mine"]),
-        ("sequence_length", ["5", "20", "100"]),
-    ]
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), LENGTHS, min_size=1))
+def test_the_cells_are_what_models_declare_model_by_model_with_ascending_lengths(lengths: dict[str, set[int]]) -> None:
+    declared = [(model, length) for model in sorted(lengths) for length in sorted(lengths[model])]
+    assert list(grid_of(**lengths).cells.get_partition_keys()) == [cell_key(*cell) for cell in declared]
 
 
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # of the partition mapping
-def test_every_model_has_a_cell_at_every_length_so_that_it_reads_the_raw_observations_of_its_model() -> None:
+def test_a_cell_reads_the_raw_observations_of_its_model_and_these_lead_to_all_its_cells() -> None:
     grid = grid_of(first={5, 10}, second={50})
-    assert len(grid.cells.get_partition_keys()) == 2 * 3
-    upstream = grid.cell_to_model.get_upstream_mapped_partitions_result_for_partitions(
-        DefaultPartitionsSubset({"first|5", "first|50"}), grid.cells, grid.models
+    upstream = grid.model_to_cells.get_upstream_mapped_partitions_result_for_partitions(
+        DefaultPartitionsSubset({"first|5", "first|10"}), grid.cells, grid.models
     )
     assert set(upstream.partitions_subset.get_partition_keys()) == {"first"}
     assert not upstream.required_but_nonexistent_subset.get_partition_keys()
+    downstream = grid.model_to_cells.get_downstream_partitions_for_partitions(
+        DefaultPartitionsSubset({"first"}), grid.models, grid.cells
+    )
+    assert set(downstream.get_partition_keys()) == {"first|5", "first|10"}
 
 
-def test_broken_and_raw_models_have_partitions_too(school: School) -> None:
+def test_broken_and_raw_models_have_a_partition_and_no_cell(school: School) -> None:
     school.add_model("good", [5])
     school.add_model("raw", [])
     school.add_file("broken")
     grid = school.grid()
     assert list(grid.models.get_partition_keys()) == ["broken", "good", "raw"]
-    assert set(grid.cells.get_partition_keys()) == {"broken|5", "good|5", "raw|5"}
+    assert list(grid.cells.get_partition_keys()) == ["good|5"]
+    dg.Definitions.validate_loadable(school.definitions())
 
 
 @pytest.mark.parametrize("stem", ["we|ird", "[a]", "a,b", "a...b", "Ünï", "två ord"])
@@ -122,7 +122,6 @@ def test_a_broken_file_of_any_name_gets_a_key_that_dagster_takes(school: School,
     school.add_file(stem)
     keys = list(school.grid().models.get_partition_keys())
     assert len(keys) == 2
-    assert len(school.grid().cells.get_partition_keys()) == 2
     dg.Definitions.validate_loadable(school.definitions())
 
 

@@ -1,13 +1,14 @@
 """What an asset asks for: the plan of each partition, from the model file and the versions that stand. Nothing is run."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.models import SUBSETS, Subset
-from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan, SkippedPlan
+from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableSchema
 from seq_assets.warehouse.interface import RawObservations, Version
 from seq_assets_tests.assets.building import School
@@ -63,32 +64,24 @@ def test_a_declared_cell_is_sequenced_from_the_version_that_the_handle_names(sch
     assert plan.dataset == Dataset.sequenced("dkt", subset, 10)
 
 
-def test_a_length_of_another_model_is_skipped_and_the_reason_names_the_declared_ones(school: School) -> None:
+@pytest.mark.parametrize("raw_observations", [NOTHING, published("dkt")])
+def test_a_length_that_is_not_declared_is_refused_with_the_declared_ones(
+    school: School, raw_observations: RawObservations
+) -> None:
     school.add_model("dkt", [10, 5])
     school.add_model("sakt", [50])
-    plan = plan_cell(school.grid(), "train", "dkt|50", published("dkt"))
-    assert plan == SkippedPlan("dkt declares the lengths 5, 10, not 50")
-
-
-@pytest.mark.parametrize("raw_observations", [NOTHING, published("irt")])
-def test_a_raw_model_is_skipped_whether_it_is_published_or_not(school: School, raw_observations: RawObservations) -> None:
-    school.add_model("dkt", [5])
-    school.add_model("irt", [])
-    assert plan_cell(school.grid(), "train", "irt|5", raw_observations) == SkippedPlan(
-        "irt is a raw model: it has no sequences"
+    plan = plan_cell(school.grid(), "train", "dkt|50", raw_observations)
+    assert plan == RefusedPlan(
+        "dkt|50: no declared cell; dkt has the lengths 5, 10. Choose another, or add it to its sequence_lengths."
     )
 
 
-def test_lengths_without_features_make_a_raw_model(school: School) -> None:
-    school.add_model("dkt", [5])
-    school.add_model("irt", [5], features={})
-    assert isinstance(plan_cell(school.grid(), "train", "irt|5", published("irt")), SkippedPlan)
-
-
-def test_an_undeclared_cell_needs_no_published_raw_observations(school: School) -> None:
-    school.add_model("dkt", [5])
-    school.add_model("sakt", [50])
-    assert isinstance(plan_cell(school.grid(), "train", "dkt|50", NOTHING), SkippedPlan)
+@pytest.mark.parametrize("model", [{"sequence_lengths": []}, {"sequence_lengths": [5], "features": {}}])
+def test_a_raw_model_has_no_cell(school: School, model: dict[str, Any]) -> None:
+    school.add_model("irt", **model)
+    plan = plan_cell(school.grid(), "train", "irt|5", published("irt"))
+    assert isinstance(plan, RefusedPlan)
+    assert "irt is a raw model." in plan.message
 
 
 def test_a_cell_whose_raw_observations_were_never_published_is_refused_with_the_remedy(school: School) -> None:

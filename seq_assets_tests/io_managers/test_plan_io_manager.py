@@ -12,9 +12,10 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
+from seq_assets.client.datasets import ObservationDataset, RejectedDataset, SequenceDataset, dataset_of
 from seq_assets.errors import LostRaceError, RetryableError
 from seq_assets.io_managers import plan_io_manager
-from seq_assets.io_managers.plan_io_manager import FORCE_TAG, LocalIOManager
+from seq_assets.io_managers.plan_io_manager import FORCE_TAG, IO_MANAGER_KEY, WAREHOUSE_KEY
 from seq_assets.io_managers.resources import LocalWarehouseResource
 from seq_assets.models import SUBSETS, Subset
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
@@ -60,12 +61,12 @@ def built(tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance
     """The range `dkt` to `irt` and all its cells, each in one run. Not to be changed."""
     school = new_school(tmp_path_factory.mktemp("built"))
     runner = Runner(school.definitions(), instance)
-    return Built(school, runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "irt|10"))
+    return Built(school, runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "dkt|10"))
 
 
 @pytest.fixture(scope="module")
 def partly_failed(tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance) -> Built:
-    """All models in one run, and then their cells of length 5, without those of the broken file. Not to be changed."""
+    """All models in one run, and then all their cells. Not to be changed."""
     school = new_school(tmp_path_factory.mktemp("partly_failed"))
     runner = Runner(school.definitions(), instance)
     return Built(school, runner.ingest("broken", "sakt"), runner.sequence("dkt|5", "sakt|5"))
@@ -175,15 +176,21 @@ class TestWhatIsPublished:
             f"pad ratio {metadata['pad_ratio']:.4f}"
         ) in built.sequence.messages
 
-    @pytest.mark.parametrize("subset", SUBSETS)
-    def test_a_cell_that_is_not_declared_is_recorded_with_why_it_is_skipped(self, built: Built, subset: Subset) -> None:
-        recorded = built.sequence.materialized(f"sequenced_{subset}")
-        assert recorded.keys() == {"dkt|5", "dkt|10", "irt|5", "irt|10"}
-        for key in ("irt|5", "irt|10"):
-            assert recorded[key] == {"skipped": "irt is a raw model: it has no sequences"}
-        assert {dataset.kind for dataset in built.school.warehouse.datasets() if dataset.model == "irt"} == {
-            "raw_observations",
-            "rejected_observations",
+    def test_runs_and_materializations_are_tagged_with_model_and_length(
+        self, built: Built, instance: dg.DagsterInstance
+    ) -> None:
+        tagged = {run.run_id: instance.get_run_by_id(run.run_id) for run in (built.ingest, built.sequence)}
+        assert all(tagged.values())
+        tags = [{name: run.tags.get(name) for name in ("model", "sequence_length")} for run in tagged.values() if run]
+        assert tags == [{"model": "dkt, irt", "sequence_length": None}, {"model": "dkt", "sequence_length": "5, 10"}]
+        cells = {
+            str(event.partition): event.step_materialization_data.materialization.tags or {}
+            for event in built.sequence.events
+            if event.is_step_materialization
+        }
+        assert {key: (tags["model"], tags["sequence_length"]) for key, tags in cells.items()} == {
+            "dkt|5": ("dkt", "5"),
+            "dkt|10": ("dkt", "10"),
         }
 
     def test_a_run_of_one_partition_records_just_that_one(self, tmp_path: Path, instance: dg.DagsterInstance) -> None:
@@ -199,9 +206,13 @@ class TestWhatIsPublished:
             assert recorded["dkt|10"].keys() >= EVERY_VERSION | {"sequences", "pad_ratio", "seconds"}
         assert {dataset.sequence_length for dataset in school.warehouse.datasets()} == {None, 10}
 
-    def test_a_run_of_one_undeclared_cell_records_why_it_is_skipped(self, runner: Runner) -> None:
-        recorded = runner.sequence("sakt|10").materialized("sequenced_train")
-        assert recorded == {"sakt|10": {"skipped": "sakt declares the lengths 5, not 10"}}
+    def test_a_run_of_a_cell_that_is_not_declared_fails_and_names_it(self, runner: Runner) -> None:
+        run = runner.sequence("sakt|10")
+        assert not run.success
+        assert run.materialized("sequenced_train") == {}
+        errors = [event.step_failure_data.error for event in run.events if event.is_step_failure]
+        assert errors
+        assert all(error is not None and "'sakt|10'" in error.message for error in errors)
 
 
 class TestWhatFails:
@@ -238,21 +249,22 @@ class TestWhatFails:
     ) -> None:
         assert not partly_failed.sequence.success
         recorded = partly_failed.sequence.materialized(f"sequenced_{subset}")
-        assert recorded.keys() == {"dkt|5", "irt|5"}
+        assert recorded.keys() == {"dkt|5", "dkt|10"}
         assert recorded["dkt|5"]["version"] == newest(partly_failed.school, Dataset.sequenced("dkt", subset, 5)).id
-        assert recorded["irt|5"].keys() == {"skipped"}
         assert partly_failed.sequence.failure(f"sequenced_{subset}").description == (
             "sakt|5: sakt has no published raw_observations; materialize that partition first."
         )
 
     def test_nothing_downstream_is_built_in_that_run(self, school: School, instance: dg.DagsterInstance) -> None:
-        consumed: list[RawObservations] = []
-        runner = Runner(with_consumer(school, consumed), instance)
-        run = runner.assets(["raw_observations", "rejected_observations", "consumer"], "dkt", "sakt")
+        @dg.asset(partitions_def=school.grid().models)
+        def consumer(raw_observations: object) -> None:
+            raise AssertionError("nothing is built")
+
+        graph = dg.Definitions.merge(school.definitions(), dg.Definitions(assets=[consumer]))
+        run = Runner(graph, instance).assets(["raw_observations", "rejected_observations", "consumer"], "dkt", "sakt")
 
         assert not run.success
         assert run.steps == {"raw_observations"}
-        assert not consumed
         assert run.materialized("raw_observations").keys() == {"dkt", "irt"}
 
     def test_a_run_of_one_partition_publishes_and_records_nothing(self, school: School, runner: Runner) -> None:
@@ -272,9 +284,9 @@ class TestWhatFails:
     def test_a_mistake_of_the_program_in_one_partition_leaves_the_others_whole(
         self, school: School, instance: dg.DagsterInstance
     ) -> None:
-        given: LocalWarehouseResource = school.environment.resources()["warehouse"]
+        given: LocalWarehouseResource = school.environment.resources(dataset_of)[WAREHOUSE_KEY]
         faulty = FaultyResource(home=given.home, database=given.database, environment=given.environment, duckdb=given.duckdb)
-        definitions = school.definitions({"warehouse": faulty, "io_manager": LocalIOManager(warehouse=faulty)})
+        definitions = school.definitions({WAREHOUSE_KEY: faulty})
         run = Runner(definitions, instance).ingest("dkt", "irt")
 
         assert not run.success
@@ -344,22 +356,170 @@ class TestWhatStandsAlready:
 
 
 class TestAnInput:
-    """What an asset downstream is given."""
+    """What an asset downstream is given: a handle of what it reads, in the form that it asks for."""
 
-    def test_it_is_the_newest_version_of_the_runs_partition(
-        self, school: School, runner: Runner, instance: dg.DagsterInstance
+    @pytest.fixture
+    def given(self) -> list[Any]:
+        """What the asset `reader` was given, run by run."""
+        return []
+
+    @staticmethod
+    def reading(
+        school: School, given: list[Any], upstream: str, annotation: Any = Any, resources: Any = None, **asset: Any
+    ) -> dg.Definitions:
+        """The graph with one more asset, which keeps what it is given of an asset upstream; partitioned like it by default."""
+
+        def read(upstream: Any) -> None:
+            given.append(upstream)
+
+        read.__annotations__["upstream"] = annotation
+        graph = school.definitions(resources)
+        like = graph.resolve_assets_def(upstream).partitions_def
+        reader = dg.asset(name="reader", ins={"upstream": dg.AssetIn(upstream)}, **{"partitions_def": like, **asset})(read)
+        return dg.Definitions.merge(graph, dg.Definitions(assets=[reader]))
+
+    @pytest.mark.parametrize("subset", SUBSETS)
+    def test_of_a_cell_it_is_the_sequences_of_the_newest_version(
+        self, school: School, runner: Runner, instance: dg.DagsterInstance, given: list[Any], subset: Subset
     ) -> None:
-        runner.ingest("dkt", **{FORCE_TAG: "true"})
-        consumed: list[RawObservations] = []
-        assert Runner(with_consumer(school, consumed), instance).assets(["consumer"], "dkt").success
-        assert consumed == [RawObservations({"dkt": newest(school, Dataset.raw("dkt"))})]
+        runner.sequence("dkt|5", **{FORCE_TAG: "true"})
+        assert Runner(self.reading(school, given, f"sequenced_{subset}"), instance).assets(["reader"], "dkt|5").success
+        [dataset] = given
+        version = newest(school, Dataset.sequenced("dkt", subset, 5))
+        assert isinstance(dataset, SequenceDataset)
+        assert (dataset.model, dataset.subset, dataset.sequence_length) == ("dkt", subset, 5)
+        assert (dataset.version, len(dataset)) == (version.id, version.rows)
+        assert dataset.to_numpy()["correct_sequence"].shape == (version.rows, 5)
 
-    def test_of_a_range_it_holds_every_partition_that_is_published_and_no_other(
+    def test_of_a_model_it_is_its_observations_of_all_subsets(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        assert Runner(self.reading(school, given, "raw_observations"), instance).assets(["reader"], "irt").success
+        [dataset] = given
+        assert isinstance(dataset, ObservationDataset)
+        assert (dataset.model, dataset.subset, len(dataset)) == ("irt", None, ANSWERS)
+        assert set(dataset.to_pandas()["subset"]) == set(SUBSETS)
+
+    def test_of_rejected_observations_it_is_those_of_the_newest_raw_version(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        school.add_model("sakt", [5], source={"location": "wrong.csv"}, checks={"rejected_ratio": {"max": 1.0}})
+        runner = Runner(self.reading(school, given, "rejected_observations"), instance)
+        assert runner.ingest("sakt").success
+        followed = newest(school, Dataset.rejected("sakt"))
+        leave_rejected_behind(school.warehouse, "sakt")
+        assert runner.assets(["reader"], "sakt").success
+        [dataset] = given
+        assert isinstance(dataset, RejectedDataset)
+        assert (dataset.model, dataset.version, len(dataset)) == ("sakt", followed.id, WRONG_ANSWERS)
+        assert dataset.to_pandas()["reason"].tolist() == ["is_in"] * WRONG_ANSWERS
+
+    def test_of_several_partitions_it_is_a_handle_of_each_by_key_in_their_order(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        graph = self.reading(school, given, "sequenced_train")
+        assert Runner(graph, instance).assets(["reader"], "dkt|5", "dkt|10").success
+        [datasets] = given
+        assert list(datasets) == ["dkt|5", "dkt|10"]
+        assert [dataset.sequence_length for dataset in datasets.values()] == [5, 10]
+
+    def test_an_input_that_is_annotated_as_a_dict_is_one_of_a_single_partition_too(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        graph = self.reading(school, given, "sequenced_train", dict[str, SequenceDataset])
+        assert Runner(graph, instance).assets(["reader"], "dkt|5").success
+        assert [list(datasets) for datasets in given] == [["dkt|5"]]
+
+    def test_an_asset_without_partitions_is_given_all_of_them(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        for name in ("sakt", "broken"):
+            (school.models_folder / f"{name}.yaml").unlink()
+        graph = self.reading(school, given, "sequenced_train", partitions_def=None)
+        assert Runner(graph, instance).assets(["reader"], None).success
+        assert [list(datasets) for datasets in given] == [["dkt|5", "dkt|10"]]
+
+    def test_it_is_bound_to_the_warehouse_of_the_run(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any], tmp_path: Path
+    ) -> None:
+        elsewhere = school.copied_to(tmp_path / "elsewhere")
+        Runner(elsewhere.definitions(), instance).ingest("irt", **{FORCE_TAG: "true"})
+        resource = elsewhere.environment.resources(dataset_of)[WAREHOUSE_KEY]
+        graph = self.reading(school, given, "raw_observations", resources={WAREHOUSE_KEY: resource})
+        assert Runner(graph, instance).assets(["reader"], "irt").success
+        [dataset] = given
+        assert dataset.version == newest(elsewhere, Dataset.raw("irt")).id != newest(school, Dataset.raw("irt")).id
+        assert len(dataset.to_arrow()) == ANSWERS
+
+    def test_what_is_not_published_is_named_with_the_remedy(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        graph = self.reading(school, given, "sequenced_train")
+        run = Runner(graph, instance).assets(["reader"], "dkt|5", "sakt|5")
+        assert not run.success
+        assert run.failure("reader").description == (
+            "sequenced_train, partition sakt|5: nothing is published. Materialize sequenced_train for it first, in this "
+            "environment."
+        )
+        assert given == []
+
+    def test_an_asset_that_is_none_of_the_platforms_is_named_with_what_can_be_read(
         self, school: School, instance: dg.DagsterInstance
     ) -> None:
-        consumed: list[RawObservations] = []
-        assert Runner(with_consumer(school, consumed), instance).assets(["consumer"], "broken", "sakt").success
-        assert consumed == [RawObservations({model: newest(school, Dataset.raw(model)) for model in ("dkt", "irt")})]
+        @dg.asset(io_manager_key=IO_MANAGER_KEY)
+        def foreign() -> dg.MaterializeResult[Any]:
+            return dg.MaterializeResult()
+
+        @dg.asset
+        def reader(foreign: object) -> None:
+            raise AssertionError("nothing is read")
+
+        graph = dg.Definitions.merge(school.definitions(), dg.Definitions(assets=[foreign, reader]))
+        run = Runner(graph, instance).assets(["reader"], None)
+        assert str(run.failure("reader").description).startswith(
+            "foreign: the I/O manager of seq_assets reads raw_observations, rejected_observations, sequenced_train, "
+        )
+
+    def test_the_plans_of_cells_are_made_from_what_is_published_and_no_more(
+        self, school: School, instance: dg.DagsterInstance, given: list[Any]
+    ) -> None:
+        graph = self.reading(school, given, "raw_observations", RawObservations)
+        assert Runner(graph, instance).assets(["reader"], "broken", "sakt").success
+        assert given == [RawObservations({model: newest(school, Dataset.raw(model)) for model in ("dkt", "irt")})]
+
+
+class TestAnOutput:
+    """What is no plan is refused by name."""
+
+    @pytest.mark.parametrize("key", [None, "dkt"])
+    def test_an_asset_is_named_with_its_partition_and_the_remedy(
+        self, school: School, instance: dg.DagsterInstance, key: str | None
+    ) -> None:
+        @dg.asset(io_manager_key=IO_MANAGER_KEY, partitions_def=school.grid().models if key else None)
+        def mine() -> int:
+            return 7
+
+        run = Runner(dg.Definitions.merge(school.definitions(), dg.Definitions(assets=[mine])), instance).assets(["mine"], key)
+        assert not run.success
+        assert run.failure("mine").description == (
+            f"{'mine, partition dkt' if key else 'mine'}: found int; allowed: PartitionPlans, a plan for each partition. For "
+            "an asset of your own, leave out io_manager_key='seq_assets_io_manager', or name your own I/O manager."
+        )
+
+    def test_an_op_is_named(self, school: School, instance: dg.DagsterInstance) -> None:
+        @dg.op(out=dg.Out(io_manager_key=IO_MANAGER_KEY))
+        def mine() -> int:
+            return 7
+
+        @dg.job
+        def job() -> None:
+            mine()
+
+        graph = dg.Definitions.merge(school.definitions(), dg.Definitions(jobs=[job]))
+        result = graph.resolve_job_def("job").execute_in_process(instance=instance, raise_on_error=False)
+        [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        assert failure.user_failure_data is not None
+        assert str(failure.user_failure_data.description).startswith("The output result of mine: found int; allowed: ")
 
 
 class TestWhatMayPass:
@@ -452,16 +612,6 @@ def lose(monkeypatch: pytest.MonkeyPatch, races: int = 0, answers: int = 0) -> N
 
     monkeypatch.setattr(LocalWarehouse, "execute", losing_execute)
     monkeypatch.setattr(LocalWarehouse, "versions", losing_versions)
-
-
-def with_consumer(school: School, consumed: list[RawObservations]) -> dg.Definitions:
-    """The graph with one more asset, which reads raw observations as a raw model does, and keeps what it is given."""
-
-    @dg.asset(partitions_def=school.grid().models)
-    def consumer(raw_observations: RawObservations) -> None:
-        consumed.append(raw_observations)
-
-    return dg.Definitions.merge(school.definitions(), dg.Definitions(assets=[consumer]))
 
 
 def leave_rejected_behind(warehouse: LocalWarehouse, model: str) -> Version:

@@ -29,7 +29,7 @@ def build_schedules(environment: Environment, grid: Grid) -> list[dg.ScheduleDef
         if not readable:
             return dg.SkipReason("No model has a readable file and a source in this environment.")
         time = context.scheduled_execution_time.isoformat()
-        ends = ((stretch[0], stretch[-1]) for stretch in grid.model_ranges(readable))
-        return [dg.RunRequest(f"{first}...{last}@{time}", tags=range_tags(first, last)) for first, last in ends]
+        ranges = grid.model_ranges(readable)
+        return [dg.RunRequest(f"{keys[0]}...{keys[-1]}@{time}", tags=range_tags(keys)) for keys in ranges]
 
     return [daily]

@@ -2,9 +2,8 @@
 
 Belongs here: what is started by an event. Not here: what is started at a time (`schedules`), and what only tells (`failures`).
 
-Why `new_observations` is a sensor and not an automation condition on the sequences: a condition judges every cell of the grid,
-while only those that a model declares have something to build; and to a condition every materialization upstream is news, also
-one that says "unchanged", as most of those of the daily schedule do.
+Why `new_observations` is a sensor and not an automation condition on the sequences: to a condition every materialization
+upstream is news, also one that says "unchanged", as most of those of the daily schedule do.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from seq_assets.assets.automation.jobs import INGEST_JOB, SEQUENCE_JOB
 from seq_assets.assets.automation.status import sensor_status
-from seq_assets.assets.partitions import Grid, cell_key, range_tags
+from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.environments import Environment
 from seq_assets.errors import SeqAssetsError
@@ -80,9 +79,9 @@ def _source_files(grid: Grid, status: dg.DefaultSensorStatus) -> dg.SensorDefini
         description="Ingests the models whose source or model file has changed, neighbours in one run. A source that cannot be "
         "listed is named, and looked at again.",
     )
-    def source_files(context: dg.SensorEvaluationContext, warehouse: WarehouseResource) -> dg.SensorResult:
+    def source_files(context: dg.SensorEvaluationContext, seq_assets_warehouse: WarehouseResource) -> dg.SensorResult:
         seen = _seen(context)
-        found = _look(warehouse.open(), grid)
+        found = _look(seq_assets_warehouse.open(), grid)
         problems = {model: _hash(text) for model, text in found.problems.items()}
         for model, text in found.problems.items():
             if seen.problems.get(model) != problems[model]:
@@ -182,7 +181,7 @@ def _nothing_new(found: _Look) -> str:
 
 def _ingest_request(models: Sequence[str], states: Mapping[str, str], ticks: int) -> dg.RunRequest:
     key = _hash(str(ticks), *(f"{model} {states[model]}" for model in models))
-    return dg.RunRequest(f"{models[0]}...{models[-1]}@{key}", tags=range_tags(models[0], models[-1]))
+    return dg.RunRequest(f"{models[0]}...{models[-1]}@{key}", tags=range_tags(models))
 
 
 def _new_observations(grid: Grid, status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -196,7 +195,7 @@ def _new_observations(grid: Grid, status: dg.DefaultSensorStatus) -> dg.SensorDe
     )
     def new_observations(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         new = _new_versions(context.instance, after=int(context.cursor or 0))
-        requests = [request for version in new for request in _requests(context.instance, grid, version)]
+        requests = [request for version in new if (request := _request(context.instance, grid, version)) is not None]
         cursor = str(max((version.storage_id for version in new), default=context.cursor or 0))
         if requests:
             return dg.SensorResult(requests, cursor=cursor)
@@ -241,18 +240,17 @@ def _new_version(record: dg.EventLogRecord) -> _NewVersion | None:
     return _NewVersion(record.partition_key, record.storage_id, version.value)
 
 
-def _requests(instance: dg.DagsterInstance, grid: Grid, new: _NewVersion) -> Iterator[dg.RunRequest]:
-    """Runs of a model's declared ranges, without those whose result stands or is being made."""
-    spec = grid.registry.specs.get(new.model)
-    if spec is None:
-        return
-    for lengths in grid.length_ranges(spec.lengths):
-        plans = _hash(*_cell_identities(spec, lengths, new.version))
-        if _stands(instance, plans):
-            continue
-        first, last = cell_key(new.model, lengths[0]), cell_key(new.model, lengths[-1])
-        # What failed may be asked for again, but by another event.
-        yield dg.RunRequest(f"{plans}@{new.storage_id}", tags={**range_tags(first, last), PLANS_TAG: plans})
+def _request(instance: dg.DagsterInstance, grid: Grid, new: _NewVersion) -> dg.RunRequest | None:
+    """A run of a model's cells; None where it has none, or where their result stands or is being made."""
+    cells = grid.cells_of(new.model)
+    if not cells:
+        return None
+    spec = grid.registry[new.model]
+    plans = _hash(*_cell_identities(spec, spec.lengths, new.version))
+    if _stands(instance, plans):
+        return None
+    # What failed may be asked for again, but by another event.
+    return dg.RunRequest(f"{plans}@{new.storage_id}", tags={**range_tags(cells), PLANS_TAG: plans})
 
 
 def _stands(instance: dg.DagsterInstance, plans: str) -> bool:

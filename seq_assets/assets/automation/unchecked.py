@@ -4,15 +4,14 @@ A step that fails for some of its partitions has published the others, but Dagst
 run for these partitions alone, in a run of their own: by a sensor, or, where it is off, by people, to whom the log says so.
 """
 
-from collections.abc import Collection, Iterator
-from itertools import groupby
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from seq_assets.assets.automation.status import sensor_status
-from seq_assets.assets.partitions import Grid, cell_key, range_tags, split_cell_key
+from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.environments import Environment
 
 RAW: Final = "raw_observations"
@@ -45,11 +44,10 @@ def build_check_sensor(environment: Environment, grid: Grid) -> dg.SensorDefinit
         published = _published(context.instance, run, failed)
         models = {key for asset, key in published if asset == RAW}
         for stretch in grid.model_ranges(models):
-            yield _request(CHECK_OBSERVATIONS_JOB, run, stretch[0], stretch[-1])
-        cells = sorted({split_cell_key(key) for asset, key in published if asset in SEQUENCED})
-        for model, group in groupby(cells, key=lambda cell: cell[0]):
-            for lengths in grid.length_ranges([length for _, length in group]):
-                yield _request(CHECK_SEQUENCES_JOB, run, cell_key(model, lengths[0]), cell_key(model, lengths[-1]))
+            yield _request(CHECK_OBSERVATIONS_JOB, run, stretch)
+        cells = {key for asset, key in published if asset in SEQUENCED}
+        for stretch in grid.cell_ranges(cells):
+            yield _request(CHECK_SEQUENCES_JOB, run, stretch)
 
     return unchecked
 
@@ -77,5 +75,5 @@ def _published(instance: dg.DagsterInstance, run: str, failed: Collection[str | 
     }
 
 
-def _request(job: str, run: str, first: str, last: str) -> dg.RunRequest:
-    return dg.RunRequest(f"{run}@{first}...{last}", job_name=job, tags=range_tags(first, last))
+def _request(job: str, run: str, keys: Sequence[str]) -> dg.RunRequest:
+    return dg.RunRequest(f"{run}@{keys[0]}...{keys[-1]}", job_name=job, tags=range_tags(keys))
