@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Warehouse
     from seq_assets.warehouse.storage.cloud import Cloud
 
+CODE_LOCATION: Final = "seq_assets"
+"""The name of the code location wherever it is served; workspace.yaml, pyproject.toml and dagster_cloud.yaml have it too."""
+DEFINITIONS_MODULE: Final = "seq_assets.definitions"
 AVAILABLE: Final = get_args(EnvironmentName)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -75,6 +78,11 @@ class Environment:
     def runs_by_itself(self) -> bool:
         """Whether schedules and sensors are on unless somebody turns them off; elsewhere it is the other way round."""
         return self.name == "prod"
+
+    @property
+    def seconds_to_stop(self) -> float:
+        """How long a command has that is told to stop: Athena has to be told, too, which its answers take time for."""
+        return 4.0 if self.name == "prod" else 2.0
 
     @property
     def dagster_home(self) -> Path:

@@ -1,20 +1,34 @@
-"""Running the graph in this process, as `seq-assets materialize` does: one run per model and step, recorded by Dagster."""
+"""Running the graph in this process, as `seq-assets materialize` does: one run per model and step, recorded by Dagster.
 
-from collections.abc import Iterable, Sequence
+The runs belong to the code location that the UI shows: there they are found, and can be executed again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Final
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from seq_assets.assets import build_definitions
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
 from seq_assets.assets.partitions import Grid, range_tags
-from seq_assets.environments import Environment
-from seq_assets.io_managers.partition_keys import cell_key
+from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
+from seq_assets.io_managers.partition_keys import cell_key, partition_tags
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.io_managers.progress import terminal_progress
 from seq_assets.models import SUBSETS, ModelRegistry
 from seq_assets.sequencing.plans import Dataset
+from seq_assets.warehouse.cancellation import Work, doing, raise_if_canceled
 from seq_assets.warehouse.interface import Version
+
+_WHAT_STANDS: Final = "what is published stands, and nothing is half published. Run the same command again to go on."
+_QUIET: Final[Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
@@ -44,9 +58,12 @@ def materialize_models(
         lengths: Only these lengths; all declared ones where empty.
         force: Build even what is unchanged.
     """
-    definitions = build_definitions(environment, registry=registry)
+    raise_if_canceled()
+    # The executor of `definitions`: the graph itself has none, and work here is to stay in this process.
+    executor = dg.Definitions(executor=dg.in_process_executor)
+    definitions = dg.Definitions.merge(build_definitions(environment, registry=registry), executor)
     grid = Grid(registry, environment.name)
-    with dg.DagsterInstance.get() as instance, terminal_progress():
+    with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress():
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
         return [_materialize(environment, runner, grid, model, lengths) for model in models]
 
@@ -59,13 +76,42 @@ class _Runner:
 
     def run(self, job: str, keys: Sequence[str]) -> list[str]:
         """Runs a job over a range of partitions; returns the messages of failed steps."""
-        result = self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags=self.tags | range_tags(keys),
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        return [step_failure_message(event) for event in result.all_events if event.is_step_failure]
+        raise_if_canceled()
+        definition = self.definitions.resolve_job_def(job)
+        tags = {**definition.run_tags, **self.tags, **range_tags(keys), **partition_tags(keys)}
+        run = self.instance.create_run_for_job(definition, run_config=_QUIET, tags=tags, remote_job_origin=_origin(job))
+        with doing(_work(self.instance, run, keys)):
+            events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
+        raise_if_canceled()
+        return [step_failure_message(event) for event in events if event.is_step_failure]
+
+
+def _origin(job: str) -> RemoteJobOrigin:
+    """Where the UI finds the job: it goes by the names of the location, the repository and the job."""
+    module = LoadableTargetOrigin(module_name=DEFINITIONS_MODULE)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(module, CODE_LOCATION)
+    return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)
+
+
+def _work(instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Sequence[str]) -> Work:
+    """What a run is doing, and how it ends as a canceled one where it is told to stop."""
+
+    @cache
+    def report_canceling() -> None:
+        """Once, also where several threads are interrupted: a run that nobody is canceling would count as failed."""
+        instance.report_run_canceling(run, "The command that runs it was told to stop.")
+
+    def interruption() -> BaseException:
+        report_canceling()
+        return dg.DagsterExecutionInterruptedError()
+
+    def give_up() -> None:
+        found = instance.get_run_by_id(run.run_id)
+        if found is not None and not found.is_finished:
+            instance.report_run_canceled(run, "The command that ran it was told to stop, and has ended.")
+
+    what = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
+    return Work(f"Stopped in the job {run.job_name} of {what}: {_WHAT_STANDS}", interruption, give_up)
 
 
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 from seq_assets.environments import Environment
 from seq_assets.errors import SeqAssetsError
 from seq_assets.materialize import Outcome

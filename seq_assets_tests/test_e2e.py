@@ -17,7 +17,7 @@ import yaml
 from click.testing import CliRunner
 
 import seq_assets
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 
 
 def test_sequence_e2e_local_warehouse(tmp_path: Path) -> None:

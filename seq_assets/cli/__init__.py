@@ -1,48 +1,33 @@
-"""The command line, `seq-assets`: exit code 0 done, 1 failed, 2 wrong usage.
+"""The command line, `seq-assets`: exit code 0 done, 1 failed, 2 wrong usage, 130 or 143 told to stop by SIGINT or SIGTERM.
 
 Belongs here: arguments, and how results are shown, one module per group of commands. The work is done by the graph
 (`materialize`), the client and the warehouse.
 """
 
-from typing import Any
-
-import click
-
-from seq_assets.cli.building import materialize
-from seq_assets.cli.models import models, validate
-from seq_assets.cli.published import advise, versions
-from seq_assets.cli.sequence import sequence
-from seq_assets.errors import SeqAssetsError
-
-
-class _Group(click.Group):
-    """Shows an error that was written for the user as its message alone."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click does, with exit code 1 and a message for such errors and for what the machine refuses (a full disk, …)."""
-        try:
-            return super().invoke(ctx)
-        except (SeqAssetsError, OSError) as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(
-    cls=_Group,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
-@click.version_option(package_name="seq-assets")
-def cli() -> None:
-    """Raw observations in, padded and versioned sequence datasets out.
-
-    Settings: SEQ_ASSETS_ENV (local, staging or prod), SEQ_ASSETS_HOME (where local tables live), SEQ_ASSETS_MODELS (a folder
-    of model files).
-    """
-
-
-for _command in (models, validate, materialize, advise, versions, sequence):
-    cli.add_command(_command)
+import signal
 
 
 def main() -> None:
-    """The console script."""
+    """The console script. What is heavy is imported when signals are heard already."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until then, the process dies of one as others do, without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from seq_assets.cli.stopping import run_stoppable
+
+    run_stoppable(_run_command, _seconds_to_stop)
+
+
+def _run_command() -> None:
+    from seq_assets.cli.commands import cli
+
     cli(prog_name="seq-assets")
+
+
+def _seconds_to_stop() -> float:
+    from seq_assets.environments import current_environment
+    from seq_assets.errors import SettingsError
+
+    try:
+        return current_environment().seconds_to_stop
+    except SettingsError:
+        return 0  # the command is about to say so itself

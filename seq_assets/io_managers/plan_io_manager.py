@@ -27,6 +27,7 @@ from seq_assets.io_managers.progress import progress_of
 from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.io_managers.upstream import upstream_of
 from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SequencePlan
+from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.interface import Publication, RawObservations, Version, Warehouse
 
 WAREHOUSE_KEY: Final = "seq_assets_warehouse"
@@ -97,6 +98,8 @@ class PlanIOManager(dg.IOManager):
                 failed[key] = str(error)
                 may_pass |= isinstance(error, RetryableError)
             except Exception as error:
+                # What failed because work was told to stop is no failure.
+                raise_if_canceled()
                 # A mistake of the program in one partition leaves the others whole too; its traceback is in the log.
                 context.log.exception(f"{key} failed")
                 failed[key] = f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""DuckDB connections: limits, and queries that end when the process is told to stop."""
+"""DuckDB connections: limits, and queries that end when they are told to stop."""
 
 import glob
 import threading
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pyarrow as pa
 
+from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def connect_in_memory(config: dict[str, Any]) -> "Iterator[duckdb.DuckDBPyConnec
 
 
 class Engine:
-    """One DuckDB connection, whose queries can be interrupted by a signal."""
+    """One DuckDB connection, whose queries can be interrupted: by a signal, or because work is canceled."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Wraps an open connection."""
@@ -92,10 +93,11 @@ class Engine:
         self.execute("SET preserve_insertion_order = false")
 
     def _interruptible(self, work: Any) -> Any:
-        """Runs work in a thread, so that a signal reaches this one, and interrupts the query if one does.
+        """Runs work in a thread, so that this one hears signals and cancellation, and interrupts the query if there is one.
 
         A query in the main thread would keep Python from handling SIGTERM until it ends.
         """
+        raise_if_canceled()
         result: Future[Any] = Future()
 
         def run() -> None:
@@ -107,11 +109,13 @@ class Engine:
         threading.Thread(target=run, daemon=True).start()
         try:
             while not _is_done(result):
-                continue
+                raise_if_canceled()
         except BaseException:
             while not _is_done(result):
                 self._connection.interrupt()
             raise
+        # A source that is read by the query may have raised it, of which DuckDB makes an error of its own.
+        raise_if_canceled()
         return result.result()
 
 

@@ -25,6 +25,7 @@ from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
+from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
 from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
@@ -181,12 +182,14 @@ class PublishingWarehouse(Warehouse):
 
     def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
         """Executes a plan, audits the finished files and publishes them."""
+        raise_if_canceled()
         if isinstance(plan, IngestPlan):
             return self._ingest(plan, force, progress)
         return self._sequence(plan, force, progress)
 
     def inspect(self, published: Version) -> list[Finding]:
         """Verifies the blocking conditions on a published version, from its files."""
+        raise_if_canceled()
         metadata = published.metadata
         if published.dataset.kind == "raw_observations":
             return self._inspect_raw(published)

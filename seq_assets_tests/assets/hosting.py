@@ -23,14 +23,12 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 
-from seq_assets.environments import prepare_dagster_home
+from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, prepare_dagster_home
 from seq_assets_tests.assets.building import School
 
 if TYPE_CHECKING:
     from graphene import Schema  # type: ignore[import-untyped]
 
-MODULE: Final = "seq_assets.definitions"
-LOCATION: Final = "seq_assets"
 MOST_ITERATIONS: Final = 20
 IN_THIS_PROCESS: Final = {"module": "dagster._core.launcher.sync_in_memory_run_launcher", "class": "SyncInMemoryRunLauncher"}
 """Of a hosted code location: a run is executed as soon as it is launched."""
@@ -131,7 +129,7 @@ class Hosted:
         """Runs a job, or of it these checks alone, until it is over; returns its id."""
         selector: dict[str, Any] = {
             "repositoryName": "__repository__",
-            "repositoryLocationName": LOCATION,
+            "repositoryLocationName": CODE_LOCATION,
             "jobName": job,
         }
         handles = [{"assetKey": {"path": key.asset_key.path}, "name": key.name} for key in checks]
@@ -154,7 +152,7 @@ class Hosted:
 
     def launch(self, job: str, tags: Mapping[str, str]) -> str:
         """Asks for a run of a job, which then waits in the queue; returns its id."""
-        selector = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION, "jobName": job}
+        selector = {"repositoryName": "__repository__", "repositoryLocationName": CODE_LOCATION, "jobName": job}
         metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
         parameters = {"selector": selector, "executionMetadata": metadata}
         return str(self.query(LAUNCH_RUN, parameters=parameters)["started"]["run"]["runId"])
@@ -176,7 +174,7 @@ class Hosted:
     def turn_on(self, *sensors: str) -> None:
         """Turns sensors on, as the UI does."""
         for name in sensors:
-            selector = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION, "sensorName": name}
+            selector = {"repositoryName": "__repository__", "repositoryLocationName": CODE_LOCATION, "sensorName": name}
             self.query(START_SENSOR, selector=selector)
 
     def tick(self, minutes: int) -> list[RunShown]:
@@ -301,7 +299,7 @@ def hosted(school: School, launcher: Mapping[str, str] = IN_THIS_PROCESS, **sett
         _replace_launcher(home, launcher)
         patch.setenv("DAGSTER_HOME", str(home))
         _forget_definitions()
-        origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=MODULE), location_name=LOCATION)
+        origin = InProcessCodeLocationOrigin(LoadableTargetOrigin(module_name=DEFINITIONS_MODULE), location_name=CODE_LOCATION)
         try:
             with (
                 dg.DagsterInstance.get() as instance,
@@ -321,6 +319,6 @@ def _replace_launcher(home: Path, launcher: Mapping[str, str]) -> None:
 
 def _forget_definitions() -> None:
     """Lets the module be loaded anew, with the environment's variables as they are then."""
-    sys.modules.pop(MODULE, None)
+    sys.modules.pop(DEFINITIONS_MODULE, None)
     ReconstructableJob.get_definition.cache_clear()
     ReconstructableJob.get_repository_definition.cache_clear()

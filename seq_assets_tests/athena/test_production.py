@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from dagster import DagsterInstance
 
 import seq_assets
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 from seq_assets.client.datasets import ObservationDataset, SequenceDataset
 from seq_assets.environments import current_environment
 from seq_assets.models import SUBSETS

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 import seq_assets
 from seq_assets import environments
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 from seq_assets.environments import current_environment
 from seq_assets.errors import QueryError
 from seq_assets.sequencing.plans import IngestPlan

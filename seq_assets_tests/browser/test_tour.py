@@ -13,9 +13,10 @@ import pytest
 from playwright.sync_api import expect
 
 import seq_assets
+from seq_assets.environments import CODE_LOCATION
 from seq_assets_tests.assets.building import School
 from seq_assets_tests.browser.answers import VALIDATION_FRACTION, is_train, pad_ratio, write_answers
-from seq_assets_tests.browser.visiting import LOCATION, Visitor
+from seq_assets_tests.browser.visiting import Visitor
 
 pytestmark = pytest.mark.browser
 
@@ -171,7 +172,7 @@ def test_a_pad_ratio_above_its_bound_is_a_warning_with_its_number(visitor: Visit
 
 
 def test_a_backfill_of_a_models_grid_completes(visitor: Visitor) -> None:
-    visitor.page.goto(f"/locations/{LOCATION}/asset-groups/sequences")
+    visitor.page.goto(f"/locations/{CODE_LOCATION}/asset-groups/sequences")
     visitor.page.get_by_role("button", name="Materialize all").click()
     visitor.choose("dkt")
     dialog = visitor.page.get_by_role("dialog")
@@ -252,7 +253,7 @@ def test_drift_from_the_version_before_is_a_warning_with_its_number(visitor: Vis
 
 def test_a_source_that_changes_starts_a_run_of_its_models_alone(visitor: Visitor, school: School, answers: list[int]) -> None:
     answers.append(sum(write_answers(school.models_folder / "answers" / "wednesday.csv", WEDNESDAY)))
-    visitor.page.goto(f"/locations/{LOCATION}/sensors/source_files")
+    visitor.page.goto(f"/locations/{CODE_LOCATION}/sensors/source_files")
     expect(visitor.requested_runs()).to_have_count(2)
     visitor.picture("sensor")
     visitor.open_newest_requested_run()

@@ -14,8 +14,6 @@ from urllib.parse import urlencode
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-LOCATION: Final = "seq_assets.definitions"
-"""The code location, as `workspace.yaml` names it."""
 _COLORS: Final = 256
 """Of a picture: enough for pages, and small enough for a repository."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 
 SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
 

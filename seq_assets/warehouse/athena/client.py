@@ -26,6 +26,7 @@ from seq_assets.errors import (
     ThrottledError,
 )
 from seq_assets.warehouse.athena.sql import text_literal
+from seq_assets.warehouse.cancellation import pause, tidying
 
 logger = logging.getLogger(__name__)
 
@@ -160,8 +161,8 @@ class QueryResult:
 class AthenaClient:
     """Runs queries in one workgroup and database; every method returns when its query is over.
 
-    A query that is given up, because of its time limit, a signal or an answer that never came, is stopped. One that fails is
-    started again only where Athena says that this may help, as a query of its own.
+    A query that is given up, because of its time limit, a signal, cancellation or an answer that never came, is stopped. One
+    that fails is started again only where Athena says that this may help, as a query of its own.
 
     Attributes:
         finished: What each query took that succeeded since the last `taken`.
@@ -176,7 +177,7 @@ class AthenaClient:
         output_location: str | None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         attempts: int = ATTEMPTS,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] = pause,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wraps a boto3 client of Athena.
@@ -188,7 +189,7 @@ class AthenaClient:
             output_location: Where results go, `s3://…`; None leaves it to the workgroup.
             timeout_seconds: How long one query may take, its time in the queue included.
             attempts: How often a query, or a call that is throttled, is tried.
-            sleep: Waits for seconds; signals must get through.
+            sleep: Waits for seconds; signals and cancellation must get through.
             clock: Seconds, from any start.
         """
         self._client = client
@@ -330,10 +331,11 @@ class AthenaClient:
             query_id = self._call("start_query_execution", **request)["QueryExecutionId"]
             return self._over(query_id, sql)
         except BaseException as error:
-            if query_id is not None:
-                self._stop(query_id)
-            elif _is_unanswered(error):
-                self._stop_unseen(request)
+            with tidying():
+                if query_id is not None:
+                    self._stop(query_id)
+                elif _is_unanswered(error):
+                    self._stop_unseen(request)
             raise
 
     def _over(self, query_id: str, sql: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from seq_assets.errors import SeqAssetsError
 from seq_assets.sequencing.schemas import TableSchema
 from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, table_name, text_literal
+from seq_assets.warehouse.cancellation import tidying
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ class ExternalTables:
     def _drop(self, table: str) -> None:
         """Drops a table as well as it can: it shows nothing that is published, and what ended its use is what must be told."""
         try:
-            self.athena.execute(f"DROP TABLE IF EXISTS {table}")
+            with tidying():
+                self.athena.execute(f"DROP TABLE IF EXISTS {table}")
         except SeqAssetsError as error:
             logger.warning("The scratch table %s is left for gc: %s", table, error)
 

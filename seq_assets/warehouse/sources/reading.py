@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from seq_assets.errors import SeqAssetsError
 from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.sources.csv_format import read_csv
 from seq_assets.warehouse.sources.json_format import read_json
@@ -55,6 +56,7 @@ class CountedRecords:
         """Batches of `records_schema`."""
         try:
             for batch in self._batches:
+                raise_if_canceled()
                 self.rows += batch.num_rows
                 self._progress("read", self.rows)
                 yield batch

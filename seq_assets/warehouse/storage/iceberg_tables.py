@@ -7,7 +7,6 @@ version before or the version after, whole. Not here: which catalog (`environmen
 import json
 import random
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
@@ -47,6 +46,7 @@ from seq_assets.errors import ConflictError, LostRaceError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
+from seq_assets.warehouse.cancellation import pause
 from seq_assets.warehouse.interface import Version, decode_metadata, encode_metadata
 
 Result = TypeVar("Result")
@@ -389,7 +389,7 @@ def _with_retries(attempt: Callable[[], Result], name: str) -> Result:
             return attempt()
         except _LOST_RACES as error:
             lost = error
-            time.sleep(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
+            pause(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
     raise LostRaceError(
         f"{name} could not be published: {ATTEMPTS} attempts were lost to other publications "
         f"(the last: {type(lost).__name__}: {lost}). Run it again."

@@ -8,6 +8,8 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from seq_assets.warehouse.cancellation import raise_if_canceled
+
 Item = TypeVar("Item")
 
 _END: Final = object()
@@ -23,6 +25,7 @@ def prefetched(items: Iterable[Item]) -> Generator[Item]:
     item = next(iterator, _END)
     with ThreadPoolExecutor(1, "prefetched") as executor:
         while item is not _END:
+            raise_if_canceled()
             following = executor.submit(next, iterator, _END)
             yield item  # type: ignore[misc]  # the end apart, they are items
             item = following.result()
