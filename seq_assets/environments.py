@@ -82,7 +82,7 @@ class Environment:
     @property
     def seconds_to_stop(self) -> float:
         """How long a command has that is told to stop: Athena has to be told, too, which its answers take time for."""
-        return 4.0 if self.name == "prod" else 2.0
+        return 3.5 if self.name == "prod" else 1.5
 
     @property
     def dagster_home(self) -> Path:

@@ -75,7 +75,7 @@ class _Runner:
     tags: dict[str, str]
 
     def run(self, job: str, keys: Sequence[str]) -> list[str]:
-        """Runs a job over a range of partitions; returns the messages of failed steps."""
+        """Runs a job over a range of partitions; returns the messages of what failed."""
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
         tags = {**definition.run_tags, **self.tags, **range_tags(keys), **partition_tags(keys)}
@@ -83,7 +83,14 @@ class _Runner:
         with doing(_work(self.instance, run, keys)):
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         raise_if_canceled()
-        return [step_failure_message(event) for event in events if event.is_step_failure]
+        return _failures(events)
+
+
+def _failures(events: Sequence[dg.DagsterEvent]) -> list[str]:
+    """The messages of the steps that failed; where none could begin, that of the run."""
+    steps = [step_failure_message(event) for event in events if event.is_step_failure]
+    runs = [event.job_failure_data.error for event in events if event.is_run_failure]
+    return steps or [error.message for error in runs if error is not None]
 
 
 def _origin(job: str) -> RemoteJobOrigin:

@@ -61,6 +61,7 @@ def _write_sequences(
 
     from seq_assets.io_managers.progress import progress_of, terminal_progress
     from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
+    from seq_assets.warehouse.cancellation import Work, doing
 
     for address in (location, output):
         if address.startswith("s3://"):
@@ -68,7 +69,8 @@ def _write_sequences(
     out = Path(output)
     out.mkdir(parents=True, exist_ok=True)
     written = []
-    with tempfile.TemporaryDirectory(prefix=".seq_assets_", dir=out) as home, terminal_progress():
+    work = Work(f"Stopped while {location} was sequenced: what stood in {output} is whole. Run the same command again.")
+    with doing(work), tempfile.TemporaryDirectory(prefix=".seq_assets_", dir=out) as home, terminal_progress():
         # Whatever the environment: no table of it is to hear of this.
         warehouse = replace(environment, name="local", home=Path(home)).warehouse()
         progress = progress_of(spec.name, click.echo)

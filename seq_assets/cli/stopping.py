@@ -18,8 +18,8 @@ from typing import Final, NoReturn
 
 from seq_assets.warehouse.cancellation import Work, cancelable
 
-SECONDS_TO_GIVE_UP: Final = 0.5
-"""For recording that the process was left, where its work did not end by itself in time."""
+SECONDS_TO_GIVE_UP: Final = 1.3
+"""For recording that the work was left, where it did not end by itself in time: the process ends after that, recorded or not."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _OVER: Final = 0
 _CLEAR_LINE_SHOW_CURSOR: Final = b"\r\x1b[2K\x1b[?25h"
@@ -68,10 +68,10 @@ def _run(command: Callable[[], None], over: "Future[None]") -> None:
 
 def _end(code: int, cancel: Callable[[], Work], over: "Future[None]", stderr: int, seconds: float) -> NoReturn:
     """Waits for the command, but no longer than it has, and leaves the process."""
-    last = threading.Timer(seconds + SECONDS_TO_GIVE_UP, os._exit, [code])
+    work = cancel()
+    last = threading.Timer(seconds + SECONDS_TO_GIVE_UP, _leave, [code, work, stderr])
     last.daemon = True
     last.start()
-    work = cancel()
     try:
         over.exception(timeout=seconds)
     except TimeoutError:
@@ -79,8 +79,12 @@ def _end(code: int, cancel: Callable[[], Work], over: "Future[None]", stderr: in
             work.give_up()
         if os.isatty(stderr):
             os.write(stderr, _CLEAR_LINE_SHOW_CURSOR)
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         sys.stdout.flush()
+    _leave(code, work, stderr)
+
+
+def _leave(code: int, work: Work, stderr: int) -> NoReturn:
     with suppress(OSError):
         os.write(stderr, f"{work.once_stopped}\n".encode())
     # Not by `sys.exit`, which waits for other threads.

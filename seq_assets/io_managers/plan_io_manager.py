@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import dagster as dg
 
 from seq_assets.errors import RetryableError, SeqAssetsError
+from seq_assets.io_managers.chosen_partitions import require_partitions
 from seq_assets.io_managers.data_versions import cell_data_version, raw_data_version
 from seq_assets.io_managers.metadata import (
     RAW_KEY,
@@ -70,6 +71,10 @@ class PlanIOManager(dg.IOManager):
 
         return bound
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Refuses a run without a partition."""
+        require_partitions(context)
+
     def handle_output(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
         """Publishes every partition that can be; the others fail the step, with their messages, and are not materialized.
 
@@ -103,13 +108,15 @@ class PlanIOManager(dg.IOManager):
                 # A mistake of the program in one partition leaves the others whole too; its traceback is in the log.
                 context.log.exception(f"{key} failed")
                 failed[key] = f"{type(error).__name__}: {error}"
-        for key, metadata in published.items():
-            _record(context, key, obj.plans[key], metadata)
-            if failed and context.asset_key == RAW_KEY:
-                # A step that fails has no further output.
-                _record_rejected(context, warehouse, key)
+            else:
+                # At once, so that a run that is told to stop has recorded what it published.
+                _record(context, key, plan, published[key])
         if not failed:
             return
+        if context.asset_key == RAW_KEY:
+            # A step that fails has no further output.
+            for key in published:
+                _record_rejected(context, warehouse, key)
         failure = dg.Failure(
             description="\n\n".join(f"{key}: {message}" for key, message in failed.items()),
             metadata={"failed": ", ".join(failed), "published": ", ".join(published) or "none"},

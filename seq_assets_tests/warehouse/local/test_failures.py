@@ -16,6 +16,7 @@ from seq_assets.models import ModelSpec
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.vocabulary import next_vocabulary
+from seq_assets.warehouse.cancellation import CanceledError, cancelable
 from seq_assets.warehouse.interface import Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse import processes
@@ -175,6 +176,40 @@ def test_sigterm_ends_a_running_query_and_cleans_up(workspace: Workspace, home: 
     assert LocalWarehouse(home).versions(RAW) == [before]
     assert files_of(home) == published_files(LocalWarehouse(home))
     assert list((home / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("stage", ["read", "sort and write train", "sort and write validation", "write rejected observations"])
+def test_an_ingest_that_is_canceled_leaves_the_last_version_and_no_other_file(
+    workspace: Workspace, spec: ModelSpec, home: Path, stage: str
+) -> None:
+    before, files = newest(home), files_of(home)
+    with cancelable() as cancel:
+
+        def progress(found: str, rows: int) -> None:
+            if found == stage:
+                cancel()
+
+        with pytest.raises(CanceledError):
+            workspace.ingest(spec, progress=progress)
+    assert (newest(home), files_of(home)) == (before, files)
+    assert list((home / "scratch").iterdir()) == []
+    assert_the_next_run_succeeds(workspace, spec, home)
+
+
+def test_a_sequencing_that_is_canceled_leaves_the_last_version_and_no_other_file(
+    workspace: Workspace, spec: ModelSpec, home: Path
+) -> None:
+    workspace.ingest(spec)
+    before, files = newest(home), files_of(home)
+    with cancelable() as cancel:
+
+        def progress(found: str, rows: int) -> None:
+            cancel()
+
+        with pytest.raises(CanceledError):
+            workspace.sequence(spec, progress=progress)
+    assert (newest(home), files_of(home)) == (before, files)
+    assert workspace.sequence(spec).version.raw_version == before[0].id
 
 
 # A full disk

@@ -1,0 +1,238 @@
+"""Commands that are told to stop: by which signals, how they end, and what is left of it."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from dagster import DagsterInstance, DagsterRunStatus
+
+from seq_assets.cli.stopping import run_stoppable
+from seq_assets.sequencing.plans import Dataset
+from seq_assets.warehouse.cancellation import Work, doing, pause
+from seq_assets_tests.cli.running import SOURCE
+from seq_assets_tests.warehouse import processes
+from seq_assets_tests.warehouse.building import Workspace, read_rows
+
+LONG = 100.0
+RAW = Dataset.raw("plain")
+ROWS = 1_000_000
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+# In a process of their own
+
+
+def stopped(command: Callable[[Path], None], seconds: float, folder: Path, signals: list[signal.Signals]) -> None:
+    """Runs a command that signals itself, with its standard error in a file."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    os.dup2(os.open(folder / "stderr", os.O_CREAT | os.O_WRONLY), 2)
+
+    def signaled() -> None:
+        for number in signals:
+            os.kill(os.getpid(), number)
+        command(folder)
+
+    run_stoppable(signaled, lambda: seconds)
+
+
+def that_listens(folder: Path) -> None:
+    """Tidies up when it is told to stop."""
+    with doing(Work("Stopped while it waited.")):
+        try:
+            pause(LONG)
+        finally:
+            (folder / "tidied").touch()
+
+
+def that_is_deaf(folder: Path) -> None:
+    """Hears nothing."""
+    with doing(Work("Stopped while it slept.", give_up=(folder / "given up").touch)):
+        time.sleep(LONG)
+
+
+def that_cannot_be_given_up(folder: Path) -> None:
+    """Hears nothing, and what would be left to do for others does not end either."""
+    with doing(Work("Stopped for good.", give_up=lambda: time.sleep(LONG))):
+        time.sleep(LONG)
+
+
+def that_exits(folder: Path) -> NoReturn:
+    """Wrong usage."""
+    sys.exit(2)
+
+
+def that_ends(folder: Path) -> None:
+    """Is done at once."""
+
+
+def run_stopped(command: Callable[[Path], None], seconds: float, folder: Path, *signals: signal.Signals) -> tuple[int, str]:
+    """The exit code, and what people see."""
+    before = time.monotonic()
+    code = processes.run(stopped, command, seconds, folder, list(signals))
+    assert time.monotonic() - before < LONG
+    return code, (folder / "stderr").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_command_that_listens_ends_by_itself_with_a_sentence(number: signal.Signals, code: int, tmp_path: Path) -> None:
+    assert run_stopped(that_listens, LONG, tmp_path, number) == (code, "Stopped while it waited.\n")
+    assert (tmp_path / "tidied").exists()
+
+
+def test_a_command_that_does_not_end_in_time_is_left(tmp_path: Path) -> None:
+    assert run_stopped(that_is_deaf, 0.1, tmp_path, signal.SIGINT) == (130, "Stopped while it slept.\n")
+    assert (tmp_path / "given up").exists()
+
+
+def test_the_bound_holds_whatever_happens(tmp_path: Path) -> None:
+    assert run_stopped(that_cannot_be_given_up, 0.1, tmp_path, signal.SIGTERM) == (143, "Stopped for good.\n")
+
+
+def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
+    assert run_stopped(that_listens, LONG, tmp_path, *signals) == (130, "Stopped while it waited.\n")
+
+
+@pytest.mark.parametrize(("command", "code"), [(that_exits, 2), (that_ends, 0)])
+def test_a_command_that_nobody_stops_ends_as_it_does(command: Callable[[Path], None], code: int, tmp_path: Path) -> None:
+    assert run_stopped(command, LONG, tmp_path) == (code, "")
+
+
+def test_an_error_is_raised_where_the_command_was_called_and_the_handlers_are_those_before() -> None:
+    before = [signal.getsignal(number) for number, _ in SIGNALS]
+
+    def failing() -> None:
+        raise ValueError("a mistake")
+
+    with pytest.raises(ValueError, match="a mistake"):
+        run_stoppable(failing, lambda: 0)
+    assert [signal.getsignal(number) for number, _ in SIGNALS] == before
+
+
+# The real command
+
+
+@dataclass(frozen=True)
+class Command:
+    """A running `seq-assets` on a workspace, which the environment's variables name.
+
+    Attributes:
+        process: It.
+        home: Where it works.
+    """
+
+    process: "subprocess.Popen[str]"
+    home: Path
+
+    @classmethod
+    def start(cls, home: Path, *arguments: str) -> "Command":
+        """Starts it; it hears SIGINT also where a shell, which has that ignored in the background, started the tests."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seq_assets", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        return cls(process, home)
+
+    def signal_once(self, condition: Callable[[Path], bool], *numbers: signal.Signals) -> tuple[int, str]:
+        """Signals it as soon as something is so in its home; its exit code, and what people see."""
+        end = time.monotonic() + processes.PATIENCE
+        while not condition(self.home):
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < end, "what should happen did not happen"
+            time.sleep(0.005)
+        for number in numbers:
+            self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> tuple[int, str]:
+        """Its exit code, and what people see."""
+        _, shown = self.process.communicate(timeout=processes.PATIENCE)
+        return self.process.returncode, shown
+
+
+def has_begun(home: Path) -> bool:
+    return (home / "dagster" / "dagster.yaml").exists()
+
+
+def reads(home: Path) -> bool:
+    return any(home.glob("scratch/*/stage.duckdb"))
+
+
+def sequences(home: Path) -> bool:
+    return any(home.glob("warehouse/*/plain_sequenced_train_2/data/*/*.parquet"))
+
+
+def statuses(home: Path) -> list[DagsterRunStatus]:
+    """Of the runs, oldest first."""
+    with DagsterInstance.from_config(str(home / "dagster")) as instance:
+        return [run.status for run in reversed(instance.get_runs())]
+
+
+@pytest.fixture
+def large(plain: Workspace) -> Workspace:
+    """The model `plain` with a version of a few rows, whose source now has many, and `zzz` after it."""
+    plain.ingest(plain.sequence_model(sequence_lengths=[2, 4]))
+    rows = "".join(f"{number % 9973},{number},{number % 97}\n" for number in range(ROWS))
+    plain.write("source.csv", f"pupil,time,item\n{rows}")
+    plain.model(name="zzz")
+    return plain
+
+
+CANCELED, SUCCESS = DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS
+STAGES: list[Any] = [
+    pytest.param(has_begun, [signal.SIGTERM], 143, [[], [CANCELED]], id="before the first run"),
+    pytest.param(reads, [signal.SIGINT], 130, [[CANCELED]], id="while a source is read"),
+    pytest.param(sequences, [signal.SIGINT, signal.SIGINT], 130, [[SUCCESS, CANCELED]], id="while sequences are made"),
+]
+
+
+@pytest.mark.parametrize(("condition", "numbers", "code", "runs"), STAGES)
+def test_materialize_that_is_told_to_stop_publishes_nothing_half_and_can_go_on(
+    large: Workspace,
+    tmp_path: Path,
+    condition: Callable[[Path], bool],
+    numbers: list[signal.Signals],
+    code: int,
+    runs: list[list[DagsterRunStatus]],
+) -> None:
+    home = tmp_path / "home"
+    [before] = large.warehouse.versions(RAW)
+    ended, shown = Command.start(home, "materialize").signal_once(condition, *numbers)
+    assert ended == code
+    assert "Stopped" in shown.splitlines()[-1]
+    assert "Traceback" not in shown
+    assert statuses(home) in runs
+    # Whole, and nothing of the model after it.
+    assert large.warehouse.versions(RAW)[-1] == before
+    assert len(read_rows(before)) == len(SOURCE.splitlines()) - 1
+    assert {dataset.model for dataset in large.warehouse.datasets()} == {"plain"}
+    assert sqlite3.connect(home / "catalog.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+    large.write("source.csv", SOURCE)
+    ended, shown = Command.start(home, "materialize").end()
+    assert (ended, "Stopped" in shown) == (0, False)
+    assert {dataset.model for dataset in large.warehouse.datasets()} == {"plain", "zzz"}
+    assert statuses(home)[-3:] == [SUCCESS] * 3
+
+
+def test_sequence_that_is_told_to_stop_leaves_what_stood(large: Workspace, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "train_sequenced_3").mkdir(parents=True)
+    arguments = ("--model", "plain", "--sequence-length", "3", "--output-s3-location", str(out))
+    command = Command.start(out, "sequence", "--s3-data-location", str(large.folder / "source.csv"), *arguments)
+    ended, shown = command.signal_once(lambda out: any(out.glob(".seq_assets_*/scratch/*/stage.duckdb")), signal.SIGINT)
+    assert (ended, "Traceback" in shown) == (130, False)
+    assert f"what stood in {out} is whole" in shown
+    assert [path.name for path in out.iterdir()] == ["train_sequenced_3"]
