@@ -4,6 +4,7 @@ Belongs here: places to work in, and data sets that are dear to build. Not here:
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -137,6 +138,14 @@ def home_with_history(_home_with_history: Path, monkeypatch: pytest.MonkeyPatch)
     """
     monkeypatch.setenv("SEQ_ASSETS_HOME", str(_home_with_history))
     return _home_with_history
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT interrupts this process and those that it starts, also if a shell, which has it ignored, runs the tests aside."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

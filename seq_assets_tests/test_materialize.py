@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from seq_assets.environments import current_environment
@@ -14,6 +14,7 @@ from seq_assets.io_managers import plan_io_manager
 from seq_assets.io_managers.progress import progress_of, terminal_progress
 from seq_assets.materialize import Outcome, materialize_models
 from seq_assets.sequencing.plans import SequencePlan
+from seq_assets.warehouse.cancellation import CanceledError, cancelable
 from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.interface import Finding, Publication
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
@@ -103,6 +104,60 @@ def test_a_failing_length_leaves_the_others_whole(
     assert [run.is_success for run in runs_in_memory.get_runs()] == [False, True]
     assert ranges(runs_in_memory)[1] == ("sequence", "a|2", "a|8")
     assert not list((models.folder.parent / "home").rglob("a_sequenced_train_4/*/*")), "nothing is left behind"
+
+
+@pytest.mark.usefixtures("models")
+def test_what_is_told_to_stop_is_canceled_and_nothing_further_begins(
+    runs_in_memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cancelable() as cancel:
+
+        def told_to_stop(*arguments: Any) -> list[Finding]:
+            cancel()
+            return sequence_findings(*arguments)
+
+        monkeypatch.setattr("seq_assets.warehouse.local.warehouse.sequence_findings", told_to_stop)
+        with pytest.raises(CanceledError):
+            materialized("a", "raw")
+    assert [run.status for run in runs_in_memory.get_runs()] == [DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
+    assert ranges(runs_in_memory) == [("ingest", "a", "a"), ("sequence", "a|2", "a|8")]
+    [canceled, _] = runs_in_memory.get_runs()
+    steps = {stats.step_key for stats in runs_in_memory.get_run_step_stats(canceled.run_id)}
+    assert len(steps) == 1, "neither the other subset nor a check"
+    assert [dataset.table for dataset in current_environment().warehouse().datasets()] == [
+        "a_raw_observations",
+        "a_rejected_observations",
+    ]
+
+
+@pytest.mark.usefixtures("models", "runs_in_memory")
+def test_a_run_that_does_not_end_when_it_is_told_to_stop_can_be_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with cancelable() as cancel:
+        given_up: list[DagsterRunStatus] = []
+
+        def deaf(*arguments: Any) -> list[Finding]:
+            work = cancel()
+            assert work.once_stopped.startswith("Stopped in the job sequence of a|2 to a|8: what is published stands")
+            with DagsterInstance.get() as instance:
+                work.give_up()
+                given_up.append(instance.get_runs()[0].status)
+            return []
+
+        monkeypatch.setattr("seq_assets.warehouse.local.warehouse.sequence_findings", deaf)
+        with pytest.raises(CanceledError):
+            materialized("a")
+    assert given_up == [DagsterRunStatus.CANCELED]
+
+
+@pytest.mark.usefixtures("models", "runs_in_memory")
+def test_a_run_that_cannot_begin_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_: Any) -> None:
+        raise ValueError("not today")
+
+    monkeypatch.setattr(plan_io_manager.PlanIOManager, "setup_for_execution", refusing)
+    (raw,) = materialized("raw")
+    assert len(raw.failures) == 1
+    assert raw.versions == ()
 
 
 @pytest.mark.usefixtures("models", "runs_in_memory")

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from seq_assets.warehouse.cancellation import Work, cancelable
 
 SECONDS_TO_GIVE_UP: Final = 1.3
-"""For recording that the work was left, where it did not end by itself in time: the process ends after that, recorded or not."""
+"""For recording that work was left that did not end by itself in time; then the process ends, recorded or not."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _OVER: Final = 0
 _CLEAR_LINE_SHOW_CURSOR: Final = b"\r\x1b[2K\x1b[?25h"

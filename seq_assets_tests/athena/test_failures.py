@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -355,6 +356,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def running_queries() -> list[str]:
+    """The queries that the stack, which is in this process, executes in threads of theirs."""
+    name = "athena-query-"
+    return [thread.name.removeprefix(name) for thread in threading.enumerate() if thread.name.startswith(name)]
+
+
 @pytest.mark.parametrize("containing", ["UNLOAD", "CREATE EXTERNAL TABLE"])
 def test_sigterm_stops_the_query_and_leaves_nothing(place: Place, tmp_path: Path, containing: str) -> None:
     with leaving_nothing(place):
@@ -372,12 +379,33 @@ def test_sigterm_stops_the_query_and_leaves_nothing(place: Place, tmp_path: Path
     assert_no_secret(log)
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """SIGINT interrupts this process, also where it was started in the background of a shell, which has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_told_to_stop_stops_its_query_and_its_run_is_canceled(
+    place: Place, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    import dagster as dg
+
+    home = tmp_path / "dagster"
+    with leaving_nothing(place):
+        place.client.faults.hang(1, after_work=True, containing="UNLOAD")
+        command = subprocess.Popen(
+            [sys.executable, "-m", "seq_assets", "materialize", "plain", "--force"],
+            env={**os.environ, **place.settings, "DAGSTER_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(lambda: place.client.faults.switched_on() == [] and len(running_queries()) == 1)
+        [query] = running_queries()
+        command.send_signal(number)
+        _, shown = command.communicate(timeout=processes.PATIENCE)
+    assert command.returncode == code
+    assert shown.splitlines()[-1].startswith("Stopped in the job ingest of plain: what is published stands")
+    assert place.client.state(query) == "CANCELLED"
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]
+    assert_no_secret(shown)
 
 
 @pytest.mark.usefixtures("interruptible")
