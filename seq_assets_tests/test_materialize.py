@@ -154,7 +154,7 @@ def test_a_run_that_cannot_begin_is_a_failure_too(monkeypatch: pytest.MonkeyPatc
     def refusing(*_: Any) -> None:
         raise ValueError("not today")
 
-    monkeypatch.setattr(plan_io_manager.PlanIOManager, "setup_for_execution", refusing)
+    monkeypatch.setattr(plan_io_manager, "require_partitions", refusing)
     (raw,) = materialized("raw")
     assert len(raw.failures) == 1
     assert raw.versions == ()

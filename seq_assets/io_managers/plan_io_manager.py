@@ -67,13 +67,10 @@ class PlanIOManager(dg.IOManager):
 
         @dg.io_manager(required_resource_keys={WAREHOUSE_KEY}, description=cls.__doc__)
         def bound(context: dg.InitResourceContext) -> PlanIOManager:
+            require_partitions(context)
             return cls(getattr(context.resources, WAREHOUSE_KEY), present)
 
         return bound
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Refuses a run without a partition."""
-        require_partitions(context)
 
     def handle_output(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
         """Publishes every partition that can be; the others fail the step, with their messages, and are not materialized.

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 
-from seq_assets.cli.stopping import run_stoppable
+from seq_assets.cli.stopping import SECONDS_TO_GIVE_UP, run_stoppable
+from seq_assets.environments import current_environment
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.cancellation import Work, doing, pause
 from seq_assets_tests.cli.running import SOURCE, run
@@ -23,7 +24,9 @@ from seq_assets_tests.warehouse.building import Workspace, read_rows
 
 LONG = 100.0
 RAW = Dataset.raw("plain")
-ROWS = 1_000_000
+ROWS = 300_000
+PATIENT = "import seq_assets.cli as cli; cli._seconds_to_stop = lambda: 100.0; cli.main()"
+"""The command line, whose work has as long to end as a busy machine may need."""
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
@@ -93,6 +96,13 @@ def test_a_command_that_does_not_end_in_time_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "given up").exists()
 
 
+def test_a_command_has_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEQ_ASSETS_BUCKET", "school")
+    for environment, seconds in {"local": 3, "staging": 3, "prod": 5}.items():
+        monkeypatch.setenv("SEQ_ASSETS_ENV", environment)
+        assert current_environment().seconds_to_stop + SECONDS_TO_GIVE_UP < seconds
+
+
 def test_the_bound_holds_whatever_happens(tmp_path: Path) -> None:
     assert run_stopped(that_cannot_be_given_up, 0.1, tmp_path, signal.SIGTERM) == (143, "Stopped for good.\n")
 
@@ -137,7 +147,7 @@ class Command:
     def start(cls, home: Path, *arguments: str) -> "Command":
         """Starts it."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "seq_assets", *arguments],
+            [sys.executable, "-c", PATIENT, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

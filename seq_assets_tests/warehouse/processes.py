@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -109,8 +109,14 @@ ENDLESS_BATCHES = 3000
 """Not quite endless, so that a test that fails does not fill the disk."""
 
 
-def ingest_endlessly(home: Path, plan: IngestPlan, running: Event) -> None:
-    """Ingests a source that goes on and on; ends by SIGTERM as programs do, with code 143."""
+class Flag(Protocol):
+    """An event, of threads or of processes."""
+
+    def set(self) -> None: ...
+
+
+def endless_records(running: Flag) -> Callable[..., Iterator[pa.RecordBatch]]:
+    """In place of `read_records`: a source that goes on and on, and says once that it does."""
 
     def read_records(source: Any, columns: Any, *_: Any) -> Iterator[pa.RecordBatch]:
         schema = records_schema(columns)
@@ -123,8 +129,13 @@ def ingest_endlessly(home: Path, plan: IngestPlan, running: Event) -> None:
             if number == 3:
                 running.set()
 
+    return read_records
+
+
+def ingest_endlessly(home: Path, plan: IngestPlan, running: Event) -> None:
+    """Ingests a source that goes on and on; ends by SIGTERM as programs do, with code 143."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    _replace(seq_assets.warehouse.sources.reading, "read_records", read_records)
+    _replace(seq_assets.warehouse.sources.reading, "read_records", endless_records(running))
     LocalWarehouse(home).execute(plan)
 
 
