@@ -46,6 +46,7 @@ from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets.warehouse.storage.iceberg_tables import Tables
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets_tests.athena import fixtures
+from seq_assets_tests.cli.running import PATIENT
 from seq_assets_tests.warehouse import processes
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
 from seq_assets_tests.warehouse.processes import NUMBERS
@@ -390,7 +391,7 @@ def test_a_command_that_is_told_to_stop_stops_its_query_and_its_run_is_canceled(
     with leaving_nothing(place):
         place.client.faults.hang(1, after_work=True, containing="UNLOAD")
         command = subprocess.Popen(
-            [sys.executable, "-m", "seq_assets", "materialize", "plain", "--force"],
+            [sys.executable, "-c", PATIENT, "materialize", "plain", "--force"],
             env={**os.environ, **place.settings, "DAGSTER_HOME": str(home)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -9,6 +9,8 @@ from click.testing import CliRunner, Result
 from seq_assets.cli.commands import cli
 
 SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
+PATIENT = "import seq_assets.cli as cli; cli._seconds_to_stop = lambda: 100.0; cli.main()"
+"""The command line, whose work has as long to end as a busy machine may need."""
 
 
 def run(*arguments: str | Path, code: int = 0) -> Result:

@@ -18,15 +18,13 @@ from seq_assets.cli.stopping import SECONDS_TO_GIVE_UP, run_stoppable
 from seq_assets.environments import current_environment
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.cancellation import Work, doing, pause
-from seq_assets_tests.cli.running import SOURCE, run
+from seq_assets_tests.cli.running import PATIENT, SOURCE, run
 from seq_assets_tests.warehouse import processes
 from seq_assets_tests.warehouse.building import Workspace, read_rows
 
 LONG = 100.0
 RAW = Dataset.raw("plain")
 ROWS = 300_000
-PATIENT = "import seq_assets.cli as cli; cli._seconds_to_stop = lambda: 100.0; cli.main()"
-"""The command line, whose work has as long to end as a busy machine may need."""
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
