@@ -14,6 +14,7 @@ from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.utils import make_new_run_id
 
 from seq_assets.assets import build_definitions
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
@@ -79,8 +80,11 @@ class _Runner:
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
         tags = {**definition.run_tags, **self.tags, **range_tags(keys), **partition_tags(keys)}
-        run = self.instance.create_run_for_job(definition, run_config=_QUIET, tags=tags, remote_job_origin=_origin(job))
-        with doing(_work(self.instance, run, keys)):
+        run_id = make_new_run_id()
+        with doing(_work(self.instance, run_id, job, keys)):
+            run = self.instance.create_run_for_job(
+                definition, run_id=run_id, run_config=_QUIET, tags=tags, remote_job_origin=_origin(job)
+            )
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         raise_if_canceled()
         return _failures(events)
@@ -100,12 +104,14 @@ def _origin(job: str) -> RemoteJobOrigin:
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME), job)
 
 
-def _work(instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Sequence[str]) -> Work:
+def _work(instance: dg.DagsterInstance, run_id: str, job: str, keys: Sequence[str]) -> Work:
     """What a run is doing, and how it ends as a canceled one where it is told to stop."""
 
     @cache
     def report_canceling() -> None:
         """Once, also where several threads are interrupted: a run that nobody is canceling would count as failed."""
+        run = instance.get_run_by_id(run_id)
+        assert run is not None, "what is interrupted has begun"
         instance.report_run_canceling(run, "The command that runs it was told to stop.")
 
     def interruption() -> BaseException:
@@ -113,12 +119,12 @@ def _work(instance: dg.DagsterInstance, run: dg.DagsterRun, keys: Sequence[str])
         return dg.DagsterExecutionInterruptedError()
 
     def give_up() -> None:
-        found = instance.get_run_by_id(run.run_id)
-        if found is not None and not found.is_finished:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
             instance.report_run_canceled(run, "The command that ran it was told to stop, and has ended.")
 
     what = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
-    return Work(f"Stopped in the job {run.job_name} of {what}: {_WHAT_STANDS}", interruption, give_up)
+    return Work(f"Stopped in the job {job} of {what}: {_WHAT_STANDS}", interruption, give_up)
 
 
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:
