@@ -165,6 +165,14 @@ class Warehouse(ABC):
         """A file of a version, open for reading."""
 
     @abstractmethod
+    def page(self, version: Version) -> str | None:
+        """The text that is kept with a version for people who look at it; None where there is none."""
+
+    @abstractmethod
+    def keep_page(self, version: Version, text: str) -> None:
+        """Keeps a text with a version, instead of any before it: who reads it gets one of them, whole."""
+
+    @abstractmethod
     def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the files of versions readable for a DuckDB connection."""
 

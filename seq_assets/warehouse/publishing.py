@@ -165,6 +165,18 @@ class PublishingWarehouse(Warehouse):
         """A file of a version, open for reading."""
         return self.storage.open_input(file)
 
+    def page(self, version: Version) -> str | None:
+        """The text that is kept beside the table's files; no snapshot names it, so that no engine takes it for one of them."""
+        content = self.storage.read(self._page_location(version))
+        return None if content is None else content.decode(errors="replace")
+
+    def keep_page(self, version: Version, text: str) -> None:
+        """Keeps a text beside the table's files."""
+        self.storage.replace(self._page_location(version), text.encode())
+
+    def _page_location(self, version: Version) -> str:
+        return f"{self.tables.location(version.dataset)}/pages/{version.id}.json"
+
     def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the files of versions readable for a DuckDB connection."""
         self.storage.register(connection)

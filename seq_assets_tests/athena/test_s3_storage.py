@@ -96,6 +96,15 @@ def test_an_object_is_not_there_before_it_is_whole(object_storage: ObjectStorage
     assert object_storage.keys() == ["x"]
 
 
+def test_a_small_file_can_be_replaced_and_is_read_whole_or_not_at_all(storage: Storage) -> None:
+    location = f"{storage.root}/t/new folder/x"
+    assert storage.read(location) is None
+    for content in (b"first", b"", "zweiter ü".encode()):
+        storage.replace(location, content)
+        assert storage.read(location) == content
+    assert storage.files(storage.root) == [location], "nothing else is left"
+
+
 def test_files_are_those_below_a_folder_in_the_order_of_their_names(storage: Storage) -> None:
     written = [write(storage, name) for name in ("t/b c", "t/a/ü", "t/a/x", "t2/x", "x")]
     assert storage.files(f"{storage.root}/t") == sorted(written[:3])
@@ -162,6 +171,8 @@ def test_a_bucket_that_is_not_there_is_a_mistake_in_the_settings(object_storage:
         storage.files(storage.root)
     with pytest.raises(SettingsError, match="cannot be used"):
         storage.open_input(f"{storage.root}/t/x")
+    with pytest.raises(SettingsError, match="the bucket does not exist there"):
+        storage.read(f"{storage.root}/t/x")
 
 
 def test_credentials_that_may_nothing_are_a_mistake_in_the_settings(object_storage: ObjectStorage) -> None:

@@ -6,6 +6,7 @@ Each test says which methods of the interface it covers; the last one fails when
 import os
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import duckdb
@@ -383,6 +384,38 @@ def test_what_is_not_there_is_not_found_and_the_message_says_what_is(workspace: 
     newest = ", ".join(str(version.id) for version in reversed(versions))
     with pytest.raises(NotPublishedError, match=f"plain_raw_observations has no version 7; its newest are {newest}"):
         workspace.warehouse.find(dataset, 7)
+
+
+@covers("page", "keep_page")
+def test_a_text_that_is_kept_with_a_version_is_its_own_until_another_replaces_it(workspace: Workspace, spec: ModelSpec) -> None:
+    raw, first = workspace.ingest(spec).version, workspace.sequence(spec).version
+    second = workspace.sequence(spec, force=True).version
+    assert [workspace.warehouse.page(version) for version in (raw, first, second)] == [None] * 3
+    for text in ('{"flow": "Übersicht | 漢字"}', "", "x" * 1_000_000):
+        workspace.warehouse.keep_page(first, text)
+        assert [workspace.warehouse.page(version) for version in (raw, first, second)] == [None, text, None]
+
+
+@covers("keep_page")
+def test_a_text_that_is_kept_is_none_of_the_tables_files(workspace: Workspace, spec: ModelSpec) -> None:
+    raw, sequenced = workspace.ingest(spec).version, workspace.sequence(spec).version
+    rows = [published_rows(workspace.warehouse, version) for version in (raw, sequenced)]
+    for version in (raw, sequenced):
+        workspace.warehouse.keep_page(version, "{}")
+    assert workspace.warehouse.find(raw.dataset) == raw
+    assert all(finding.passed for version in (raw, sequenced) for finding in workspace.warehouse.inspect(version))
+    assert [published_rows(workspace.warehouse, version) for version in (raw, sequenced)] == rows
+    assert workspace.sequence(spec, force=True).version.rows == sequenced.rows
+
+
+@covers("keep_page")
+def test_runs_that_keep_a_text_at_once_leave_one_of_them_whole(workspace: Workspace, spec: ModelSpec) -> None:
+    version = workspace.ingest(spec).version
+    texts = [str(number) * 100_000 for number in range(8)]
+    with ThreadPoolExecutor(len(texts)) as pool:
+        for _ in pool.map(lambda text: workspace.warehouse.keep_page(version, text), texts):
+            assert workspace.warehouse.page(version) in texts
+    assert workspace.warehouse.page(version) in texts
 
 
 @covers("register")

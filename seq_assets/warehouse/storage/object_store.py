@@ -252,6 +252,21 @@ def open_object(address: str, kind: type[SeqAssetsError] = SourceError) -> Binar
     return cast(BinaryIO, ObjectFile(address, kind))
 
 
+def read_object(address: str, kind: type[SeqAssetsError]) -> bytes | None:
+    """The content of a small object; None where there is none.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    bucket, key = split_address(address, kind)
+    with explained(address, kind):
+        client = s3_client()
+        try:
+            return cast(bytes, client.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except client.exceptions.NoSuchKey:
+            return None
+
+
 class ObjectSink(io.RawIOBase):
     """A new object, written in parts; it is there when `finish` returns, and not before."""
 

@@ -6,6 +6,7 @@ Belongs here: what happens to files as a whole. Not here: what is in them (`parq
 
 import os
 import shutil
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -33,6 +34,14 @@ class Storage(ABC):
     @abstractmethod
     def open_output(self, location: str) -> AbstractContextManager[IO[bytes] | pa.NativeFile]:
         """A new file, open for writing; it is there to stay when the context ends without an error."""
+
+    @abstractmethod
+    def read(self, location: str) -> bytes | None:
+        """The content of a small file; None where there is none."""
+
+    @abstractmethod
+    def replace(self, location: str, content: bytes) -> None:
+        """Writes a small file, or another content over the one that is there: who reads it gets one of them, whole."""
 
     @abstractmethod
     def files(self, folder: str) -> list[str]:
@@ -79,6 +88,20 @@ class LocalStorage(Storage):
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
+
+    def read(self, location: str) -> bytes | None:
+        """The content of a small file; None where there is none."""
+        try:
+            return Path(location).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def replace(self, location: str, content: bytes) -> None:
+        """Writes a file under another name, which no one else has, and gives it its own when it is whole."""
+        unfinished = f"{location}.{uuid.uuid4().hex}"
+        with self.open_output(unfinished) as sink:
+            sink.write(content)
+        Path(unfinished).replace(location)
 
     def files(self, folder: str) -> list[str]:
         """All files below a folder."""
@@ -146,6 +169,27 @@ class S3Storage(Storage):
         except BaseException:
             sink.abandon()
             raise
+
+    def read(self, location: str) -> bytes | None:
+        """The content of a small object; None where there is none.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import read_object
+
+        return read_object(location, SettingsError)
+
+    def replace(self, location: str, content: bytes) -> None:
+        """Writes an object: the store itself shows either the old or the new one.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        with self.open_output(location) as sink:
+            sink.write(content)
 
     def files(self, folder: str) -> list[str]:
         """All objects below a folder.

@@ -1,5 +1,6 @@
 """Tables' files on this machine; what every storage must do runs on S3 too, in `athena.test_s3_storage`."""
 
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,28 @@ def test_a_file_that_fails_while_it_is_written_is_not_there(storage: LocalStorag
     with pytest.raises(RuntimeError, match="the disk is full"):
         fail()
     assert storage.files(storage.root) == []
+
+
+def test_a_small_file_can_be_replaced_and_is_read_whole_or_not_at_all(storage: LocalStorage) -> None:
+    location = f"{storage.root}/t/new folder/x"
+    assert storage.read(location) is None
+    for content in (b"first", b"", "zweiter ü".encode()):
+        storage.replace(location, content)
+        assert storage.read(location) == content
+    assert storage.files(storage.root) == [location], "nothing else is left"
+
+
+def test_a_file_whose_replacement_fails_stays_as_it_was(storage: LocalStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.replace(f"{storage.root}/x", b"first")
+
+    def full(_: int) -> None:
+        raise OSError(ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        storage.replace(f"{storage.root}/x", b"second")
+    assert storage.read(f"{storage.root}/x") == b"first"
+    assert storage.files(storage.root) == [f"{storage.root}/x"]
 
 
 def test_files_are_those_below_a_folder_in_the_order_of_their_names(storage: LocalStorage) -> None:
