@@ -136,7 +136,7 @@ def _deciding_parts(spec: ModelSpec) -> dict[str, Any]:
     """What of a model file decides its raw observations; the order of columns does, too."""
     return {
         "source": spec.source,
-        "columns": list(spec.columns.items()),
+        "columns": [(name, column.model_copy(update={"description": None})) for name, column in spec.columns.items()],
         "entity": spec.entity,
         "order_by": spec.order_by,
         "split": spec.split,

@@ -171,6 +171,9 @@ class ColumnSpec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: ColumnType = Field(description="The type that every value must have; reading is lossless or refused.")
+    description: str | None = Field(
+        None, min_length=1, max_length=500, description="What it means, for people: decides nothing, shown in the UI."
+    )
     from_: str | None = Field(None, alias="from", min_length=1, description="The source's name, where it differs.")
     unit: Literal["s", "ms", "us"] | None = Field(
         None, description="Of a timestamp: its numbers are seconds, milliseconds or microseconds since the epoch."

@@ -259,11 +259,17 @@ class ModelSpec(Part):
         return None if fill is None else literal(fill, type_)
 
     def digest(self, *parts: str) -> str:
-        """A hash of the named parts of the model file as they are meant: comments, order of keys and spelling do not count."""
+        """A hash of the named parts of the model file as they are meant.
+
+        Comments, order of keys, spelling and descriptions of columns do not count.
+        """
         values = self.model_dump(mode="json", by_alias=True, include=set(parts) if parts else None)
         if values.get("ties", "") is None:
             # Unsaid it means what model files meant before there was this field, so their digests stay.
             del values["ties"]
+        for column in values.get("columns", {}).values():
+            # Words for people: what is made from a column is the same.
+            del column["description"]
         # Contract and feature order are part of a table's schema, so sort_keys must not hide them.
         order = {part: list(values[part]) for part in ("columns", "features") if part in values}
         return hashlib.sha256(json.dumps([values, order], sort_keys=True).encode()).hexdigest()

@@ -5,7 +5,7 @@ Belongs here: the one mapping from contract types to Arrow types. Iceberg's type
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,6 +109,25 @@ def raw_schema(columns: Iterable[tuple[str, ColumnType, bool]]) -> TableSchema:
         TableColumn("_position", ColumnType.INT64),
     )
     return TableSchema(contract + added)
+
+
+COLUMN_DESCRIPTIONS: Final[Mapping[str, str]] = {
+    "subset": "The subset that the observation belongs to: train or validation.",
+    "_file": "The source file that it comes from, relative to the source's location.",
+    "_row": "The number of its record in that file, from 1; null where the source has no order.",
+    "_position": "Its place in its entity's history within the subset, from 0.",
+    "file": "The source file of the rejected record, relative to the source's location.",
+    "row": "The number of the record in that file, from 1; null where the source has no order.",
+    "column": "The column of the contract that rejects it; null where the whole record cannot be read.",
+    "value": "The value as it stood in the source.",
+    "reason": "The first of the contract's rules that the value breaks.",
+    "sequence_index": "The ordinal of the sequence among those of its entity, from 0.",
+    "sequence_start": "The place of its first item in the entity's history, from 0.",
+    "sequence_size": "How many of its positions hold an item; the others are padding.",
+    "is_pad_sequence": "0 on an item, 1 on padding: the only truth about padding, as a pad value may equal a real one.",
+    "is_repeat_sequence": "1 on an item that stands in an earlier sequence of the entity too, else 0; 0 on padding.",
+}
+"""Of the columns that do not come from a model's contract, by name."""
 
 
 REJECTED_SCHEMA: Final = TableSchema(

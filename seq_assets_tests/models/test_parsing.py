@@ -251,6 +251,8 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
 @told(
     [
         ({"description": 5}, "description", "5 (int)", "a valid string"),
+        ({"columns.skillid.description": 5}, "columns.skillid.description", "5 (int)", "a valid string"),
+        ({"columns.skillid.description": ""}, "columns.skillid.description", "'' (str)", "at least 1 character"),
         ({"owner": "learning"}, "owner", "'learning' (str)", "team:<name> or an e-mail address"),
         ({"owner": "team:"}, "owner", "'team:' (str)", "team:<name> or an e-mail address"),
         ({"source.location": ""}, "source.location", "'' (str)", "not empty"),

@@ -15,6 +15,7 @@ from seq_assets_tests.sequencing.cases import Case, cases
 NEITHER: list[dict[str, Any]] = [
     {"description": "Another one."},
     {"owner": "someone@school.org"},
+    {"columns.skillid.description": "The skill that an exercise trains."},
     {"checks.pad_ratio": {"warn": 0.1, "max": 0.2}},
 ]
 ONLY_RAW: list[dict[str, Any]] = [
@@ -94,6 +95,12 @@ def test_ties_are_part_of_the_identity_only_where_they_are_said() -> None:
     assert raw_identity(unsaid) != raw_identity(said)
     # As it was before the field was there.
     assert unsaid.digest("order_by", "ties") == unsaid.digest("order_by")
+
+
+def test_descriptions_of_columns_are_in_no_digest_so_that_those_of_before_there_were_any_stay() -> None:
+    described = model({"columns.skillid.description": "The skill that an exercise trains."})
+    assert described.digest() == model().digest()
+    assert model().digest("columns") == "d53232d557aa4d0532f4404ec368240858dd7cb7b3313810441f91f415d441bc"
 
 
 def test_only_the_location_of_its_own_environment_counts() -> None:
