@@ -54,9 +54,15 @@ def build_definitions(
         return _assemble(environment, Grid(models, environment.name), resources or {})
 
 
+def _common_owner(models: ModelRegistry) -> list[str]:
+    """The owner of all models; none where they have several, because Dagster shows an asset's owners on all its partitions."""
+    owners = {spec.owner for spec in models.specs.values()}
+    return [owner for owner in owners if owner] if len(owners) == 1 else []
+
+
 def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]) -> dg.Definitions:
     models = grid.registry
-    owners = sorted({spec.owner for spec in models.values() if spec.owner})
+    owners = _common_owner(models)
     kinds = {"iceberg", "duckdb"}
     assets = [
         build_raw_observations(grid, owners, kinds),

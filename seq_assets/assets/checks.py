@@ -208,7 +208,7 @@ class _Inspection:
         if record is not None and record.run_id == self.run and record.asset_materialization is not None:
             metadata = record.asset_materialization.metadata
             shown = metadata.get("version")
-            if shown is not None and shown.value == version.id and "unchanged" not in metadata:
+            if shown is not None and shown.value == str(version.id) and "unchanged" not in metadata:
                 return version.findings
         return self.warehouse.inspect(version)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 import dagster as dg
 
+from seq_assets.assets.common import DOCS, GROUP, BuildConfig
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import ModelFileError
 from seq_assets.io_managers.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
@@ -24,10 +25,10 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
             owners=owners,
             kinds=kinds,
             tags={"layer": "raw"},
-            group_name="observations",
+            group_name=GROUP,
             io_manager_key=IO_MANAGER_KEY,
             code_version=CODE_VERSION,
-            metadata={"docs": dg.MetadataValue.path("docs/semantics.md")},
+            metadata=DOCS,
         )
 
     @dg.multi_asset(
@@ -46,8 +47,9 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
     )
-    def raw_observations(context: dg.AssetExecutionContext) -> Iterator[dg.Output[PartitionPlans]]:
-        plans = PartitionPlans({model: plan_ingest(grid, model) for model in context.partition_keys})
+    def raw_observations(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[dg.Output[PartitionPlans]]:
+        planned = {model: plan_ingest(grid, model) for model in context.partition_keys}
+        plans = PartitionPlans(planned, grid.registry.specs, config.force)
         for output in ("raw_observations", "rejected_observations"):
             yield dg.Output(plans, output, metadata=RECORDED_BY_IO_MANAGER)
 

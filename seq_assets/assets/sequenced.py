@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from seq_assets.assets.common import DOCS, GROUP, BuildConfig
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import ModelFileError
 from seq_assets.io_managers.data_versions import CODE_VERSION, RECORDED_BY_IO_MANAGER
@@ -24,16 +25,18 @@ def build_sequenced(grid: Grid, subset: Subset, owners: list[str], kinds: set[st
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool=WAREHOUSE_POOL,
         code_version=CODE_VERSION,
-        group_name="sequences",
+        group_name=GROUP,
         io_manager_key=IO_MANAGER_KEY,
-        metadata={"docs": dg.MetadataValue.path("docs/semantics.md")},
+        metadata=DOCS,
         owners=owners,
         kinds=kinds,
         tags={"layer": "sequences", "subset": subset},
     )
-    def sequenced(context: dg.AssetExecutionContext, raw_observations: RawObservations) -> dg.Output[PartitionPlans]:
+    def sequenced(
+        context: dg.AssetExecutionContext, config: BuildConfig, raw_observations: RawObservations
+    ) -> dg.Output[PartitionPlans]:
         plans = {key: plan_cell(grid, subset, key, raw_observations) for key in context.partition_keys}
-        return dg.Output(PartitionPlans(plans), metadata=RECORDED_BY_IO_MANAGER)
+        return dg.Output(PartitionPlans(plans, grid.registry.specs, config.force), metadata=RECORDED_BY_IO_MANAGER)
 
     return sequenced
 

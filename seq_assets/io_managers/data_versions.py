@@ -27,16 +27,16 @@ RECORDED_BY_IO_MANAGER: Final = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: T
 """Metadata of an output. It is what Dagster marks outputs with whose events are recorded already; nothing public says so."""
 
 
-def raw_data_version(version: int) -> dict[str, str]:
+def raw_data_version(version: str) -> dict[str, str]:
     """The tags of a materialization that has no asset upstream: what it published."""
     return {
         CODE_VERSION_TAG: CODE_VERSION,
-        DATA_VERSION_TAG: str(version),
+        DATA_VERSION_TAG: version,
         DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
     }
 
 
-def cell_data_version(instance: dg.DagsterInstance, plan: SequencePlan, version: int) -> dict[str, str]:
+def cell_data_version(instance: dg.DagsterInstance, plan: SequencePlan, version: str) -> dict[str, str]:
     """The tags of a materialization of sequences: what it published, and which raw observations it was made from."""
     newest = dg.AssetRecordsFilter(RAW_KEY, asset_partitions=[plan.model])
     records = instance.fetch_materializations(newest, limit=1).records

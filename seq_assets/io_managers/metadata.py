@@ -1,16 +1,17 @@
 """What Dagster shows of a version: metadata keys and their values, those at a glance first, then its page (`pages`)."""
 
 import json
-from collections.abc import Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from itertools import islice, takewhile
 from typing import Any, Final
 
 import dagster as dg
 
-from seq_assets.io_managers.pages import difference, page
+from seq_assets.io_managers.pages import Page
+from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
-from seq_assets.sequencing.schemas import TableColumn, TableSchema
-from seq_assets.warehouse.interface import Publication, Version, Warehouse
+from seq_assets.sequencing.schemas import COLUMN_DESCRIPTIONS, TableColumn, TableSchema
+from seq_assets.warehouse.interface import Publication, Version
 
 RAW_KEY: Final = dg.AssetKey("raw_observations")
 REJECTED_KEY: Final = dg.AssetKey("rejected_observations")
@@ -22,9 +23,11 @@ MOST_COLUMNS: Final = 200
 """Of a schema, of lineage, and of metrics where those of all would be too large."""
 
 
-def page_metadata(warehouse: Warehouse, publication: Publication) -> dict[str, Any]:
-    """Metadata behind the glance: tables, plots and a preview."""
-    return {name: dg.MetadataValue.md(text) for name, text in page(warehouse, publication).items()}
+def page_metadata(page: Page) -> dict[str, Any]:
+    """Metadata behind the glance: what has changed since the version before, tables, plots and a preview."""
+    before = {} if page.previous_version is None else {"previous_version": str(page.previous_version)}
+    shown = {name: dg.MetadataValue.md(text) for name, text in page.shown.items()}
+    return {"changed": page.changed, **before, **shown}
 
 
 def in_reading_order(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,14 +35,11 @@ def in_reading_order(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return dict(sorted(metadata.items(), key=lambda item: isinstance(item[1], dg.JsonMetadataValue)))
 
 
-def publication_metadata(publication: Publication) -> dict[str, Any]:
-    """Metadata of a materialization at a glance: what the version holds, and how it came to be."""
-    how: dict[str, Any] = {"seconds": round(publication.seconds, 3), "changed": difference(publication)}
-    if publication.unchanged:
-        how["unchanged"] = True
-    elif publication.previous is not None:
-        how["previous_version"] = publication.previous.id
-    return version_metadata(publication.version) | how
+def publication_metadata(publication: Publication, spec: ModelSpec | None = None) -> dict[str, Any]:
+    """Metadata of a materialization at a glance: what the version holds, how long it took, and whether it stood already."""
+    stood: dict[str, Any] = {"unchanged": True} if publication.unchanged else {}
+    version = publication.version
+    return stood | version_metadata(version, spec) | {"seconds": round(version.metadata["seconds"], 3)}
 
 
 def publication_sentence(publication: Publication) -> str:
@@ -54,16 +54,24 @@ def publication_sentence(publication: Publication) -> str:
     )
 
 
-def version_metadata(version: Version) -> dict[str, Any]:
-    """Metadata of a version of any table, what people look for first."""
+def version_metadata(version: Version, spec: ModelSpec | None = None) -> dict[str, Any]:
+    """Metadata of a version of any table, what people look for first.
+
+    Args:
+        version: The version.
+        spec: What its model file says now, of which owner and descriptions are shown: they decide nothing.
+    """
     kinds = {"raw_observations": _raw_metadata, "rejected_observations": _rejected_metadata}
     return kinds.get(version.dataset.kind, _sequence_metadata)(version) | {
-        "version": version.id,
+        # Versions are text: the UI would plot numbers over time.
+        "version": str(version.id),
+        **_ways_to_it(version),
+        **({"owner": spec.owner} if spec and spec.owner else {}),
         "source_fingerprint": version.metadata["source_fingerprint"][:12],
         "model_digest": version.metadata["model_digest"][:12],
         "dagster/table_name": version.dataset.table,
         "dagster/partition_row_count": version.rows,
-        "dagster/column_schema": _column_schema(version.schema),
+        "dagster/column_schema": _column_schema(version.schema, spec),
         "dagster/column_lineage": _column_lineage(version),
         **_queries(version),
     }
@@ -110,7 +118,7 @@ def _sequence_metadata(version: Version) -> dict[str, Any]:
         "sequences": accounting.sequences,
         "pad_ratio": round(accounting.pad_ratio, 6),
         "sequence_length": version.dataset.sequence_length,
-        "raw_version": version.raw_version,
+        "raw_version": str(version.raw_version),
         **_vocabulary(version),
         "dropped_min_length": accounting.dropped_min_length,
         "dropped_truncation": accounting.dropped_truncation,
@@ -120,7 +128,35 @@ def _sequence_metadata(version: Version) -> dict[str, Any]:
 
 def _vocabulary(version: Version) -> dict[str, Any]:
     number = version.metadata.get("vocabulary_version")
-    return {} if number is None else {"vocabulary_version": number}
+    return {} if number is None else {"vocabulary_version": str(number)}
+
+
+def _ways_to_it(version: Version) -> dict[str, Any]:
+    """The line of Python that loads exactly this version, and the folder of its files."""
+    folder = _common_folder(version.files)
+    line = _loading_line(version)
+    return ({"python": line} if line else {}) | ({"location": dg.MetadataValue.path(folder)} if folder else {})
+
+
+def _loading_line(version: Version) -> str | None:
+    """None of rejected observations, which `seq_assets.connect()` shows."""
+    dataset = version.dataset
+    if dataset.kind == "rejected_observations":
+        return None
+    if dataset.sequence_length is None:
+        return f'seq_assets.load_observations("{dataset.model}", version={version.id})'
+    subset = dataset.kind.removeprefix("sequenced_")
+    return (
+        f'seq_assets.load("{dataset.model}", sequence_length={dataset.sequence_length}, subset="{subset}", '
+        f"version={version.id})"
+    )
+
+
+def _common_folder(files: Sequence[str]) -> str | None:
+    """The folder, or the address, that all files are below; None of none."""
+    folders = [file.split("/")[:-1] for file in files]
+    together = takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
+    return "/".join(parts[0] for parts in together) or None
 
 
 def _queries(version: Version) -> dict[str, Any]:
@@ -138,20 +174,29 @@ def _queries(version: Version) -> dict[str, Any]:
     }
 
 
-def _column_schema(schema: TableSchema) -> dg.TableSchema:
+def _column_schema(schema: TableSchema, spec: ModelSpec | None) -> dg.TableSchema:
     more = len(schema.columns) - MOST_COLUMNS
     return dg.TableSchema(
-        columns=[_table_column(column) for column in schema.columns[:MOST_COLUMNS]],
+        columns=[_table_column(column, spec) for column in schema.columns[:MOST_COLUMNS]],
         constraints=dg.TableConstraints(other=[f"and {more} more columns"] if more > 0 else []),
     )
 
 
-def _table_column(column: TableColumn) -> dg.TableColumn:
+def _table_column(column: TableColumn, spec: ModelSpec | None) -> dg.TableColumn:
     return dg.TableColumn(
         name=column.name,
+        description=_description(column, spec),
         type=column.type.value if column.length is None else f"list<{column.type}>[{column.length}]",
         constraints=dg.TableColumnConstraints(nullable=column.nullable),
     )
+
+
+def _description(column: TableColumn, spec: ModelSpec | None) -> str | None:
+    """What the model file says of a column of the contract, or the platform of one of its own."""
+    if column.origin is None:
+        return COLUMN_DESCRIPTIONS.get(column.name)
+    described = spec.columns.get(column.origin) if spec else None
+    return described.description if described else None
 
 
 def _column_lineage(version: Version) -> dg.TableColumnLineage:

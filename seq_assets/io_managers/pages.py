@@ -1,16 +1,22 @@
-"""What the page of a materialization shows behind the glance: where observations went, plots, metrics, a preview.
+"""The page of a version, which every materialization of it shows behind the glance: where observations went, plots, a preview.
+
+A page is part of its version, not of the run that made it: it is made once, kept in the warehouse, and made again where it is
+lost.
 
 Belongs here: words and tables in Markdown, made from a version and what the warehouse says of it. Not here: which metadata keys
 there are at a glance (`metadata`), and how pictures are drawn (`plots`).
 """
 
+import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter
 
 from seq_assets.io_managers.plots import history_lengths_plot, pad_ratio_plot
 from seq_assets.models import SUBSETS, ColumnType, ModelSpec
@@ -18,8 +24,10 @@ from seq_assets.models.columns import EPOCH
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Advice, Histories, advise, advised_lengths
 from seq_assets.sequencing.plans import Dataset, SequencePlan
-from seq_assets.warehouse.interface import Publication, Version, Warehouse
+from seq_assets.warehouse.interface import Version, Warehouse
 
+PAGE_FORMAT: Final = 1
+"""Raised whenever a page would be made differently; pages of another format are made again."""
 PADDING: Final = "·"
 """Stands for a position of padding in a preview."""
 _PREVIEWED: Final = 3
@@ -30,21 +38,86 @@ _MOST_COLUMNS: Final = 100
 _MOST_FEATURES: Final = 30
 
 
-def page(warehouse: Warehouse, publication: Publication) -> dict[str, str]:
-    """Markdown by metadata key; nothing where nothing was published that was not shown before."""
-    version = publication.version
-    if publication.unchanged:
-        return {}
-    if version.dataset.sequence_length is None:
-        return _raw_page(warehouse, version)
-    return _sequence_page(warehouse, version)
+@dataclass(frozen=True)
+class Page:
+    """What a version shows behind the glance.
+
+    Attributes:
+        changed: How it differs from the version before it, in a line.
+        previous_version: That version's id; None where there was none.
+        shown: Markdown by metadata key.
+    """
+
+    changed: str
+    previous_version: int | None
+    shown: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """The page as JSON text, as the warehouse keeps it."""
+        return json.dumps({"format": PAGE_FORMAT, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Page | None":
+        """The page that `to_json` wrote; None where the text is of another format.
+
+        Raises:
+            ValueError: The text is no page, or not a whole one.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("no page")
+        return _PAGE.validate_python(values) if values.pop("format", None) == PAGE_FORMAT else None
 
 
-def difference(publication: Publication) -> str:
+_PAGE: Final = TypeAdapter(Page)
+
+
+def page_of(warehouse: Warehouse, version: Version, log: logging.Logger) -> Page:
+    """The page that is kept with a version; where there is none that can be read, a new one, which is kept from now on."""
+    kept = _kept_page(warehouse, version, log)
+    if kept is not None:
+        return kept
+    made = make_page(warehouse, version)
+    try:
+        warehouse.keep_page(version, made.to_json())
+    except Exception as error:
+        # It is shown all the same, and made again next time.
+        log.warning(f"{version.dataset.table}: the page of version {version.id} could not be kept: {_named(error)}")
+    return made
+
+
+def _kept_page(warehouse: Warehouse, version: Version, log: logging.Logger) -> Page | None:
+    try:
+        text = warehouse.page(version)
+        return None if text is None else Page.from_json(text)
+    except Exception as error:
+        log.warning(
+            f"{version.dataset.table}: the page of version {version.id} is made again, as it is broken: {_named(error)}"
+        )
+        return None
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def make_page(warehouse: Warehouse, version: Version) -> Page:
+    """A page, from the version's files and what the warehouse says of it."""
+    previous = _version_before(warehouse, version)
+    make = _raw_page if version.dataset.sequence_length is None else _sequence_page
+    return Page(difference(version, previous), previous.id if previous else None, make(warehouse, version))
+
+
+def _version_before(warehouse: Warehouse, version: Version) -> Version | None:
+    newest_first = iter(warehouse.versions(version.dataset))
+    for other in newest_first:
+        if other.id == version.id:
+            break
+    return next(newest_first, None)
+
+
+def difference(version: Version, previous: Version | None) -> str:
     """How a version differs from the one before, in a line."""
-    version, previous = publication.version, publication.previous
-    if publication.unchanged:
-        return "nothing has changed"
     if previous is None:
         return "the first version"
     words = f"{version.rows - previous.rows:+,} rows"

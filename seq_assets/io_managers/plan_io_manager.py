@@ -23,10 +23,12 @@ from seq_assets.io_managers.metadata import (
     publication_sentence,
     version_metadata,
 )
+from seq_assets.io_managers.pages import page_of
 from seq_assets.io_managers.partition_keys import partition_tags
 from seq_assets.io_managers.progress import progress_of
 from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.io_managers.upstream import upstream_of
+from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SequencePlan
 from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.interface import Publication, RawObservations, Version, Warehouse
@@ -87,15 +89,15 @@ class PlanIOManager(dg.IOManager):
         instance.add_run_tags(context.step_context.run_id, partition_tags(obj.plans))
         if context.asset_key == REJECTED_KEY:
             for model in obj.plans:
-                _record_rejected(context, warehouse, model)
+                _record_rejected(context, warehouse, model, obj.specs.get(model))
             return
-        force = context.step_context.dagster_run.tags.get(FORCE_TAG) == "true"
+        force = obj.force or context.step_context.dagster_run.tags.get(FORCE_TAG) == "true"
         published: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
         may_pass = False
         for key, plan in obj.plans.items():
             try:
-                published[key] = _execute(warehouse, plan, force, key, context.log)
+                published[key] = _execute(warehouse, plan, obj.specs, force, key, context.log)
             except SeqAssetsError as error:
                 failed[key] = str(error)
                 may_pass |= isinstance(error, RetryableError)
@@ -113,7 +115,7 @@ class PlanIOManager(dg.IOManager):
         if context.asset_key == RAW_KEY:
             # A step that fails has no further output.
             for key in published:
-                _record_rejected(context, warehouse, key)
+                _record_rejected(context, warehouse, key, obj.specs.get(key))
         failure = dg.Failure(
             description="\n\n".join(f"{key}: {message}" for key, message in failed.items()),
             metadata={"failed": ", ".join(failed), "published": ", ".join(published) or "none"},
@@ -184,18 +186,22 @@ def _retry(context: dg.OutputContext | dg.InputContext) -> dg.RetryRequested:
     return dg.RetryRequested(max_retries=MOST_RETRIES, seconds_to_wait=seconds)
 
 
-def _execute(warehouse: Warehouse, plan: Plan, force: bool, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
+def _execute(
+    warehouse: Warehouse, plan: Plan, specs: Mapping[str, ModelSpec], force: bool, key: str, log: dg.DagsterLogManager
+) -> dict[str, Any]:
     """Executes one partition's plan, logs where its observations went, and returns its metadata."""
     if isinstance(plan, RefusedPlan):
         raise SeqAssetsError(plan.message)
     publication = warehouse.execute(plan, force=force, progress=progress_of(key, log.info))
     log.info(f"{key}: {publication_sentence(publication)}")
-    return in_reading_order(publication_metadata(publication) | _page(warehouse, publication, key, log))
+    version = publication.version
+    glance = publication_metadata(publication, specs.get(version.dataset.model))
+    return in_reading_order(glance | _page(warehouse, version, key, log))
 
 
-def _page(warehouse: Warehouse, publication: Publication, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
+def _page(warehouse: Warehouse, version: Version, key: str, log: dg.DagsterLogManager) -> dict[str, Any]:
     try:
-        return page_metadata(warehouse, publication)
+        return page_metadata(page_of(warehouse, version, log))
     except Exception:
         # What is published is published, also where its page cannot be made; why is in the log.
         log.exception(f"{key}: its page could not be made")
@@ -213,10 +219,10 @@ def _record(context: dg.OutputContext, key: str, plan: Plan, metadata: Mapping[s
     context.log_event(dg.AssetMaterialization(context.asset_key, partition=key, metadata=metadata, tags=tags))
 
 
-def _record_rejected(context: dg.OutputContext, warehouse: Warehouse, model: str) -> None:
+def _record_rejected(context: dg.OutputContext, warehouse: Warehouse, model: str, spec: ModelSpec | None) -> None:
     """Records the rejected observations that the newest raw version was published with."""
     raw = warehouse.find(Dataset.raw(model))
     rejected = warehouse.find(Dataset.rejected(model), raw.metadata["rejected_version"])
-    metadata = version_metadata(rejected) | {"raw_version": raw.id}
-    tags = raw_data_version(rejected.id) | partition_tags([model])
+    metadata = version_metadata(rejected, spec) | {"raw_version": str(raw.id)}
+    tags = raw_data_version(metadata["version"]) | partition_tags([model])
     context.log_event(dg.AssetMaterialization(REJECTED_KEY, partition=model, metadata=metadata, tags=tags))

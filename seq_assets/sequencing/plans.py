@@ -7,7 +7,7 @@ result: that is how an unchanged dataset keeps its version.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from seq_assets.models import ColumnType, ModelSpec, Scalar, Subset
@@ -223,9 +223,17 @@ Plan: TypeAlias = IngestPlan | SequencePlan | RefusedPlan
 
 @dataclass(frozen=True)
 class PartitionPlans:
-    """What an asset returns: the plan of each of its partitions in a run, by partition key."""
+    """What an asset returns.
+
+    Attributes:
+        plans: The plan of each of its partitions in a run, by partition key.
+        specs: What the model files say, by model: their words are shown with what is published.
+        force: Whether to build even where nothing that decides a result has changed.
+    """
 
     plans: Mapping[str, Plan]
+    specs: Mapping[str, ModelSpec] = field(default_factory=dict)
+    force: bool = False
 
 
 def _digest(*values: object) -> str:

@@ -176,9 +176,15 @@ class Runner:
 
     def assets(self, names: Iterable[str], first: str | None, last: str | None = None, **tags: str) -> Run:
         """Runs assets without their checks."""
+        return self._run(self._subset(names), first, last, tags)
+
+    def configured(self, names: Iterable[str], step: str, config: Mapping[str, Any], first: str) -> Run:
+        """The same, where one of the steps is told something, as in the launchpad."""
+        return self._run(self._subset(names), first, None, {}, {step: {"config": dict(config)}})
+
+    def _subset(self, names: Iterable[str]) -> dg.JobDefinition:
         job = self.definitions.resolve_implicit_global_asset_job_def()
-        keys = {dg.AssetKey(name) for name in names}
-        return self._run(job.get_subset(asset_selection=keys, asset_check_selection=set()), first, last, tags)
+        return job.get_subset(asset_selection={dg.AssetKey(name) for name in names}, asset_check_selection=set())
 
     def ingest(self, first: str, last: str | None = None, **tags: str) -> Run:
         """Runs the assets of the first step, without their checks."""
@@ -193,7 +199,14 @@ class Runner:
         job = self.definitions.resolve_implicit_global_asset_job_def()
         return self._run(job.get_subset(asset_selection=set(), asset_check_selection=set(keys)), first, last, {})
 
-    def _run(self, job: dg.JobDefinition, first: str | None, last: str | None, tags: Mapping[str, str]) -> Run:
+    def _run(
+        self,
+        job: dg.JobDefinition,
+        first: str | None,
+        last: str | None,
+        tags: Mapping[str, str],
+        ops: Mapping[str, Any] | None = None,
+    ) -> Run:
         # As the UI does: `partition_key` would refuse a run of checks alone.
         one = {} if first is None else {PARTITION_NAME_TAG: first}
         chosen = one if first is None or last is None else range_tags(first, last)
@@ -201,7 +214,7 @@ class Runner:
             instance=self.instance,
             tags={**tags, **chosen},
             raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, "ops": ops or {}},
         )
         # The result itself lacks what a failed step recorded.
         entries = self.instance.all_logs(result.run_id)

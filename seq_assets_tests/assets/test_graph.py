@@ -12,6 +12,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph, Asset
 
 from seq_assets.assets import build_definitions
 from seq_assets.environments import Environment
+from seq_assets.io_managers.glossary import glossary
 from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.models import bundled_models_folder
 from seq_assets_tests.assets.building import School
@@ -45,7 +46,7 @@ def _asset(graph: AssetGraph, node: AssetNode) -> Iterator[str]:
     yield f"asset {node.key.to_user_string()}"
     yield f"  {_first_sentence(node.description)}"
     yield f"  group: {node.group_name}"
-    yield f"  owners: {', '.join(node.owners)}"
+    yield f"  owners: {', '.join(node.owners) or 'none in common'}"
     yield f"  kinds: {', '.join(sorted(node.kinds))}"
     tags = {name: value for name, value in node.tags.items() if not name.startswith("dagster/kind/")}
     yield f"  tags: {', '.join(f'{name}={value}' for name, value in sorted(tags.items()))}"
@@ -99,6 +100,40 @@ def test_a_broken_model_file_is_named_on_the_page_of_raw_observations(tmp_path: 
     assert f"- {school.models_folder / 'broken.yaml'}: sourc: found an unknown field" in description
     (school.models_folder / "broken.yaml").unlink()
     assert "Broken" not in str(school.definitions().resolve_asset_graph().get(RAW_KEY).description)
+
+
+def test_the_assets_have_an_owner_where_all_models_have_that_one(tmp_path: Path) -> None:
+    school = School(tmp_path)
+    school.add_model("dkt", owner="team:learning")
+    school.add_model("sakt", owner="team:learning")
+    assert owners(school) == {("team:learning",)}
+    school.add_model("irt", owner="team:assessment")
+    assert owners(school) == {()}, "an asset's owners would be shown on every partition"
+    school.add_model("irt", owner=None)
+    assert owners(school) == {()}
+
+
+def owners(school: School) -> set[tuple[str, ...]]:
+    """The owners of the assets."""
+    graph = school.definitions().resolve_asset_graph()
+    return {tuple(graph.get(key).owners) for key in graph.get_all_asset_keys()}
+
+
+def test_what_explains_the_metadata_of_an_asset_is_in_its_own_metadata() -> None:
+    graph = bundled_graph().resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        assert graph.get(key).metadata["docs"] == dg.MetadataValue.md(glossary())
+
+
+def test_the_launchpad_explains_what_a_run_can_be_told() -> None:
+    for name in ("raw_observations", "sequenced_train", "sequenced_validation"):
+        op = bundled_graph().resolve_assets_def(name).node_def
+        assert isinstance(op, dg.OpDefinition)
+        shape = op.config_schema.config_type
+        assert isinstance(shape, dg.Shape)
+        force = shape.fields["force"]
+        assert (force.is_required, force.default_value) == (False, False)
+        assert str(force.description).startswith("Build even where source, model file and raw version are those of")
 
 
 def test_the_graph_is_the_one_in_the_snapshot() -> None:

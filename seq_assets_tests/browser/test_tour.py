@@ -5,7 +5,6 @@ breaks its contract until it is mended).
 """
 
 import re
-from itertools import chain
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -26,11 +25,7 @@ TUESDAY: Final = range(81, 101)
 WEDNESDAY: Final = range(101, 106)
 WRONG: Final = range(1, 31)
 WRONG_ANSWERS: Final = 3
-GROUPS: Final = {
-    "observations": ("raw_observations", "rejected_observations"),
-    "sequences": ("sequenced_train", "sequenced_validation"),
-}
-"""The assets by group."""
+ASSETS: Final = ("raw_observations", "rejected_observations", "sequenced_train", "sequenced_validation")
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +70,7 @@ def test_the_graph_shows_the_four_assets_and_nothing_covers_it(visitor: Visitor,
     visitor.page.goto("/")
     visitor.page.get_by_role("link", name="Lineage").click()
     graph = visitor.page.locator("svg foreignObject")
-    for group, assets in GROUPS.items():
-        graph.get_by_text(group, exact=True).filter(visible=True).click()
-        for asset in assets:
-            expect(graph.get_by_text(asset, exact=True).filter(visible=True)).to_be_visible()
-    # The address names the groups that are open; a page that is opened at it has room for all.
-    visitor.page.reload()
-    for asset in chain(*GROUPS.values()):
+    for asset in ASSETS:
         expect(graph.get_by_text(asset, exact=True).filter(visible=True)).to_be_in_viewport(ratio=1)
     expect(visitor.page.get_by_text("9 partitions")).to_have_count(2)
     expect(visitor.page.get_by_role("dialog")).to_have_count(0)
@@ -172,8 +161,11 @@ def test_a_pad_ratio_above_its_bound_is_a_warning_with_its_number(visitor: Visit
 
 
 def test_a_backfill_of_a_models_grid_completes(visitor: Visitor) -> None:
-    visitor.page.goto(f"/locations/{CODE_LOCATION}/asset-groups/sequences")
-    visitor.page.get_by_role("button", name="Materialize all").click()
+    visitor.page.goto("/asset-groups")
+    graph = visitor.page.locator("svg foreignObject")
+    graph.get_by_text("sequenced_train", exact=True).filter(visible=True).click()
+    graph.get_by_text("sequenced_validation", exact=True).filter(visible=True).click(modifiers=["Shift"])
+    visitor.page.get_by_role("button", name="Materialize selected").click()
     visitor.choose("dkt")
     dialog = visitor.page.get_by_role("dialog")
     dialog.get_by_role("button", name="All", exact=True).last.click()

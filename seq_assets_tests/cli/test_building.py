@@ -161,5 +161,5 @@ def test_materialize_records_its_runs_in_dagsters_home(
     assert recorded is not None
     assert recorded.asset_materialization is not None
     assert recorded.asset_materialization.partition == "plain"
-    assert recorded.asset_materialization.metadata["version"].value == raw_versions(workspace)[0].id
+    assert recorded.asset_materialization.metadata["version"].value == str(raw_versions(workspace)[0].id)
     assert not (tmp_path / "home" / "dagster").exists(), "a given one is used instead"

@@ -8,8 +8,9 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
-from seq_assets.io_managers.metadata import RAW_KEY, publication_metadata, version_metadata
-from seq_assets.models import ColumnType
+from seq_assets.io_managers.metadata import RAW_KEY, page_metadata, publication_metadata, version_metadata
+from seq_assets.io_managers.pages import Page
+from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, TableSchema, raw_schema, sequence_schema
@@ -25,7 +26,7 @@ SEQUENCE_SCHEMA: Final = sequence_schema(
 
 def version(dataset: Dataset, schema: TableSchema, **metadata: Any) -> Version:
     """A version with what every version says, and more."""
-    common = {"identity": "i", "source_fingerprint": "f" * 64, "model_digest": "d" * 64, "program": "0"}
+    common = {"identity": "i", "source_fingerprint": "f" * 64, "model_digest": "d" * 64, "program": "0", "seconds": 1.23456}
     return Version(dataset, SNAPSHOT, datetime.now(UTC), 12, schema, (), common | metadata)
 
 
@@ -50,6 +51,14 @@ def sequence_version(**accounting: int) -> Version:
     return version(dataset, SEQUENCE_SCHEMA, raw_version=77, accounting=asdict(counted) | accounting)
 
 
+def model(**fields: Any) -> ModelSpec:
+    """What a model file says, of which most does not matter here."""
+    columns = {"pupil": {"type": "int64"}}
+    return ModelSpec.model_validate(
+        {"name": "dkt", "source": {"location": "a.csv"}, "entity": "pupil", "columns": columns} | fields
+    )
+
+
 VERSIONS: Final = [raw_version(), rejected_version(), sequence_version()]
 
 
@@ -59,10 +68,16 @@ def columns_of(metadata: Mapping[str, Any]) -> dict[str, tuple[str, bool]]:
     return {column.name: (column.type, column.constraints.nullable) for column in schema.columns}
 
 
+def descriptions_of(metadata: Mapping[str, Any]) -> dict[str, str | None]:
+    """Of each column, what is said of it."""
+    schema: dg.TableSchema = metadata["dagster/column_schema"]
+    return {column.name: column.description for column in schema.columns}
+
+
 @pytest.mark.parametrize("shown", VERSIONS, ids=lambda shown: shown.dataset.table)
 def test_every_version_says_which_it_is_and_what_its_table_holds(shown: Version) -> None:
     metadata = version_metadata(shown)
-    assert metadata["version"] == SNAPSHOT
+    assert metadata["version"] == str(SNAPSHOT)
     assert metadata["dagster/partition_row_count"] == 12
     assert metadata["dagster/table_name"] == shown.dataset.table
     assert tuple(columns_of(metadata)) == shown.schema.names
@@ -73,7 +88,7 @@ def test_dagster_takes_every_value_and_loses_nothing_of_a_large_version(shown: V
     event = dg.AssetMaterialization(RAW_KEY, metadata=version_metadata(shown))
     recorded = dg.deserialize_value(dg.serialize_value(event), dg.AssetMaterialization)
     assert recorded.metadata == event.metadata
-    assert recorded.metadata["version"].value == SNAPSHOT
+    assert recorded.metadata["version"].value == str(SNAPSHOT)
 
 
 def test_raw_observations_say_what_was_accepted_and_rejected() -> None:
@@ -108,7 +123,7 @@ def test_sequences_say_their_accounting_and_what_they_were_made_from() -> None:
         "sequences": 12,
         "pad_ratio": round(310 / 1200, 6),
         "sequence_length": 100,
-        "raw_version": 77,
+        "raw_version": "77",
     }
     assert (metadata["dropped_min_length"], metadata["dropped_truncation"]) == (7, 3)
 
@@ -151,23 +166,74 @@ def test_columns_read_from_the_source_have_no_column_upstream(shown: Version) ->
     assert version_metadata(shown)["dagster/column_lineage"] == dg.TableColumnLineage({})
 
 
-def test_a_first_publication_names_no_version_before_it() -> None:
-    metadata = publication_metadata(Publication(raw_version(), previous=None, unchanged=False, seconds=1.23456))
-    assert metadata["seconds"] == 1.235
-    assert not metadata.keys() & {"previous_version", "unchanged"}
+@pytest.mark.parametrize("shown", VERSIONS, ids=lambda shown: shown.dataset.table)
+def test_no_version_is_a_number_which_would_be_plotted(shown: Version) -> None:
+    named = replace(shown, metadata={**shown.metadata, "vocabulary_version": 5})
+    metadata = version_metadata(named) | page_metadata(Page("+1 rows", 4, {}))
+    versions = {name: value for name, value in metadata.items() if name.endswith("version")}
+    assert versions.keys() >= {"version", "previous_version"}
+    assert {type(value) for value in versions.values()} == {str}
 
 
-def test_a_later_publication_names_the_version_before_it() -> None:
-    previous = replace(raw_version(), id=5)
-    metadata = publication_metadata(Publication(raw_version(), previous, unchanged=False, seconds=1))
-    assert metadata["previous_version"] == 5
-    assert "unchanged" not in metadata
+def test_a_first_version_names_none_before_it() -> None:
+    assert page_metadata(Page("the first version", None, {})) == {"changed": "the first version"}
 
 
-def test_a_version_that_stood_already_is_unchanged() -> None:
-    metadata = publication_metadata(Publication(raw_version(), raw_version(), unchanged=True, seconds=0))
-    assert metadata["unchanged"] is True
-    assert "previous_version" not in metadata
+def test_a_later_version_names_the_one_before_it_and_how_it_differs() -> None:
+    assert page_metadata(Page("+1 rows", SNAPSHOT, {"flow": "a table"})) == {
+        "changed": "+1 rows",
+        "previous_version": str(SNAPSHOT),
+        "flow": dg.MetadataValue.md("a table"),
+    }
+
+
+def test_a_version_that_stood_already_says_so_first_and_then_what_it_said_when_it_was_published() -> None:
+    published = publication_metadata(Publication(raw_version(), previous=None, unchanged=False, seconds=1.5))
+    stands = publication_metadata(Publication(raw_version(), raw_version(), unchanged=True, seconds=0))
+    assert published["seconds"] == 1.235, "the version's own, which are those of its making"
+    assert stands == {"unchanged": True} | published
+    assert next(iter(stands)) == "unchanged"
+
+
+def test_columns_of_the_contract_have_the_model_files_description_and_the_platforms_own_have_theirs() -> None:
+    columns = {"pupil": {"type": "int64", "description": "Who answered."}, "elapsed": {"type": "float32"}}
+    spec = model(columns=columns)
+    raw = descriptions_of(version_metadata(raw_version(), spec))
+    assert (raw["pupil"], raw["elapsed"]) == ("Who answered.", None)
+    assert raw["_row"] == "The number of its record in that file, from 1; null where the source has no order."
+    times = columns | {"time": {"type": "timestamp", "description": "When."}}
+    sequences = descriptions_of(version_metadata(sequence_version(), model(columns=times)))
+    assert (sequences["pupil"], sequences["time_sequence"], sequences["elapsed_sequence"]) == ("Who answered.", "When.", None)
+    assert str(sequences["is_pad_sequence"]).startswith("0 on an item, 1 on padding")
+    assert str(sequences["sequence_index"]).startswith("The ordinal of the sequence")
+
+
+@pytest.mark.parametrize("shown", VERSIONS, ids=lambda shown: shown.dataset.table)
+def test_every_column_of_the_platforms_own_is_described(shown: Version) -> None:
+    described = descriptions_of(version_metadata(shown))
+    own = {column.name for column in shown.schema.columns if column.origin is None}
+    assert {name for name, text in described.items() if text} == own
+
+
+@pytest.mark.parametrize("shown", VERSIONS, ids=lambda shown: shown.dataset.table)
+def test_the_owner_is_the_one_of_the_model(shown: Version) -> None:
+    assert version_metadata(shown, model(owner="team:learning"))["owner"] == "team:learning"
+    assert "owner" not in version_metadata(shown, model())
+
+
+@pytest.mark.parametrize(
+    ("files", "folder"),
+    [
+        ((), None),
+        (("/home/t/data/r/x.parquet",), "/home/t/data/r"),
+        (("/home/t/data/r/train/0", "/home/t/data/r/train/1"), "/home/t/data/r/train"),
+        (("/home/t/data/r/train/0", "/home/t/data/r/trainer/1"), "/home/t/data/r"),
+        (("s3://b/t/data/r/train/0", "s3://b/t/data/r/validation/0"), "s3://b/t/data/r"),
+    ],
+)
+def test_the_location_is_the_folder_of_all_files(files: tuple[str, ...], folder: str | None) -> None:
+    found = version_metadata(replace(raw_version(), files=files)).get("location")
+    assert found == (None if folder is None else dg.MetadataValue.path(folder))
 
 
 def test_hashes_are_shown_short() -> None:

@@ -1,15 +1,21 @@
-"""Pages of published versions: their numbers are the version's, and whatever the data holds, they stay small and whole."""
+"""Pages of published versions: their numbers are the version's, and whatever the data holds, they stay small and whole.
 
+They are made once and kept with their version; what is lost or broken is made again.
+"""
+
+import json
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seq_assets.io_managers.pages import difference, markdown_table, page
+from seq_assets.io_managers.pages import PAGE_FORMAT, Page, difference, make_page, markdown_table, page_of
 from seq_assets.io_managers.plots import history_lengths_plot, pad_ratio_plot
 from seq_assets.models import SUBSETS
 from seq_assets.sequencing.accounting import SequenceAccounting
@@ -62,8 +68,8 @@ class Published:
         return self.publications[table].version
 
     def page_of(self, version: Version) -> dict[str, str]:
-        """The page of a version that is new."""
-        return page(self.workspace.warehouse, Publication(version, None, unchanged=False, seconds=0))
+        """The page of a version, made anew."""
+        return dict(make_page(self.workspace.warehouse, version).shown)
 
 
 def described_histories(histories: Histories, sequence_lengths: Sequence[int]) -> str:
@@ -109,7 +115,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Published:
         workspace.model(name="bare", split=halves, **common),
     ):
         publications += [workspace.ingest(spec), *(workspace.sequence(spec, "train", length) for length in spec.lengths)]
-    pages = {each.version.dataset.table: page(workspace.warehouse, each) for each in publications}
+    pages = {each.version.dataset.table: dict(make_page(workspace.warehouse, each.version).shown) for each in publications}
     return Published(workspace, {each.version.dataset.table: each for each in publications}, pages)
 
 
@@ -368,15 +374,18 @@ def assert_small(pages: Iterable[Mapping[str, str]]) -> None:
 # Differences
 
 
-def test_what_is_unchanged_is_not_shown_again(published: Published) -> None:
-    for each in published.publications.values():
-        unchanged = replace(each, previous=each.version, unchanged=True)
-        assert page(published.workspace.warehouse, unchanged) == {}
-        assert difference(unchanged) == "nothing has changed"
-
-
 def test_a_first_version_differs_from_nothing(published: Published) -> None:
-    assert {difference(each) for each in published.publications.values()} == {"the first version"}
+    made = [make_page(published.workspace.warehouse, each.version) for each in published.publications.values()]
+    assert {(each.changed, each.previous_version) for each in made} == {("the first version", None)}
+
+
+def test_a_later_version_is_compared_with_the_one_before_it_also_when_there_are_newer_ones(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, LocalWarehouse(tmp_path / "home"))
+    workspace.write("source.parquet", source())
+    spec = workspace.model(source={"location": "source.parquet"}, columns=dict(COLUMNS), entity="pupil", order_by=[])
+    first, second, _ = (workspace.ingest(spec, force=True).version for _ in range(3))
+    made = make_page(workspace.warehouse, second)
+    assert (made.changed, made.previous_version) == ("+0 rows (+0.0%)", first.id)
 
 
 @pytest.mark.parametrize(
@@ -393,8 +402,8 @@ def test_a_first_version_differs_from_nothing(published: Published) -> None:
 def test_a_version_differs_by_its_rows(published: Published, before: int, after: int, words: str) -> None:
     for table in ("bare_raw_observations", "right_sequenced_train_4"):
         version = published.version(table)
-        changed = Publication(replace(version, rows=after), replace(version, rows=before), unchanged=False, seconds=0)
-        assert difference(changed) == words + ("" if "raw" in table else ", pad ratio +0.0000")
+        changed = difference(replace(version, rows=after), replace(version, rows=before))
+        assert changed == words + ("" if "raw" in table else ", pad ratio +0.0000")
 
 
 @pytest.mark.parametrize(
@@ -406,7 +415,7 @@ def test_sequences_differ_by_their_pad_ratio_too(published: Published, before: i
         replace(version, metadata={**version.metadata, "accounting": {"positions": 1_000, "padding": padding}})
         for padding in (before, after)
     )
-    assert difference(Publication(new, old, unchanged=False, seconds=0)) == f"+0 rows (+0.0%), pad ratio {words}"
+    assert difference(new, old) == f"+0 rows (+0.0%), pad ratio {words}"
 
 
 def test_a_preview_of_many_features_stays_small(published: Published) -> None:
@@ -425,3 +434,84 @@ def test_no_line_end_of_a_text_ends_a_line(published: Published) -> None:
 def test_a_backslash_before_a_bar_ends_no_cell() -> None:
     line = markdown_table([(r"a\|b",)], ("word",)).split("\n")[2]
     assert line.count("|") == 2
+
+
+# Kept with the version
+
+LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass
+class Kept:
+    """A version whose page is kept, in a warehouse of its own.
+
+    Attributes:
+        workspace: Where it is published.
+        version: The version.
+        shown: Its page, as it was first shown.
+        file: Where that is kept.
+    """
+
+    workspace: Workspace
+    version: Version
+    shown: Page
+    file: Path
+
+    def look(self) -> Page:
+        """The page, as it is shown now."""
+        return page_of(self.workspace.warehouse, self.version, LOG)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    workspace = Workspace(tmp_path, LocalWarehouse(tmp_path / "home"))
+    workspace.write("source.csv", "pupil,time,item\n" + "".join(f"{number % 3},{number},7\n" for number in range(10)))
+    spec = workspace.sequence_model()
+    workspace.ingest(spec)
+    version = workspace.sequence(spec).version
+    shown = page_of(workspace.warehouse, version, LOG)
+    [file] = tmp_path.rglob(f"{version.dataset.table}/pages/{version.id}.json")
+    return Kept(workspace, version, shown, file)
+
+
+def test_a_page_is_made_once_and_its_version_is_not_read_again(kept: Kept) -> None:
+    assert kept.shown == make_page(kept.workspace.warehouse, kept.version)
+    assert kept.shown.shown.keys() == {"flow", "preview", "history_lengths"}
+    for file in kept.version.files:
+        Path(file).unlink()
+    assert kept.look() == kept.shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        json.dumps({"format": PAGE_FORMAT}),
+        json.dumps({"format": PAGE_FORMAT, "changed": "", "previous_version": None, "shown": ["flow"]}),
+        json.dumps({"format": PAGE_FORMAT - 1, "changed": "", "previous_version": None, "shown": {}}),
+        json.dumps({"format": PAGE_FORMAT + 1, "other": "fields"}),
+        b"\xff\x00",
+    ],
+)
+def test_a_page_that_is_broken_or_of_another_format_is_made_again_and_kept(kept: Kept, text: str | bytes) -> None:
+    kept.file.write_bytes(text.encode() if isinstance(text, str) else text)
+    assert kept.look() == kept.shown
+    kept.version = replace(kept.version, files=())
+    assert kept.look() == kept.shown, "from the page that is kept"
+
+
+def test_a_page_that_is_lost_is_made_again_and_kept(kept: Kept) -> None:
+    kept.file.unlink()
+    assert kept.look() == kept.shown
+    assert kept.file.exists()
+
+
+def test_a_page_that_cannot_be_kept_is_shown_and_the_log_says_why(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.file.unlink()
+    kept.file.parent.rmdir()
+    kept.file.parent.write_text("in the way of the folder", encoding="utf-8")
+    assert kept.look() == kept.shown
+    assert f"plain_sequenced_train_4: the page of version {kept.version.id} could not be kept: " in caplog.text

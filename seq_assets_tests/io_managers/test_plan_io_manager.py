@@ -12,9 +12,11 @@ from typing import Any, Final
 import dagster as dg
 import pytest
 
+import seq_assets
 from seq_assets.client.datasets import ObservationDataset, RejectedDataset, SequenceDataset, dataset_of
 from seq_assets.errors import LostRaceError, RetryableError
 from seq_assets.io_managers import plan_io_manager
+from seq_assets.io_managers.glossary import MEANINGS
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG, IO_MANAGER_KEY, WAREHOUSE_KEY
 from seq_assets.io_managers.resources import LocalWarehouseResource
 from seq_assets.models import SUBSETS, Subset
@@ -22,7 +24,7 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA
 from seq_assets.warehouse.interface import Progress, Publication, RawObservations, Version, Warehouse, no_progress
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
-from seq_assets_tests.assets.building import ANSWERS, NO_TELEMETRY, Run, Runner, School
+from seq_assets_tests.assets.building import ANSWERS, COLUMNS, NO_TELEMETRY, Run, Runner, School, check_keys
 
 EVERY_VERSION: Final = {
     "version",
@@ -32,6 +34,7 @@ EVERY_VERSION: Final = {
     "dagster/table_name",
 }
 WRONG_ANSWERS: Final = 3
+PAGE: Final = {"changed", "flow", "column_metrics", "history_lengths", "pad_ratios", "pad_ratio_curve", "preview"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class TestWhatIsPublished:
             assert metadata.keys() >= EVERY_VERSION | {"observations", "rejected", "seconds"}
             assert (metadata["observations"], metadata["rejected"]) == (ANSWERS, 0)
             assert metadata["dagster/partition_row_count"] == ANSWERS
-            assert metadata["version"] == newest(built.school, Dataset.raw(model)).id
+            assert metadata["version"] == str(newest(built.school, Dataset.raw(model)).id)
             assert metadata["dagster/table_name"] == f"{model}_raw_observations"
             assert 0 < metadata["seconds"] < 60
 
@@ -122,9 +125,33 @@ class TestWhatIsPublished:
         for model, metadata in recorded.items():
             assert metadata.keys() >= EVERY_VERSION | {"rejected", "raw_version"}
             assert (metadata["rejected"], metadata["dagster/partition_row_count"]) == (0, 0)
-            assert metadata["version"] == newest(built.school, Dataset.rejected(model)).id
-            assert metadata["raw_version"] == newest(built.school, Dataset.raw(model)).id
+            assert metadata["version"] == str(newest(built.school, Dataset.rejected(model)).id)
+            assert metadata["raw_version"] == str(newest(built.school, Dataset.raw(model)).id)
             assert metadata["dagster/table_name"] == f"{model}_rejected_observations"
+
+    def test_the_line_of_python_loads_exactly_that_version(self, built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SEQ_ASSETS_HOME", str(built.school.folder / "home"))
+        monkeypatch.setenv("SEQ_ASSETS_MODELS", str(built.school.models_folder))
+        shown = {
+            Dataset.raw("irt"): built.ingest.materialized("raw_observations")["irt"],
+            Dataset.sequenced("dkt", "train", 5): built.sequence.materialized("sequenced_train")["dkt|5"],
+            Dataset.sequenced("dkt", "validation", 10): built.sequence.materialized("sequenced_validation")["dkt|10"],
+        }
+        for dataset, metadata in shown.items():
+            loaded = eval(metadata["python"], {"seq_assets": seq_assets})
+            version = newest(built.school, dataset)
+            assert (loaded.version, len(loaded)) == (version.id, version.rows)
+            assert {str(Path(file).parent) for file in version.files} == {metadata["location"]}
+
+    def test_every_key_of_the_metadata_is_explained(self, built: Built) -> None:
+        recorded = built.ingest.materialized("raw_observations") | built.ingest.materialized("rejected_observations")
+        recorded |= built.sequence.materialized("sequenced_train")
+        keys = {key for metadata in recorded.values() for key in metadata if not key.startswith("dagster/")}
+        assert keys <= MEANINGS.keys()
+
+    def test_each_partition_says_who_owns_its_model(self, built: Built) -> None:
+        recorded = built.ingest.materialized("raw_observations") | built.sequence.materialized("sequenced_train")
+        assert {recorded[key]["owner"] for key in ("dkt", "irt", "dkt|5", "dkt|10")} == {"team:learning"}
 
     @pytest.mark.parametrize("length", [5, 10])
     @pytest.mark.parametrize("subset", SUBSETS)
@@ -134,8 +161,8 @@ class TestWhatIsPublished:
         version = newest(built.school, Dataset.sequenced("dkt", subset, length))
         raw = newest(built.school, Dataset.raw("dkt"))
         assert metadata.keys() >= EVERY_VERSION | {"seconds"}
-        assert metadata["version"] == version.id
-        assert metadata["raw_version"] == raw.id
+        assert metadata["version"] == str(version.id)
+        assert metadata["raw_version"] == str(raw.id)
         assert metadata["sequence_length"] == length
         assert metadata["observations"] == raw.metadata["accounting"][subset] > 0
         assert metadata["sequences"] == metadata["dagster/partition_row_count"] == version.rows > 0
@@ -147,14 +174,14 @@ class TestWhatIsPublished:
     def test_a_page_that_cannot_be_made_hides_no_publication(
         self, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def page_metadata(*_: object) -> dict[str, Any]:
+        def make_page(*_: object) -> dict[str, Any]:
             raise ValueError("no page")
 
-        monkeypatch.setattr("seq_assets.io_managers.plan_io_manager.page_metadata", page_metadata)
+        monkeypatch.setattr("seq_assets.io_managers.pages.make_page", make_page)
         school.add_source(wrong_answers=0)
         run = runner.ingest("irt", **{FORCE_TAG: "true"})
         assert run.success
-        assert run.materialized("raw_observations")["irt"]["version"] == newest(school, Dataset.raw("irt")).id
+        assert run.materialized("raw_observations")["irt"]["version"] == str(newest(school, Dataset.raw("irt")).id)
         assert "irt: its page could not be made" in run.messages
 
     def test_the_log_says_of_every_observation_where_it_went_as_metadata_and_accounting_do(self, built: Built) -> None:
@@ -225,9 +252,9 @@ class TestWhatFails:
         assert raw.keys() == rejected.keys() == {"dkt", "irt"}
         for model in raw:
             assert raw[model].keys() >= EVERY_VERSION | {"observations", "rejected", "seconds"}
-            assert raw[model]["version"] == newest(partly_failed.school, Dataset.raw(model)).id
+            assert raw[model]["version"] == str(newest(partly_failed.school, Dataset.raw(model)).id)
             assert rejected[model].keys() >= EVERY_VERSION | {"rejected", "raw_version"}
-            assert rejected[model]["version"] == newest(partly_failed.school, Dataset.rejected(model)).id
+            assert rejected[model]["version"] == str(newest(partly_failed.school, Dataset.rejected(model)).id)
         assert {dataset.model for dataset in partly_failed.school.warehouse.datasets()} == {"dkt", "irt"}
 
     def test_the_step_fails_with_the_numbers_of_every_failure_at_once(self, partly_failed: Built) -> None:
@@ -250,7 +277,7 @@ class TestWhatFails:
         assert not partly_failed.sequence.success
         recorded = partly_failed.sequence.materialized(f"sequenced_{subset}")
         assert recorded.keys() == {"dkt|5", "dkt|10"}
-        assert recorded["dkt|5"]["version"] == newest(partly_failed.school, Dataset.sequenced("dkt", subset, 5)).id
+        assert recorded["dkt|5"]["version"] == str(newest(partly_failed.school, Dataset.sequenced("dkt", subset, 5)).id)
         assert partly_failed.sequence.failure(f"sequenced_{subset}").description == (
             "sakt|5: sakt has no published raw_observations; materialize that partition first."
         )
@@ -327,7 +354,7 @@ class TestWhatStandsAlready:
         metadata = runner.ingest("dkt").materialized("raw_observations")["dkt"]
 
         assert metadata["observations"] == ANSWERS + 1
-        assert metadata["previous_version"] == before.id != metadata["version"]
+        assert metadata["previous_version"] == str(before.id) != metadata["version"]
         assert "unchanged" not in metadata
 
     def test_the_force_tag_builds_what_is_unchanged(self, school: School, runner: Runner) -> None:
@@ -341,6 +368,84 @@ class TestWhatStandsAlready:
         for dataset in (Dataset.raw("dkt"), Dataset.rejected("dkt"), Dataset.sequenced("dkt", "train", 5)):
             assert len(school.warehouse.versions(dataset)) == 2
 
+    def test_so_does_the_configuration_of_the_run(self, school: School, runner: Runner) -> None:
+        names = ["raw_observations", "rejected_observations"]
+        for force, versions in ((False, 1), (True, 2)):
+            run = runner.configured(names, "raw_observations", {"force": force}, "dkt")
+            assert ("unchanged" in run.materialized("raw_observations")["dkt"]) is not force
+            assert len(school.warehouse.versions(Dataset.raw("dkt"))) == versions
+        cell = runner.configured(["sequenced_train"], "sequenced_train", {"force": True}, "dkt|5")
+        assert "unchanged" not in cell.materialized("sequenced_train")["dkt|5"]
+
+    def test_an_unchanged_partition_shows_all_that_its_version_showed_and_none_of_its_files_is_read(
+        self, built: Built, school: School, runner: Runner
+    ) -> None:
+        before = built.ingest.materialized("raw_observations") | built.sequence.materialized("sequenced_train")
+        for dataset in school.warehouse.datasets():
+            for file in newest(school, dataset).files:
+                Path(file).unlink()
+        runs = [runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "dkt|10")]
+        after = runs[0].materialized("raw_observations") | runs[1].materialized("sequenced_train")
+        assert before["dkt"].keys() >= {"flow", "column_metrics", "history_lengths", "pad_ratios", "pad_ratio_curve"}
+        assert before["dkt|5"].keys() >= {"flow", "preview", "history_lengths"}
+        for key, metadata in after.items():
+            # The copy of the school is another folder.
+            where = {"location": metadata["location"]}
+            assert metadata == before[key] | where | {"unchanged": True}
+        assert {run.success for run in runs} == {True}
+
+    def test_pages_that_are_lost_are_made_again_in_a_run_over_a_range_too(
+        self, built: Built, school: School, runner: Runner
+    ) -> None:
+        pages = sorted((school.folder / "home").rglob("pages/*.json"))
+        assert len(pages) == 2 + 2 * 2, "of two raw tables and of two lengths of two subsets"
+        for page in pages:
+            page.unlink()
+        runs = [runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "dkt|10")]
+        assert sorted((school.folder / "home").rglob("pages/*.json")) == pages
+        after = runs[0].materialized("raw_observations") | runs[1].materialized("sequenced_train")
+        before = built.ingest.materialized("raw_observations") | built.sequence.materialized("sequenced_train")
+        for key, metadata in after.items():
+            assert metadata.keys() == before[key].keys() | {"unchanged"}
+            assert {name: metadata[name] for name in metadata.keys() & PAGE} == {
+                name: value for name, value in before[key].items() if name in PAGE
+            }
+
+    def test_a_page_that_cannot_be_kept_fails_nothing(self, school: School, runner: Runner) -> None:
+        [page] = (school.folder / "home").rglob("irt_raw_observations/pages/*.json")
+        page.unlink()
+        page.parent.rmdir()
+        page.parent.write_text("in the way of the folder", encoding="utf-8")
+        run = runner.ingest("irt")
+        assert run.success
+        assert run.materialized("raw_observations")["irt"].keys() >= {"unchanged", "flow", "column_metrics"}
+        assert any("the page of version" in message and "could not be kept" in message for message in run.messages)
+
+    def test_a_later_version_says_how_it_differs_also_when_it_stands(self, school: School, runner: Runner) -> None:
+        with (school.models_folder / "answers.csv").open("a", encoding="utf-8") as source:
+            source.write("1,1000,1,1\n")
+        published, stands = (runner.ingest("dkt").materialized("raw_observations")["dkt"] for _ in range(2))
+        assert published["changed"] == stands["changed"] == "+1 rows (+0.5%)"
+        assert stands == published | {"unchanged": True}
+
+    def test_another_description_of_a_column_rebuilds_nothing_and_is_shown(
+        self, built: Built, school: School, instance: dg.DagsterInstance
+    ) -> None:
+        described = {**COLUMNS, "skill": {"type": "int32", "description": "What the exercise trains."}}
+        school.add_model("dkt", columns=described)
+        runner = Runner(school.definitions(), instance)
+        raw = runner.ingest("dkt").materialized("raw_observations")["dkt"]
+        cell = runner.sequence("dkt|5").materialized("sequenced_train")["dkt|5"]
+        for metadata, column in ((raw, "skill"), (cell, "skill_sequence")):
+            assert metadata["unchanged"] is True
+            shown = {found.name: found.description for found in metadata["dagster/column_schema"].columns}
+            assert shown[column] == "What the exercise trains."
+        assert (
+            runner.checks(check_keys("raw_observations", ["up_to_date"]), "dkt")
+            .checks("raw_observations")["up_to_date", "dkt"]
+            .passed
+        )
+
     def test_another_value_of_the_force_tag_forces_nothing(self, runner: Runner) -> None:
         run = runner.ingest("dkt", **{FORCE_TAG: "false"})
         assert run.materialized("raw_observations")["dkt"]["unchanged"] is True
@@ -352,7 +457,7 @@ class TestWhatStandsAlready:
         assert newest(school, Dataset.rejected("dkt")) == left_behind
         recorded = runner.ingest("dkt").materialized("rejected_observations")["dkt"]
         published = built.ingest.materialized("rejected_observations")["dkt"]
-        assert recorded["version"] == published["version"] != left_behind.id
+        assert recorded["version"] == published["version"] != str(left_behind.id)
 
 
 class TestAnInput:

@@ -235,9 +235,11 @@ def _new_version(record: dg.EventLogRecord) -> _NewVersion | None:
     """None where somebody reported a materialization by hand, which published nothing."""
     materialization = record.asset_materialization
     version = materialization.metadata.get("version") if materialization else None
-    if not isinstance(version, dg.IntMetadataValue) or version.value is None or record.partition_key is None:
+    # A version is text; homes of before hold numbers.
+    if not isinstance(version, dg.TextMetadataValue | dg.IntMetadataValue) or record.partition_key is None:
         return None
-    return _NewVersion(record.partition_key, record.storage_id, version.value)
+    text = str(version.value)
+    return _NewVersion(record.partition_key, record.storage_id, int(text)) if text.isdecimal() else None
 
 
 def _request(instance: dg.DagsterInstance, grid: Grid, new: _NewVersion) -> dg.RunRequest | None:

@@ -1,13 +1,18 @@
 """What is requested at a time of day, evaluated without a daemon."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
 from seq_assets.assets.automation import INGEST_JOB
+from seq_assets.assets.checks import RAW_CHECKS
+from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.models.spec import EnvironmentName
-from seq_assets_tests.assets.building import School, range_tags
+from seq_assets_tests.assets.building import NO_TELEMETRY, Runner, School, plain, range_tags
 
 NIGHT = datetime(2026, 3, 29, 3, tzinfo=UTC)
 
@@ -52,3 +57,49 @@ def test_it_is_on_in_prod_and_off_elsewhere(school: School, name: EnvironmentNam
     school.add_model("a")
     schedule = school.definitions(environment=name).resolve_schedule_def("daily")
     assert schedule.default_status.name == ("RUNNING" if name == "prod" else "STOPPED")
+
+
+def test_a_night_that_finds_nothing_new_changes_nothing_that_people_see(school: School) -> None:
+    school.add_source()
+    school.add_model("dkt", [5])
+    school.add_model("irt", [])
+    with dg.DagsterInstance.ephemeral(settings=NO_TELEMETRY) as instance:
+        runner = Runner(school.definitions(), instance)
+        before, after = (night(school, runner, day) for day in (29, 30))
+    for model, (metadata, data_version) in after.shown.items():
+        assert metadata.pop("unchanged") is True
+        assert metadata.keys() >= {"flow", "column_metrics", "history_lengths"}
+        assert (metadata, data_version) == before.shown[model]
+    assert after.checks == before.checks
+    assert {name for name, _ in after.checks} == set(RAW_CHECKS)
+
+
+@dataclass(frozen=True)
+class Night:
+    """What is shown after a night.
+
+    Attributes:
+        shown: Of each model's newest materialization of raw observations, the metadata and the data version.
+        checks: What each check says of each model.
+    """
+
+    shown: dict[str, tuple[dict[str, Any], str]]
+    checks: dict[tuple[str, str], tuple[bool, str | None, dict[str, Any]]]
+
+
+def night(school: School, runner: Runner, day: int) -> Night:
+    """Runs what the schedule requests in a night."""
+    [request] = requests(school, NIGHT.replace(day=day))
+    first, last = (request.tags[end] for end in range_tags("", ""))
+    run = runner.job(INGEST_JOB, first, last)
+    assert run.success
+    shown = {}
+    for model in ("dkt", "irt"):
+        newest = dg.AssetRecordsFilter(RAW_KEY, asset_partitions=[model])
+        [record] = runner.instance.fetch_materializations(newest, limit=1).records
+        materialization = record.asset_materialization
+        assert materialization is not None
+        assert materialization.tags is not None
+        shown[model] = plain(materialization.metadata), materialization.tags[DATA_VERSION_TAG]
+    said = run.checks("raw_observations")
+    return Night(shown, {which: (each.passed, each.description, plain(each.metadata)) for which, each in said.items()})

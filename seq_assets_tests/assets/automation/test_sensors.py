@@ -274,9 +274,9 @@ class TestNewObservations:
         return school
 
     @staticmethod
-    def publish(instance: dg.DagsterInstance, model: str, version: int | None) -> None:
-        """Records a materialization as the I/O manager does, or, without a version, as a hand in the UI does."""
-        metadata = {} if version is None else {"version": version}
+    def publish(instance: dg.DagsterInstance, model: str, version: int | None, as_number: bool = False) -> None:
+        """Records a materialization as the I/O manager does (or once did), or, without a version, as a hand in the UI does."""
+        metadata = {} if version is None else {"version": version if as_number else str(version)}
         instance.report_runless_asset_event(dg.AssetMaterialization(RAW_KEY, partition=model, metadata=metadata))
 
     @staticmethod
@@ -292,10 +292,11 @@ class TestNewObservations:
         evaluation = self.tick(models, instance)
         assert (ranges(evaluation), evaluation.skip_message) == ([], "No raw observations are new.")
 
+    @pytest.mark.parametrize("as_number", [False, True], ids=["", "as homes of before hold it"])
     def test_exactly_the_declared_cells_of_the_model_are_requested_in_one_run(
-        self, models: School, instance: dg.DagsterInstance
+        self, models: School, instance: dg.DagsterInstance, as_number: bool
     ) -> None:
-        self.publish(instance, "a", 1)
+        self.publish(instance, "a", 1, as_number)
         first = self.tick(models, instance)
         assert ranges(first) == [range_tags("a|5", "a|50")]
         [request] = first.run_requests or []
