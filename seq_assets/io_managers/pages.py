@@ -92,7 +92,7 @@ def _kept_page(warehouse: Warehouse, version: Version, log: logging.Logger) -> P
         return None if text is None else Page.from_json(text)
     except Exception as error:
         log.warning(
-            f"{version.dataset.table}: the page of version {version.id} is made again, as it is broken: {_named(error)}"
+            f"{version.dataset.table}: the page of version {version.id} cannot be read and is made again: {_named(error)}"
         )
         return None
 
