@@ -31,7 +31,7 @@ from seq_assets.io_managers.upstream import upstream_of
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset, PartitionPlans, Plan, RefusedPlan, SequencePlan
 from seq_assets.warehouse.cancellation import raise_if_canceled
-from seq_assets.warehouse.interface import Publication, RawObservations, Version, Warehouse
+from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
 
 WAREHOUSE_KEY: Final = "seq_assets_warehouse"
 IO_MANAGER_KEY: Final = "seq_assets_io_manager"
