@@ -20,7 +20,7 @@ demo: .venv/installed ## Build every bundled model on this machine; show what wa
 	$(BIN)/python docs/examples/first_sequence.py
 
 dev: .venv/installed ## Serve the Dagster UI, with the runs of `make demo` and the command line.
-	DAGSTER_HOME="$$($(BIN)/python -m seq_assets.environments)" $(BIN)/dagster dev
+	DAGSTER_HOME="$$($(BIN)/python -m seq_assets.environments)" $(BIN)/dg dev
 
 test: .venv/installed ## Run the tests.
 	$(BIN)/pytest

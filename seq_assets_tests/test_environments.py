@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,8 @@ import dagster as dg
 import pytest
 import yaml
 
-import seq_assets
 from seq_assets.client.datasets import dataset_of
 from seq_assets.environments import (
-    CODE_LOCATION,
-    DEFINITIONS_MODULE,
     Environment,
     current_environment,
     default_home,
@@ -261,13 +257,3 @@ def test_run_as_a_module_it_prints_dagsters_home_for_make_dev() -> None:
     )
     assert done.stdout == f"{current_environment().dagster_home}\n"
     assert (current_environment().dagster_home / "dagster.yaml").is_file()
-
-
-def test_the_code_location_has_one_name_wherever_it_is_served() -> None:
-    project = Path(seq_assets.__file__).parent.parent
-    [served] = yaml.safe_load((project / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
-    [hosted] = yaml.safe_load((project / "dagster_cloud.yaml").read_text(encoding="utf-8"))["locations"]
-    local = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["dagster"]
-    assert served == {"python_module": {"module_name": DEFINITIONS_MODULE, "location_name": CODE_LOCATION}}
-    assert local == {"module_name": DEFINITIONS_MODULE, "code_location_name": CODE_LOCATION}
-    assert (hosted["location_name"], hosted["code_source"]["module_name"]) == (CODE_LOCATION, DEFINITIONS_MODULE)

@@ -26,14 +26,14 @@ def served(school: School, checkout: Path) -> Iterator[str]:
 
     Args:
         school: The model files and their sources; the servers' log, `servers.log`, is written beside them.
-        checkout: Where the `workspace.yaml` is that says what Dagster loads.
+        checkout: Where the `pyproject.toml` is that says what `dg` loads.
 
     Yields:
         The address of the UI.
     """
     port = _free_port()
     variables = _variables(school)
-    command = [sys.executable, "-m", "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "dagster_dg_cli.cli", "dev", "--host", "127.0.0.1", "--port", str(port)]
     log = school.folder / "servers.log"
     with log.open("wb") as opened:
         # In a group of their own, so that they can be ended together with the processes of their runs.
