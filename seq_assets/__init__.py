@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         load_split,
         versions,
     )
+    from seq_assets.component import SequenceModels
     from seq_assets.errors import SeqAssetsError
     from seq_assets.sequencing.operation import sequence
 
@@ -25,6 +26,7 @@ __all__ = [
     "RejectedDataset",
     "SeqAssetsError",
     "SequenceDataset",
+    "SequenceModels",
     "connect",
     "load",
     "load_observations",
@@ -35,6 +37,7 @@ __all__ = [
 
 _MODULES = dict.fromkeys(__all__, "seq_assets.client.datasets") | {
     "SeqAssetsError": "seq_assets.errors",
+    "SequenceModels": "seq_assets.component",
     "sequence": "seq_assets.sequencing.operation",
 }
 

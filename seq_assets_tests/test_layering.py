@@ -82,7 +82,7 @@ def test_nothing_imports_the_command_line() -> None:
 
 
 def test_the_client_knows_no_graph() -> None:
-    names = [f"seq_assets.{name}" for name in ("assets", "cli", "io_managers", "materialize")]
+    names = [f"seq_assets.{name}" for name in ("assets", "cli", "component", "io_managers", "materialize")]
     assert [(module, name) for module, name in imports_of("seq_assets.client") if is_below(name, *names)] == []
 
 
