@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-browser chromium screenshots athena test-athena mutants bench bench-growth bench-guard check format lock clean
+.PHONY: help demo dev test test-dg test-browser chromium screenshots athena test-athena mutants bench bench-growth bench-guard check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ dev: .venv/installed ## Serve the Dagster UI, with the runs of `make demo` and t
 
 test: .venv/installed ## Run the tests.
 	$(BIN)/pytest
+
+test-dg: .venv/installed ## Run `dg` in the checkout, in the project of examples/, and in one with the component.
+	$(BIN)/pytest -n 0 -m dg
 
 chromium:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update && apt-get install --yes chromium; } \

@@ -20,16 +20,17 @@ from typing import Any, Final
 import pytest
 import yaml
 from click.testing import CliRunner
+from dagster_dg_cli.cli import cli as dg
 
 from seq_assets.cli.commands import cli
-from seq_assets.environments import Environment
+from seq_assets.environments import Environment, current_environment, prepare_dagster_home
 from seq_assets.errors import SeqAssetsError
 from seq_assets.materialize import Outcome
 from seq_assets.models import SUBSETS, ModelRegistry
 from seq_assets.sequencing.plans import IngestPlan, SequencePlan
 
 ROOT: Final = Path(__file__).parents[1]
-DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 SEMANTICS: Final = ROOT / "docs" / "semantics.md"
 IDS: Final = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 
@@ -94,11 +95,12 @@ def execute_plans(
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, where the command line builds without Dagster."""
+    """An empty working directory, whose modules can be imported, and where the command line builds without Dagster."""
     monkeypatch.setattr("seq_assets.materialize.materialize_models", execute_plans)
     folder = tmp_path / "place"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
     return folder
 
 
@@ -107,7 +109,7 @@ def test_every_example_runs_and_shows_what_it_says(
     document: Path, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blocks = list(blocks_of(document))
-    if any(block.language == "python" and '"dkt"' in block.text for block in blocks):
+    if any(block.language == "python" and '"dkt' in block.text for block in blocks):
         home = shutil.copytree(request.getfixturevalue("bundled_home"), place.parent / "home")
         monkeypatch.setenv("SEQ_ASSETS_HOME", str(home))
     names: dict[str, Any] = {}
@@ -147,8 +149,10 @@ def run_commands(document: Path, block: Block, monkeypatch: pytest.MonkeyPatch) 
         elif command[0] == "make":
             assert re.search(rf"^{command[1]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         else:
-            assert command[0] in ("seq-assets", ".venv/bin/seq-assets"), f"{document}:{block.line}: {line}"
-            result = CliRunner().invoke(cli, command[1:])
+            assert command[0] in ("dg", "seq-assets", ".venv/bin/seq-assets"), f"{document}:{block.line}: {line}"
+            if command[0] == "dg":
+                monkeypatch.setenv("DAGSTER_HOME", str(prepare_dagster_home(current_environment())))
+            result = CliRunner().invoke(dg if command[0] == "dg" else cli, command[1:])
             if expected.strip():
                 shown = doctest.OutputChecker().check_output(expected, result.output, _ELLIPSIS)
                 assert shown, f"{document}:{block.line}: {line}\n{result.output}"

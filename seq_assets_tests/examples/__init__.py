@@ -1,0 +1,1 @@
+"""Tests of `examples/`: a team's own project really embeds the platform."""
