@@ -50,6 +50,7 @@ _AUDIT_VOCABULARY: Final = "warehouse/rules/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client/datasets.py"
+_COMPONENT: Final = "component.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _LOCATION: Final = "warehouse/sources/location.py"
 _THREE_LINE: Final = "warehouse/sources/three_line_format.py"
@@ -1391,6 +1392,30 @@ _AUDIT_FAULTS: Final = (
     ),
 )
 
+_COMPONENT_FAULTS: Final = (
+    Fault(
+        "component: variables beat attributes",
+        _COMPONENT,
+        "{**os.environ, **variables}",
+        "{**variables, **os.environ}",
+        ("test_component.py::test_attributes_beat_the_variables",),
+    ),
+    Fault(
+        "component: relative paths start at the working directory",
+        _COMPONENT,
+        "str(folder / Path(given[name]).expanduser())",
+        "str(Path(given[name]).expanduser())",
+        ("test_component.py::test_relative_paths_start_at_the_folder_of_the_defs_yaml",),
+    ),
+    Fault(
+        "component: a broken model file takes the others down",
+        _COMPONENT,
+        "if mistakes and os.environ.get(_ONLY_CHECKED):",
+        "if mistakes:",
+        ("test_component.py::test_a_broken_model_file_takes_no_other_down_but_fails_the_check_of_definitions",),
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1400,5 +1425,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _READING_FAULTS
     + _VOCABULARY_FAULTS
     + _AUDIT_FAULTS
+    + _COMPONENT_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""
