@@ -81,6 +81,18 @@ def test_an_asset_of_several_partitions_receives_a_dict(environment: Environment
     assert received == {CELL: newest_train(environment).id}
 
 
+def test_an_asset_of_some_cells_receives_these(environment: Environment, team: Runner) -> None:
+    received: dict[str, int] = {}
+
+    @dg.asset(partitions_def=dg.StaticPartitionsDefinition([CELL]))
+    def short(context: dg.AssetExecutionContext, sequenced_train: SequenceDataset) -> None:
+        received[context.partition_key] = sequenced_train.version
+
+    definitions = dg.Definitions.merge(build(environment), dg.Definitions([short]))
+    assert Runner(definitions, team.instance).assets(["short"], CELL).success
+    assert received == {CELL: newest_train(environment).id}
+
+
 def test_a_cell_that_is_not_published_is_named_with_what_to_do(team: Runner) -> None:
     run = team.assets(["skill_difficulty"], "answers|50")
     message = str(run.failure("skill_difficulty").description)
@@ -118,6 +130,13 @@ def test_the_teams_io_manager_keeps_what_its_assets_return(team: Runner, environ
 
 def test_the_teams_executor_runs_all_jobs(team: Runner) -> None:
     assert {job.executor_def.name for job in team.definitions.resolve_all_job_defs()} == {"multiprocess"}
+
+
+@pytest.mark.parametrize("name", ["ingest", "sequence", "check_observations", "check_sequences"])
+def test_a_job_of_the_team_cannot_have_the_name_of_one_of_the_platform(environment: Environment, name: str) -> None:
+    own = dg.Definitions(jobs=[dg.define_asset_job(name, dg.AssetSelection.assets("skill_difficulty"))])
+    with pytest.raises(dg.DagsterInvalidDefinitionError, match=name):
+        dg.Definitions.validate_loadable(dg.Definitions.merge(build(environment), own))
 
 
 # What runs by itself
