@@ -64,10 +64,10 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
         others = warehouse.versions(replace(dataset, sequence_length=length))
         if length != dataset.sequence_length and others:
             metadata[f"pad_ratio_{length}"] = ratio_of(others[0])
-    if ratio <= bounds.warn:
+    name = bounds.exceeded(ratio)
+    if name is None:
         return Result("pad_ratio", True, metadata)
-    is_error = ratio > bounds.max
-    name, bound = ("max", bounds.max) if is_error else ("warn", bounds.warn)
+    bound = getattr(bounds, name)
     fitting = longest_within(plan, histories, bound)
     metadata["longest_within"] = fitting or "none"
     shorter = f"a length of {fitting} meets the bound" if fitting else "no shorter length meets the bound"
@@ -78,7 +78,7 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
         f"{ratio:.1%} of all positions are padding, above checks.pad_ratio.{name} ({bound:.1%}); {mostly_padding:.1%} of the "
         f"sequences are padding in at least half of their positions. Choose a shorter sequence length ({shorter}; seq-assets "
         f"advise {dataset.model} shows all), or raise the bound.",
-        dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
+        dg.AssetCheckSeverity.ERROR if name == "max" else dg.AssetCheckSeverity.WARN,
     )
 
 

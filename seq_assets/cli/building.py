@@ -5,21 +5,28 @@ import sys
 
 import click
 
-from seq_assets.cli.chosen import require_known
+from seq_assets.cli.chosen import complete_length, complete_model, require_known
 from seq_assets.cli.shown import JSON_OPTION, describe_version, echo_table
 from seq_assets.environments import current_environment, prepare_dagster_home
 
 
 @click.command()
-@click.argument("names", metavar="[MODEL]...", nargs=-1)
-@click.option("--sequence-length", "lengths", type=int, multiple=True, help="Only this length (repeatable); default: all.")
+@click.argument("models", metavar="[MODEL]...", nargs=-1, shell_complete=complete_model)
+@click.option(
+    "--sequence-length",
+    "lengths",
+    type=int,
+    multiple=True,
+    shell_complete=complete_length,
+    help="Only this length (repeatable); default: all.",
+)
 @click.option("--force", is_flag=True, help="Build even what is unchanged.")
 @JSON_OPTION
-def materialize(names: tuple[str, ...], lengths: tuple[int, ...], force: bool, as_json: bool) -> None:
+def materialize(models: tuple[str, ...], lengths: tuple[int, ...], force: bool, as_json: bool) -> None:
     """Builds models (all by default) through Dagster; the runs appear in its UI."""
     environment = current_environment()
     registry = environment.registry()
-    chosen = names or registry.names
+    chosen = models or registry.names
     require_known(chosen, lengths, registry)
     import os
 

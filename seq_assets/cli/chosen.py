@@ -1,11 +1,50 @@
-"""What commands share in choosing models and lengths: a word that names none is wrong usage."""
+"""What commands share in choosing models and lengths: what the shell completes a word to, and which word is wrong usage."""
 
 from collections.abc import Iterable, Sequence
 
 import click
+from click.shell_completion import CompletionItem
 
+from seq_assets.environments import current_environment
+from seq_assets.errors import SeqAssetsError
 from seq_assets.models import ModelRegistry, ModelSpec
 from seq_assets.models.cross_checks import nearest
+
+
+def complete_model(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models whose names begin so, with their descriptions, but for those that the command has already."""
+    registry = _registry()
+    chosen = _chosen(context) if parameter.nargs == -1 else ()
+    return [
+        CompletionItem(name, help=registry.specs[name].description if name in registry else "Its file has mistakes.")
+        for name in registry.names
+        if name.startswith(incomplete) and name not in chosen
+    ]
+
+
+def complete_length(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The lengths that the chosen models declare, or any model where none is chosen."""
+    registry = _registry()
+    chosen = [registry.specs[name] for name in _chosen(context) if name in registry]
+    lengths = sorted({length for spec in chosen for length in spec.lengths}) if chosen else registry.lengths
+    return [CompletionItem(str(length)) for length in lengths if str(length).startswith(incomplete)]
+
+
+def _registry() -> ModelRegistry:
+    """The models; none where the settings are wrong, which the command itself says."""
+    try:
+        return current_environment().registry()
+    except SeqAssetsError:
+        return ModelRegistry({}, {}, {})
+
+
+def _chosen(context: click.Context) -> tuple[str, ...]:
+    """The models that stand in the unfinished command."""
+    given = context.params.get("models") or context.params.get("model")
+    if given:
+        return (given,) if isinstance(given, str) else tuple(given)
+    # Where an option still lacks its value, click leaves the words before it as they are.
+    return tuple(context.args)
 
 
 def require_known(names: Iterable[str], lengths: Sequence[int], registry: ModelRegistry) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seq_assets.cli.shown import JSON_OPTION, describe_version, echo_table
+from seq_assets.cli.shown import JSON_OPTION, describe_versions, echo_table
 from seq_assets.environments import current_environment
 from seq_assets.errors import Mistake, ModelFileError
 from seq_assets.models import ModelRegistry, model_files
@@ -37,14 +37,14 @@ def models(as_json: bool) -> None:
 
 def _describe_model(name: str, registry: ModelRegistry, warehouse: "Warehouse") -> dict[str, Any]:
     spec = registry.specs.get(name)
-    built = [describe_version(warehouse.find(dataset)) for dataset in warehouse.datasets() if dataset.model == name]
+    built = [warehouse.find(dataset) for dataset in warehouse.datasets() if dataset.model == name]
     return {
         "model": name,
         "description": spec.description if spec else "",
         "file": str(registry.files[name]),
         "sequence_lengths": list(spec.lengths) if spec else [],
         "error": str(registry.broken[name]) if name in registry.broken else None,
-        "built": built,
+        "built": describe_versions(built),
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seq_assets.cli.chosen import require_known, spec_for
+from seq_assets.cli.chosen import complete_length, complete_model, require_known, spec_for
 from seq_assets.cli.shown import JSON_OPTION, describe_version, echo_table
 from seq_assets.environments import current_environment
 from seq_assets.models import SUBSETS, ModelSpec, Subset
@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", shell_complete=complete_model)
 @click.option(
     "--sequence-length",
     "lengths",
     type=click.IntRange(1, LONGEST_SEQUENCE),
     multiple=True,
+    shell_complete=complete_length,
     help="Only this length, declared or not (repeatable); default: the declared ones and round ones.",
 )
 @JSON_OPTION
 def advise(model: str, lengths: tuple[int, ...], as_json: bool) -> None:
     """What each sequence length would give: rows, padding, bytes, and what is lost; from the raw observations alone.
 
-    `mostly_padding` is the share of sequences at least half of whose positions are padding. To add a length, write it into
-    sequence_lengths of the model file.
+    `declared` lengths are those of the model file; `pad_ratio_check` says what the check will: ok, above_warn or above_max, by
+    checks.pad_ratio of the model file. `mostly_padding` is the share of sequences at least half of whose
+    positions are padding. To add a length, write it into sequence_lengths of the model file.
     """
     environment = current_environment()
     require_known([model], (), environment.registry())
@@ -55,13 +57,16 @@ def _advice(warehouse: "Warehouse", spec: ModelSpec, lengths: Sequence[int]) -> 
         declared = SequencePlan.of(spec, subset, 1, raw.id)
         for length in lengths or advised_lengths(declared, histories, spec.lengths):
             advice = advise(SequencePlan.of(spec_for(spec, length), subset, length, raw.id), histories)
-            rows.append({"subset": subset, "declared": length in spec.lengths, **_describe_advice(advice)})
+            rows.append({"subset": subset, **_describe_advice(advice, spec)})
     return rows
 
 
-def _describe_advice(advice: "Advice") -> dict[str, Any]:
+def _describe_advice(advice: "Advice", spec: ModelSpec) -> dict[str, Any]:
+    exceeded = spec.checks.pad_ratio.exceeded(round(advice.accounting.pad_ratio, 6))
     return {
         "sequence_length": advice.sequence_length,
+        "declared": advice.sequence_length in spec.lengths,
+        "pad_ratio_check": f"above_{exceeded}" if exceeded else "ok",
         "sequences": advice.accounting.sequences,
         "pad_ratio": round(advice.accounting.pad_ratio, 4),
         "mostly_padding": round(advice.mostly_padding_ratio, 4),
@@ -72,24 +77,33 @@ def _describe_advice(advice: "Advice") -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("model")
-@click.option("--sequence-length", type=int, help="The sequences of this length; default: the raw observations.")
+@click.argument("model", shell_complete=complete_model)
+@click.option(
+    "--sequence-length",
+    type=int,
+    shell_complete=complete_length,
+    help="The sequences of this length; default: the raw observations.",
+)
 @click.option("--subset", type=click.Choice(SUBSETS), help="Only this subset; default: both.")
 @JSON_OPTION
 def versions(model: str, sequence_length: int | None, subset: Subset | None, as_json: bool) -> None:
     """The published versions, newest first: id, time, rows, pad ratio, source."""
+    from seq_assets.client.naming import what_is_wrong_with
     from seq_assets.errors import NotPublishedError
     from seq_assets.sequencing.plans import Dataset
 
     if subset and sequence_length is None:
         raise click.UsageError("--subset needs --sequence-length")
-    warehouse = current_environment().warehouse()
+    environment = current_environment()
+    warehouse = environment.warehouse()
     subsets = [subset] if subset else SUBSETS
     datasets = (
         [Dataset.raw(model)] if sequence_length is None else [Dataset.sequenced(model, s, sequence_length) for s in subsets]
     )
     found = [describe_version(version) for dataset in datasets for version in warehouse.versions(dataset)]
     if not found:
+        if wrong := what_is_wrong_with(model, environment, warehouse, with_sequences=sequence_length is not None):
+            raise click.UsageError(wrong)
         raise NotPublishedError(f"{' and '.join(d.table for d in datasets)}: no published version; materialize {model} first.")
     if as_json:
         click.echo(json.dumps(found, indent=2))

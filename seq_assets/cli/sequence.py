@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from seq_assets.cli.chosen import spec_for
+from seq_assets.cli.chosen import complete_length, complete_model, spec_for
 from seq_assets.environments import Environment, current_environment
 from seq_assets.errors import SettingsError
 from seq_assets.models import SUBSETS, ModelRegistry, ModelSpec, Subset, bundled_models_folder
@@ -24,9 +24,15 @@ def _flag(name: str, **settings: Any) -> Callable[[_Command], _Command]:
 
 @click.command(context_settings={"token_normalize_func": lambda token: token.replace("-", "_")})
 @_flag("s3_data_location", default="data/raw", help="IN: a file, folder or glob.")
-@_flag("sequence_length", type=click.IntRange(1, LONGEST_SEQUENCE), default=5, help="Positions of each sequence.")
+@_flag(
+    "sequence_length",
+    type=click.IntRange(1, LONGEST_SEQUENCE),
+    default=5,
+    shell_complete=complete_length,
+    help="Positions of each sequence.",
+)
 @_flag("output_s3_location", default="data/sequenced", help="OUT: a folder.")
-@_flag("model", default="dkt", help="The model whose contract, features and split apply.")
+@_flag("model", default="dkt", shell_complete=complete_model, help="The model whose contract, features and split apply.")
 @_flag("subset", type=click.Choice([*SUBSETS, "all"]), default="all", help="What to write.")
 def sequence(s3_data_location: str, sequence_length: int, output_s3_location: str, model: str, subset: str) -> None:
     """Cuts the observations at IN into sequences of one length, without keeping tables.

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from seq_assets.client.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
+from seq_assets.client.naming import what_is_wrong_with
 from seq_assets.environments import Environment, current_environment
 from seq_assets.errors import InputError, NotPublishedError
 from seq_assets.models import SUBSETS, Subset
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
+    from seq_assets.sequencing.plans import Dataset
     from seq_assets.warehouse.interface import Version, Warehouse
 
 
@@ -225,8 +227,9 @@ def load(model: str, *, sequence_length: int, subset: Subset = "train", version:
         >>> ds.to_numpy()["correct_sequence"].shape  # doctest: +SKIP
         (677, 100)
     """
-    warehouse = current_environment().warehouse()
-    found = _find_sequences(warehouse, model, sequence_length, _checked(subset), version)
+    environment = current_environment()
+    warehouse = environment.warehouse()
+    found = _find_sequences(environment, warehouse, _dataset(model, _checked(subset), sequence_length), version)
     if version is None:
         _warn_of_other_raw_version(warehouse, found)
     return _sequences(warehouse, found, _checked(subset))
@@ -238,8 +241,9 @@ def load_split(model: str, *, sequence_length: int) -> tuple[SequenceDataset, Se
     Raises:
         NotPublishedError: There is no such pair.
     """
-    warehouse = current_environment().warehouse()
-    newest = _find_sequences(warehouse, model, sequence_length, "train", None)
+    environment = current_environment()
+    warehouse = environment.warehouse()
+    newest = _find_sequences(environment, warehouse, _dataset(model, "train", sequence_length), None)
     validation = {
         version.raw_version: version for version in reversed(warehouse.versions(_dataset(model, "validation", sequence_length)))
     }
@@ -265,8 +269,12 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
     """
     from seq_assets.sequencing.plans import Dataset
 
-    warehouse = current_environment().warehouse()
-    found = warehouse.find(Dataset.raw(model), version)
+    environment = current_environment()
+    warehouse = environment.warehouse()
+    try:
+        found = warehouse.find(Dataset.raw(model), version)
+    except NotPublishedError as error:
+        raise NotPublishedError(what_is_wrong_with(model, environment, warehouse) or str(error)) from None
     if subset is None:
         return cast(ObservationDataset, dataset_of(warehouse, found))
     files = warehouse.raw_files(found, _checked(subset))
@@ -275,13 +283,20 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
 
 
 def versions(model: str, *, sequence_length: int | None = None, subset: Subset = "train") -> "list[Version]":
-    """The published versions, newest first: of the sequences of a length, or of the raw observations where none is named."""
+    """The published versions, newest first: of the sequences of a length, or of the raw observations where none is named.
+
+    Raises:
+        NotPublishedError: There is no such model, or it is a raw one, without sequences.
+    """
     from seq_assets.sequencing.plans import Dataset
 
-    warehouse = current_environment().warehouse()
-    if sequence_length is None:
-        return warehouse.versions(Dataset.raw(model))
-    return warehouse.versions(_dataset(model, _checked(subset), sequence_length))
+    environment = current_environment()
+    warehouse = environment.warehouse()
+    dataset = Dataset.raw(model) if sequence_length is None else _dataset(model, _checked(subset), sequence_length)
+    found = warehouse.versions(dataset)
+    if not found and (wrong := what_is_wrong_with(model, environment, warehouse, with_sequences=sequence_length is not None)):
+        raise NotPublishedError(wrong)
+    return found
 
 
 def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":
@@ -377,20 +392,21 @@ def _checked(subset: Subset) -> Subset:
     return subset
 
 
-def _dataset(model: str, subset: Subset, sequence_length: int) -> Any:
+def _dataset(model: str, subset: Subset, sequence_length: int) -> "Dataset":
     from seq_assets.sequencing.plans import Dataset
 
     return Dataset.sequenced(model, subset, sequence_length)
 
 
-def _find_sequences(warehouse: "Warehouse", model: str, sequence_length: int, subset: Subset, version: int | None) -> "Version":
-    dataset = _dataset(model, subset, sequence_length)
+def _find_sequences(environment: Environment, warehouse: "Warehouse", dataset: "Dataset", version: int | None) -> "Version":
     try:
         return warehouse.find(dataset, version)
     except NotPublishedError as error:
-        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, dataset.kind)]
+        if wrong := what_is_wrong_with(dataset.model, environment, warehouse, with_sequences=True):
+            raise NotPublishedError(wrong) from None
+        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (dataset.model, dataset.kind)]
         lengths = ", ".join(map(str, sorted(other.sequence_length or 0 for other in published)))
-        raise NotPublishedError(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
+        raise NotPublishedError(f"{error} Published lengths of {dataset.model}: {lengths or 'none'}.") from None
 
 
 def _sequences(warehouse: "Warehouse", version: "Version", subset: Subset) -> SequenceDataset:

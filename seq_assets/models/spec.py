@@ -166,6 +166,12 @@ class PadRatioBounds(Part):
     warn: Share = 1.0
     max: Share = 1.0
 
+    def exceeded(self, ratio: float) -> Literal["warn", "max"] | None:
+        """The bound that a ratio is above, the higher one where it is above both; None within them."""
+        if ratio > self.max:
+            return "max"
+        return "warn" if ratio > self.warn else None
+
 
 class RejectedRatioBounds(Part):
     """Bounds of rejected records / records read."""

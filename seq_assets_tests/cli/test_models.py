@@ -21,6 +21,19 @@ def test_models_shows_lengths_and_what_is_built() -> None:
 
 
 @pytest.mark.usefixtures("bundled_home")
+def test_tables_are_shown_by_kind_and_then_by_length_as_a_number() -> None:
+    lines = [line.split() for line in run("models").output.splitlines()]
+    assert [words[0] for words in lines if words and words[0].startswith("dkt_")] == [
+        "dkt_raw_observations",
+        "dkt_rejected_observations",
+        "dkt_sequenced_train_50",
+        "dkt_sequenced_train_100",
+        "dkt_sequenced_validation_50",
+        "dkt_sequenced_validation_100",
+    ]
+
+
+@pytest.mark.usefixtures("bundled_home")
 def test_models_as_json() -> None:
     shown = {model["model"]: model for model in run_json("models")}
     assert list(shown) == ["dkt", "irt", "recommender", "sakt"]
@@ -30,7 +43,12 @@ def test_models_as_json() -> None:
     built = {table["table"]: table for table in shown["dkt"]["built"]}
     version = seq_assets.versions("dkt", sequence_length=50, subset="validation")[0]
     table = built["dkt_sequenced_validation_50"]
-    assert (table["version"], table["rows"], table["raw_version"]) == (version.id, version.rows, version.raw_version)
+    assert (table["version"], table["rows"], table["raw_version"]) == (
+        str(version.id),
+        version.rows,
+        str(version.raw_version),
+    )
+    assert built["dkt_raw_observations"]["raw_version"] is None
     assert 0 < table["pad_ratio"] < 1
     assert built["dkt_raw_observations"]["pad_ratio"] is None
 

@@ -1,11 +1,13 @@
 """Reading what is published: handles of versions in every form, and DuckDB over all tables."""
 
+import re
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -356,8 +358,8 @@ def test_a_length_that_is_not_published_names_those_that_are() -> None:
 
 @pytest.mark.usefixtures("bundled_home")
 def test_what_is_not_published_is_an_error() -> None:
-    with pytest.raises(NotPublishedError, match=r"nobody_sequenced_train_5.*lengths of nobody: none"):
-        seq_assets.load("nobody", sequence_length=5)
+    with pytest.raises(NotPublishedError, match=r"sakt_sequenced_train_50 has no .*lengths of sakt: none"):
+        seq_assets.load("sakt", sequence_length=50)
     with pytest.raises(NotPublishedError, match="sakt_raw_observations has no published version; materialize it first"):
         seq_assets.load_observations("sakt")
     newest = seq_assets.versions("irt")[0].id
@@ -365,7 +367,51 @@ def test_what_is_not_published_is_an_error() -> None:
         seq_assets.load_observations("irt", version=42)
     with pytest.raises(NotPublishedError, match="has no version 42"):
         seq_assets.load("dkt", sequence_length=50, version=42)
-    assert seq_assets.versions("nobody") == []
+    assert seq_assets.versions("sakt") == []
+
+
+ASKED: Final[Mapping[str, Callable[[str], Any]]] = {
+    "load": lambda model: seq_assets.load(model, sequence_length=50),
+    "load_split": lambda model: seq_assets.load_split(model, sequence_length=50),
+    "load_observations": seq_assets.load_observations,
+    "versions": seq_assets.versions,
+    "versions of a length": lambda model: seq_assets.versions(model, sequence_length=50),
+}
+
+
+@pytest.mark.usefixtures("bundled_home")
+@pytest.mark.parametrize("ask", ASKED.values(), ids=list(ASKED))
+def test_a_model_that_is_none_gets_the_nearest_word(ask: Callable[[str], Any]) -> None:
+    message = re.escape("No model 'dktt'; allowed: dkt, irt, recommender, sakt; did you mean 'dkt'?")
+    with pytest.raises(NotPublishedError, match=message):
+        ask("dktt")
+
+
+@pytest.mark.usefixtures("bundled_home")
+@pytest.mark.parametrize("with_files", [True, False], ids=["with model files", "without model files"])
+@pytest.mark.parametrize("name", ["load", "load_split", "versions of a length"])
+def test_sequences_of_a_raw_model_are_refused_with_what_to_load(
+    name: str, with_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_files:
+        monkeypatch.setenv("SEQ_ASSETS_MODELS", str(tmp_path / "nowhere"))
+    message = re.escape(
+        "irt is a raw model, without sequences; its observations are loaded by seq_assets.load_observations('irt')."
+    )
+    with pytest.raises(NotPublishedError, match=message):
+        ASKED[name]("irt")
+
+
+@pytest.mark.usefixtures("bundled_home")
+def test_where_there_are_no_model_files_the_published_models_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQ_ASSETS_MODELS", str(tmp_path / "nowhere"))
+    with pytest.raises(NotPublishedError, match=r"No model 'dktt'; allowed: dkt, irt; did you mean 'dkt'\?"):
+        seq_assets.load("dktt", sequence_length=50)
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(tmp_path / "empty"))
+    with pytest.raises(NotPublishedError, match="No model 'dkt'; allowed: none, as no model has a file or a table"):
+        seq_assets.load("dkt", sequence_length=50)
 
 
 @pytest.mark.usefixtures("bundled_home")
