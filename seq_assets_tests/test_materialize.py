@@ -176,6 +176,24 @@ def test_a_lost_race_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tables(raw), raw.failures, races) == (["raw_raw_observations"], (), [])
 
 
+def test_a_fresh_home_of_the_bundled_models_has_no_failed_check_and_no_line_that_is_not_of_a_partition(
+    runs_in_memory: DagsterInstance,
+) -> None:
+    names = current_environment().registry().names
+    assert [outcome.failures for outcome in materialized(*names)] == [()] * len(names)
+    entries = [entry for run in runs_in_memory.get_runs() for entry in runs_in_memory.all_logs(run.run_id)]
+    evaluations = [entry.asset_check_evaluation for entry in entries if entry.asset_check_evaluation is not None]
+    assert {evaluation.asset_key.to_user_string() for evaluation in evaluations} == {
+        "raw_observations",
+        "sequenced_train",
+        "sequenced_validation",
+    }
+    assert [evaluation for evaluation in evaluations if not evaluation.passed] == []
+    logged = [entry.user_message for entry in entries if not entry.is_dagster_event]
+    assert len(logged) > len(names)
+    assert [line for line in logged if line.split("|")[0].split(":")[0] not in names] == []
+
+
 def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,7 +54,7 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     )
     def check(
         context: dg.AssetCheckExecutionContext, seq_assets_warehouse: WarehouseResource
-    ) -> Iterator[dg.AssetCheckEvaluation]:
+    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_models, opened, grid)
         inspections = _inspections(context, opened, asset, _partitions(context, published))
@@ -72,7 +72,7 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     )
     def check(
         context: dg.AssetCheckExecutionContext, seq_assets_warehouse: WarehouseResource
-    ) -> Iterator[dg.AssetCheckEvaluation]:
+    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
         inspections = _inspections(context, opened, asset, _partitions(context, published))
@@ -112,7 +112,7 @@ def _evaluations(
     asset: str,
     inspections: "Mapping[str, _Inspection]",
     results: Mapping[str, Iterable[Result]],
-) -> Iterator[dg.AssetCheckEvaluation]:
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
     """The results that the run asked for, by partition, as Dagster's events of that partition.
 
     An ordinary result would be recorded without its partition in a run over several of them. What failed comes last, because
@@ -124,6 +124,9 @@ def _evaluations(
         for evaluation in _of_partition(context, asset, partition, inspections[partition].materialization, found)
     ]
     yield from sorted(evaluations, key=lambda evaluation: not evaluation.passed)
+    # An evaluation is no output to Dagster, which would log that the check "did not yield or return expected outputs".
+    for key in context.selected_asset_check_keys:
+        yield dg.Output(None, context.job_def.asset_layer.get_op_output_name(key))
 
 
 def _of_partition(
