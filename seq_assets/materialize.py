@@ -3,8 +3,8 @@
 The runs belong to the code location that the UI shows: there they are found, and can be executed again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -40,15 +40,19 @@ class Outcome:
         model: Its name.
         versions: What stands now, of what was asked for.
         failures: The messages of what failed.
+        built: The ids of the versions that were built; others stood already.
+        checks: The checks that failed or warn.
     """
 
     model: str
     versions: tuple[Version, ...]
     failures: tuple[str, ...]
+    built: frozenset[int] = frozenset()
+    checks: tuple[dg.AssetCheckEvaluation, ...] = ()
 
 
 def materialize_models(
-    environment: Environment, registry: ModelRegistry, models: Iterable[str], lengths: Sequence[int], force: bool
+    environment: Environment, registry: ModelRegistry, models: Collection[str], lengths: Sequence[int], force: bool
 ) -> list[Outcome]:
     """Materializes models one after the other; a failure of one stops no other.
 
@@ -64,9 +68,35 @@ def materialize_models(
     executor = dg.Definitions(executor=dg.in_process_executor)
     definitions = dg.Definitions.merge(build_definitions(environment, registry=registry), executor)
     grid = Grid(registry, environment.name)
-    with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress():
+    with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress(len(models)) as begin:
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
-        return [_materialize(environment, runner, grid, model, lengths) for model in models]
+        outcomes = []
+        for number, model in enumerate(models, start=1):
+            begin(model, number)
+            outcomes.append(_materialize(environment, runner, grid, model, lengths))
+        return outcomes
+
+
+@dataclass
+class _Recorded:
+    """What runs have recorded of one model."""
+
+    failures: list[str] = field(default_factory=list)
+    built: set[int] = field(default_factory=set)
+    checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
+
+    def add(self, events: Sequence[dg.DagsterEvent]) -> None:
+        """Takes what is of interest to people from the events of a run."""
+        self.failures += _failures(events)
+        for event in events:
+            if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
+                metadata = event.step_materialization_data.materialization.metadata
+                if "unchanged" not in metadata:
+                    self.built.add(int(str(metadata["version"].value)))
+            elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                evaluation = event.asset_check_evaluation_data
+                if not evaluation.passed:
+                    self.checks.append(evaluation)
 
 
 @dataclass(frozen=True)
@@ -75,8 +105,8 @@ class _Runner:
     instance: dg.DagsterInstance
     tags: dict[str, str]
 
-    def run(self, job: str, keys: Sequence[str]) -> list[str]:
-        """Runs a job over a range of partitions; returns the messages of what failed."""
+    def run(self, job: str, keys: Sequence[str]) -> Sequence[dg.DagsterEvent]:
+        """Runs a job over a range of partitions; returns its events."""
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
         tags = {**definition.run_tags, **self.tags, **range_tags(keys), **partition_tags(keys)}
@@ -87,7 +117,7 @@ class _Runner:
             )
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         raise_if_canceled()
-        return _failures(events)
+        return events
 
 
 def _failures(events: Sequence[dg.DagsterEvent]) -> list[str]:
@@ -128,13 +158,20 @@ def _work(instance: dg.DagsterInstance, run_id: str, job: str, keys: Sequence[st
 
 
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:
-    failures = runner.run(INGEST_JOB, [model])
+    recorded = _Recorded()
+    recorded.add(runner.run(INGEST_JOB, [model]))
     spec = grid.registry.specs.get(model)
     wanted = tuple(length for length in spec.lengths if not lengths or length in lengths) if spec else ()
-    if not failures:
+    if not recorded.failures:
         for keys in grid.cell_ranges([cell_key(model, length) for length in wanted]):
-            failures += runner.run(SEQUENCE_JOB, keys)
+            recorded.add(runner.run(SEQUENCE_JOB, keys))
     warehouse = environment.warehouse()
     datasets = [Dataset.raw(model), *(Dataset.sequenced(model, subset, length) for length in wanted for subset in SUBSETS)]
     newest = (next(iter(warehouse.versions(dataset)), None) for dataset in datasets)
-    return Outcome(model, tuple(version for version in newest if version is not None), tuple(failures))
+    return Outcome(
+        model,
+        tuple(version for version in newest if version is not None),
+        tuple(recorded.failures),
+        frozenset(recorded.built),
+        tuple(recorded.checks),
+    )

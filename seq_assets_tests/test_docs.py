@@ -76,20 +76,23 @@ def execute_plans(
     """As `materialize_models`, but without Dagster, whose runs take seconds; its own tests hold what the graph executes."""
     warehouse, outcomes = environment.warehouse(), []
     for name in models:
-        spec, versions, failures = registry[name], [], []
+        spec, publications, failures = registry[name], [], []
         try:
             plan = IngestPlan(spec, str(spec.location("local")), str(registry.folder_of(name)))
-            raw = warehouse.execute(plan, force=force).version
+            publications.append(warehouse.execute(plan, force=force))
+            raw = publications[0].version
             plans = [
                 SequencePlan.of(spec, subset, length, raw.id)
                 for length in spec.lengths
                 if not lengths or length in lengths
                 for subset in SUBSETS
             ]
-            versions = [raw, *(warehouse.execute(cell, force=force).version for cell in plans)]
+            publications += [warehouse.execute(cell, force=force) for cell in plans]
         except SeqAssetsError as error:
             failures = [str(error)]
-        outcomes.append(Outcome(name, tuple(versions), tuple(failures)))
+        versions = tuple(publication.version for publication in publications)
+        built = frozenset(publication.version.id for publication in publications if not publication.unchanged)
+        outcomes.append(Outcome(name, versions, tuple(failures), built))
     return outcomes
 
 

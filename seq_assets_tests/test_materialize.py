@@ -1,5 +1,6 @@
 """Running the graph in this process: what became of each model, and which partitions its runs had."""
 
+import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from dagster import DagsterInstance, DagsterRunStatus
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from rich.text import Text
 
 from seq_assets.environments import current_environment
 from seq_assets.errors import LostRaceError
@@ -200,13 +202,31 @@ def test_progress_is_a_line_every_few_seconds_where_there_is_no_terminal(
     now = [0.0]
     monkeypatch.setattr("seq_assets.io_managers.progress.time", SimpleNamespace(monotonic=lambda: now[0]))
     logged: list[str] = []
-    with terminal_progress():
+    with terminal_progress(50) as begin:
+        begin("dkt", 3)
         progress = progress_of("dkt", logged.append)
         for now[0], rows in ((1, 1000), (11, 2000), (12, 3000), (22, 4000)):
             progress("read", rows)
-    assert capsys.readouterr() == ("", "dkt: read, 2,000 rows\ndkt: read, 4,000 rows\n")
+    assert capsys.readouterr() == ("", "3 of 50, dkt: read, 2,000 rows\n3 of 50, dkt: read, 4,000 rows\n")
     assert logged == []
     log = progress_of("dkt|5", logged.append)
-    now[0] = 33
+    with terminal_progress():
+        only = progress_of("irt", logged.append)
+        now[0] = 33
+        only("read", 1)
+    assert capsys.readouterr() == ("", "irt: read, 1 rows\n"), "there is nothing to count"
+    now[0] = 44
     log("write", 5)
     assert logged == ["dkt|5: write, 5 rows"], "outside a command it is the run's log"
+
+
+def test_progress_is_a_bar_on_a_terminal_with_model_stage_rows_and_how_many_are_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": "120"}.items():
+        monkeypatch.setenv(name, value)
+    with terminal_progress(50) as begin:
+        begin("dkt", 3)
+        progress_of("dkt|50", print)("sequence dkt_sequenced_train_50", 2000)
+    shown = " ".join(Text.from_ansi(capsys.readouterr().err).plain.split())
+    assert re.search(r"2 of 50 \S+ dkt\|50 sequence dkt_sequenced_train_50, 2,000 rows", shown)

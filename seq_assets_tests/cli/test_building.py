@@ -18,19 +18,27 @@ def raw_versions(workspace: Workspace, model: str = "plain") -> list[Version]:
     return workspace.warehouse.versions(Dataset.raw(model))
 
 
+def newest(workspace: Workspace, *tables: str) -> list[Version]:
+    """The newest version of each of these tables."""
+    by_name = {dataset.table: dataset for dataset in workspace.warehouse.datasets()}
+    return [workspace.warehouse.find(by_name[table]) for table in tables]
+
+
 @pytest.mark.usefixtures("runs_in_memory")
 def test_materialize_builds_everything_and_says_where(plain: Workspace, tmp_path: Path) -> None:
     plain.model(name="other")
     shown = run("materialize").stdout.splitlines()
-    assert [line.split()[0] for line in shown[:-1]] == [
-        "table",
-        "other_raw_observations",
-        "plain_raw_observations",
-        "plain_sequenced_train_2",
-        "plain_sequenced_validation_2",
-        "plain_sequenced_train_4",
-        "plain_sequenced_validation_4",
+    rows = [line.split() for line in shown[:-1]]
+    assert [[table, *numbers] for table, _, *numbers in rows] == [
+        ["table", "state", "rows", "rejected", "pad_ratio"],
+        ["other_raw_observations", "built", "4", "0", "-"],
+        ["plain_raw_observations", "built", "4", "0", "-"],
+        ["plain_sequenced_train_2", "built", "3", "-", "0.3333"],
+        ["plain_sequenced_validation_2", "built", "0", "-", "0.0000"],
+        ["plain_sequenced_train_4", "built", "2", "-", "0.5000"],
+        ["plain_sequenced_validation_4", "built", "0", "-", "0.0000"],
     ]
+    assert [row[1] for row in rows[1:]] == [str(version.id) for version in newest(plain, *(row[0] for row in rows[1:]))]
     assert shown[-1] == f"Tables are in {tmp_path / 'home'}"
     assert seq_assets.load("plain", sequence_length=4).to_numpy()["item_sequence"].tolist() == [
         [10, 20, 30, -1],
@@ -60,11 +68,40 @@ def test_materialize_builds_only_what_is_asked_for_and_keeps_it_unless_forced(pl
         "plain_sequenced_validation_4",
     ]
     assert len(plain.warehouse.datasets()) == 4, "these, and the rejected observations"
-    assert run_json(*arguments) == first
+    assert [table["unchanged"] for table in first["built"]] == [False] * 3
+    again = run_json(*arguments)
+    assert again == first | {"built": [table | {"unchanged": True} for table in first["built"]]}
     forced = run_json(*arguments, "--force")["built"]
     assert not {table["version"] for table in forced} & {table["version"] for table in first["built"]}
     assert {table["raw_version"] for table in forced[1:]} == {forced[0]["version"]}
     assert len(raw_versions(plain)) == 2
+
+
+@pytest.mark.usefixtures("runs_in_memory")
+def test_materialize_shows_every_check_that_warns_or_fails_with_its_number(workspace: Workspace) -> None:
+    workspace.write("source.csv", SOURCE)
+    workspace.sequence_model(sequence_lengths=[2, 4], checks={"pad_ratio": {"warn": 0.3, "max": 0.4}})
+    shown = run("materialize").stdout
+    assert "\nwarn: pad_ratio of sequenced_train, plain|2: 33.3% of all positions are padding, above " in shown
+    assert "\nerror: pad_ratio of sequenced_train, plain|4: 50.0% of all positions are padding, above " in shown
+    again = run_json("materialize")
+    assert all(table["unchanged"] for table in again["built"])
+    found = {check["partition"]: check for check in again["checks"]}
+    assert {name: (check["check"], check["asset"], check["severity"]) for name, check in found.items()} == {
+        "plain|2": ("pad_ratio", "sequenced_train", "warn"),
+        "plain|4": ("pad_ratio", "sequenced_train", "error"),
+    }
+    assert found["plain|4"]["message"].startswith("50.0% of all positions are padding, above checks.pad_ratio.max (40.0%)")
+    assert found["plain|4"]["numbers"]["pad_ratio"] == 0.5
+
+
+@pytest.mark.usefixtures("runs_in_memory")
+def test_materialize_counts_what_was_rejected(workspace: Workspace) -> None:
+    workspace.write("source.csv", SOURCE + "3,1,none\n")
+    workspace.model(checks={"rejected_ratio": {"max": 0.5}})
+    assert run("materialize").stdout.splitlines()[1].split()[2:] == ["built", "4", "1", "-"]
+    [table] = run_json("materialize")["built"]
+    assert (table["rows"], table["rejected"], table["unchanged"]) == (4, 1, True)
 
 
 @pytest.mark.usefixtures("plain")
@@ -138,7 +175,7 @@ def test_a_bad_source_is_said_and_the_last_version_stands(case: str, workspace: 
     for message in messages:
         assert message.format(folder=workspace.folder) in result.stderr
     assert raw_versions(workspace) == [before]
-    assert str(before.id) in result.stdout, "what stands is shown"
+    assert result.stdout.splitlines()[1].split()[1:3] == [str(before.id), "unchanged"], "what stands is shown"
     assert len(workspace.raw_rows(spec)) == 4
 
 
