@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import goals, growth, guard
+from benchmarks import goals, growth, guard, unchanged
 from benchmarks.generating import HISTORIES, Observations
 from benchmarks.report import keep, rows_of
 from benchmarks.workbench import default_folder
@@ -23,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif asked.what == "growth":
         text, data = growth.run(folder, asked.rows)
         keep(folder / "results", "growth", text, data, in_readme=asked.readme)
+    elif asked.what == "unchanged":
+        text, data = unchanged.run(folder, asked.models, asked.times)
+        keep(folder / "results", "unchanged", text, data, in_readme=False)
     else:
         return guard.run(folder, asked.rows)
     return 0
@@ -42,6 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     grown.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 17_000_000], help="sizes; default: 1 and 17 M")
     for command in (judged, grown):
         command.add_argument("--readme", action="store_true", help="put the result into the README too")
+    idle = commands.add_parser("unchanged", help="what `seq-assets materialize` takes of many models, all unchanged")
+    idle.add_argument("--models", type=int, default=unchanged.MODELS)
+    idle.add_argument("--times", type=int, default=1)
     guarded = commands.add_parser("guard", help="quick: exit code 1 where the platform became slower beside DuckDB by a factor")
     guarded.add_argument("--rows", type=int, default=guard.ROWS)
     return parser

@@ -1,7 +1,7 @@
 """Asset checks: what holds of the published versions, per partition, at any time.
 
-The blocking conditions were verified before publication (write, audit, publish): the checks of the run that published show
-what its audit found; in any other run, they are verified again on what is published. The others (`judgements`) only warn or
+The blocking conditions were verified before publication (write, audit, publish): the checks of a run that materialized a
+version, changed or not, show what its audit found; in any other run, they are verified again on what is published. The others (`judgements`) only warn or
 report an error; they block nothing.
 """
 
@@ -57,8 +57,9 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_models, opened, grid)
-        inspections = _inspections(context, opened, asset, _partitions(context, published))
-        results = {model: _raw_results(inspection, grid, model) for model, inspection in inspections.items()}
+        with opened.at_rest():
+            inspections = _inspections(context, opened, asset, _partitions(context, published))
+            results = {model: _raw_results(inspection, grid, model) for model, inspection in inspections.items()}
         yield from _evaluations(context, asset, inspections, results)
 
     return check
@@ -75,8 +76,9 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
-        inspections = _inspections(context, opened, asset, _partitions(context, published))
-        results = {key: _cell_results(inspection, grid, subset, key) for key, inspection in inspections.items()}
+        with opened.at_rest():
+            inspections = _inspections(context, opened, asset, _partitions(context, published))
+            results = {key: _cell_results(inspection, grid, subset, key) for key, inspection in inspections.items()}
         yield from _evaluations(context, asset, inspections, results)
 
     return check
@@ -206,12 +208,12 @@ class _Inspection:
             return [replace(result, description=message) for result in unreadable]
 
     def _findings(self, version: Version) -> Sequence[Finding]:
-        """What the audit found a moment ago, where this run published the version; else its files are read again."""
+        """What the audit found, where this run materialized the version, changed or not; else its files are read again."""
         record = self.materialization
         if record is not None and record.run_id == self.run and record.asset_materialization is not None:
             metadata = record.asset_materialization.metadata
             shown = metadata.get("version")
-            if shown is not None and shown.value == str(version.id) and "unchanged" not in metadata:
+            if shown is not None and shown.value == str(version.id):
                 return version.findings
         return self.warehouse.inspect(version)
 

@@ -3,6 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -143,6 +144,10 @@ class Warehouse(ABC):
     @abstractmethod
     def versions(self, dataset: Dataset) -> list[Version]:
         """The versions of a table, newest first; none where it was never published."""
+
+    @abstractmethod
+    def at_rest(self) -> AbstractContextManager[None]:
+        """Within it, the versions of each table are looked up once: for who looks at many, and publishes nothing meanwhile."""
 
     @abstractmethod
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:

@@ -107,6 +107,7 @@ class PublishingWarehouse(Warehouse):
 
     home: Path
     connect: Connect = field(default=connect_in_memory, kw_only=True)
+    _looked_up: dict[Dataset, list[Version]] | None = field(default=None, init=False, repr=False)
     _counted_histories: dict[tuple[int, Subset], Histories] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -155,7 +156,20 @@ class PublishingWarehouse(Warehouse):
 
     def versions(self, dataset: Dataset) -> list[Version]:
         """The versions of a table, newest first."""
-        return self.tables.versions(dataset)
+        if self._looked_up is None:
+            return self.tables.versions(dataset)
+        if dataset not in self._looked_up:
+            self._looked_up[dataset] = self.tables.versions(dataset)
+        return list(self._looked_up[dataset])
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Within it, the versions of each table are looked up once."""
+        self._looked_up = {}
+        try:
+            yield
+        finally:
+            self._looked_up = None
 
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
         """The files of one subset: in the folder of their run, they, or the folder that they are below, are named after it."""

@@ -276,6 +276,17 @@ def test_any_raw_version_can_be_sequenced(workspace: Workspace, spec: ModelSpec)
     assert published_rows(workspace.warehouse, again) == published_rows(workspace.warehouse, expected)
 
 
+@covers("at_rest")
+def test_versions_are_looked_up_once_while_at_rest(workspace: Workspace, spec: ModelSpec) -> None:
+    write_source(workspace, RECORDS)
+    first, warehouse = workspace.ingest(spec).version, workspace.warehouse
+    with warehouse.at_rest():
+        assert warehouse.versions(first.dataset) == [first]
+        second = workspace.ingest(spec, force=True).version
+        assert warehouse.versions(first.dataset) == [first]
+    assert warehouse.versions(first.dataset) == [second, first]
+
+
 @covers("execute")
 def test_sequences_of_a_raw_version_that_is_not_there_are_refused(workspace: Workspace, spec: ModelSpec) -> None:
     plan = SequencePlan.of(spec, "train", 4, 7)

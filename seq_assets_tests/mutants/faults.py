@@ -1150,13 +1150,6 @@ _VOCABULARY_FAULTS: Final = (
 
 _AUDIT_FAULTS: Final = (
     Fault(
-        "checks: what stands unchanged is not read again",
-        "assets/checks.py",
-        ' and "unchanged" not in metadata',
-        "",
-        ("assets/test_checks.py::TestARunWithItsChecks::test_only_what_the_run_has_not_audited_itself_is_read_again",),
-    ),
-    Fault(
         "the audit of raw observations accepts values that break the contract",
         _AUDIT_RAW,
         "for name, count in violations.items() if count]",
