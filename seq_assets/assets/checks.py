@@ -1,8 +1,8 @@
 """Asset checks: what holds of the published versions, per partition, at any time.
 
 The blocking conditions were verified before publication (write, audit, publish): the checks of a run that materialized a
-version, changed or not, show what its audit found; in any other run, they are verified again on what is published. The others (`judgements`) only warn or
-report an error; they block nothing.
+version, changed or not, show what its audit found; in any other run, they are verified again on what is published. The others
+(`judgements`) only warn or report an error; they block nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

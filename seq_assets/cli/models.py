@@ -22,7 +22,8 @@ def models(as_json: bool) -> None:
     environment = current_environment()
     registry = environment.registry()
     warehouse = environment.warehouse()
-    shown = [_describe_model(name, registry, warehouse) for name in registry.names]
+    with warehouse.at_rest():
+        shown = [_describe_model(name, registry, warehouse) for name in registry.names]
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return
