@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from seq_assets.cli import cli
+from seq_assets.cli.commands import cli
 from seq_assets_tests.warehouse.building import Workspace
 
 
