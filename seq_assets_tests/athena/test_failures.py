@@ -622,7 +622,7 @@ def test_whatever_glue_calls_a_race_is_repeated(
 
 
 def test_races_that_are_all_lost_may_be_tried_later(place: Place, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.pause", lambda seconds: None)
     tables = cloud.open_tables()
     publish(tables, cloud, "a")
 

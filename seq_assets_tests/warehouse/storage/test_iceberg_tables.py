@@ -228,7 +228,7 @@ def test_a_table_refuses_the_writes_of_another_environment(warehouse: LocalWareh
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between attempts, none of which is taken."""
     taken: list[float] = []
-    monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.time.sleep", taken.append)
+    monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.pause", taken.append)
     return taken
 
 
