@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from seq_assets_tests.athena.fixtures import SHOWN_AT_THE_END, athena, athena_stack, production
+from seq_assets_tests.reference import examples
 
 # This file is loaded before the tests' processes start, so what is heavy is imported where it is used.
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from seq_assets.models import Subset
     from seq_assets_tests.warehouse.building import Workspace
 
-# Examples have no time limit: it would fail tests on a busy machine.
-settings.register_profile("seq_assets", deadline=None)
+# Neither the examples nor what makes them up has a time limit: it would fail tests on a busy machine.
+settings.register_profile("seq_assets", deadline=None, max_examples=examples(100), suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("seq_assets")
 # The same examples in every run, and the first that fails as it is: for proofs that a test fails, not for finding out why.
-settings.register_profile("repeatable", deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate])
+settings.register_profile(
+    "repeatable", settings.get_profile("seq_assets"), derandomize=True, phases=[Phase.explicit, Phase.generate]
+)
 
 __all__ = ["athena", "athena_stack", "production"]
 
@@ -63,6 +66,15 @@ def _described_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("history_lengths_plot", "pad_ratio_plot"):
             patch.setattr(f"seq_assets.io_managers.pages.{name}", lambda *_, name=name: f"![{name}](data:image/png;base64,)")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _databases_are_used_again() -> Iterator[None]:
+    """Engines share open databases, because opening one takes a third of what most tests of the warehouse take."""
+    from seq_assets_tests.warehouse.databases import used_again
+
+    with used_again():
         yield
 
 

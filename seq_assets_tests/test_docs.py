@@ -33,6 +33,9 @@ ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 SEMANTICS: Final = ROOT / "docs" / "semantics.md"
 IDS: Final = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
+SLOW: Final = {ROOT / "docs" / "embedding.md", SEMANTICS}
+"""Whose examples take long."""
+EXECUTED: Final = [pytest.param(document, marks=[pytest.mark.slow] * (document in SLOW)) for document in DOCUMENTS]
 
 _FENCE: Final = re.compile(r"^```(\w*)$")
 _FILE: Final = re.compile(r"^`([\w./-]+)`:$")
@@ -107,7 +110,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+@pytest.mark.parametrize("document", EXECUTED, ids=IDS)
 def test_every_example_runs_and_shows_what_it_says(
     document: Path, place: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ def test_a_lost_race_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (tables(raw), raw.failures, races) == (["raw_raw_observations"], (), [])
 
 
+@pytest.mark.slow
 def test_a_fresh_home_of_the_bundled_models_has_no_failed_check_and_no_line_that_is_not_of_a_partition(
     runs_in_memory: DagsterInstance,
 ) -> None:

@@ -11,14 +11,12 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any, Final
 from unittest import mock
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -33,7 +31,6 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.sequencing.windows import window_of
-from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.storage.parquet_files import read_batches
 from seq_assets.warehouse.storage.storage import LocalStorage
@@ -66,77 +63,43 @@ def exactly(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     return [{name: repr(value) for name, value in row.items()} for row in rows]
 
 
-@dataclass
-class OneDatabase:
-    """A DuckDB for all examples: to open one takes longer than what is asked of it.
-
-    Forgotten at the end, and not named in types, because Hypothesis remembers what it has seen.
-    """
-
-    connection: Any
-
-    @contextmanager
-    def connect(self, config: dict[str, Any]) -> Iterator[Any]:
-        """A connection to it, which leaves nothing behind."""
-        with self.connection.cursor() as cursor:
-            try:
-                yield cursor
-            finally:
-                cursor.execute("DETACH DATABASE IF EXISTS stage")
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[OneDatabase]:
-    with duckdb.connect() as connection:
-        database = OneDatabase(connection)
-        yield database
-        database.connection = None
-
-
-@pytest.fixture
-def quick(workspace: Workspace, database: OneDatabase) -> Workspace:
-    """The workspace, on one database."""
-    assert isinstance(workspace.warehouse, LocalWarehouse)
-    return replace(workspace, warehouse=replace(workspace.warehouse, connect=database.connect))
-
-
 # One example
 
 
 @tries(8)
 @given(source=csv_sources(), seed=st.integers(0, 2**32))
-def test_any_csv_becomes_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
-    assert_pipeline(quick, source, random.Random(seed))
+def test_any_csv_becomes_what_the_reference_says(workspace: Workspace, source: Source, seed: int) -> None:
+    assert_pipeline(workspace, source, random.Random(seed))
 
 
 @tries(8)
 @given(source=json_sources(), seed=st.integers(0, 2**32))
-def test_any_json_lines_become_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
-    assert_pipeline(quick, source, random.Random(seed))
+def test_any_json_lines_become_what_the_reference_says(workspace: Workspace, source: Source, seed: int) -> None:
+    assert_pipeline(workspace, source, random.Random(seed))
 
 
 @tries(8)
 @given(source=parquet_sources(), seed=st.integers(0, 2**32))
-def test_any_parquet_becomes_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
-    assert_pipeline(quick, source, random.Random(seed))
+def test_any_parquet_becomes_what_the_reference_says(workspace: Workspace, source: Source, seed: int) -> None:
+    assert_pipeline(workspace, source, random.Random(seed))
 
 
 @tries(6)
 @given(source=three_line_sources(), seed=st.integers(0, 2**32))
-def test_any_three_line_text_becomes_what_the_reference_says(quick: Workspace, source: Source, seed: int) -> None:
-    assert_pipeline(quick, source, random.Random(seed))
+def test_any_three_line_text_becomes_what_the_reference_says(workspace: Workspace, source: Source, seed: int) -> None:
+    assert_pipeline(workspace, source, random.Random(seed))
 
 
 @tries(3)
 @given(source=parquet_sources(), seed=st.integers(0, 2**32))
-def test_how_files_are_written_and_when_changes_nothing(quick: Workspace, source: Source, seed: int) -> None:
+def test_how_files_are_written_and_when_changes_nothing(workspace: Workspace, source: Source, seed: int) -> None:
     """The order in which they are made, and the sizes of their row groups."""
     tables = []
     for generator in (random.Random(seed), random.Random(seed + 1)):
-        model, _ = publishable(quick, source, generator)
-        spec = quick.model(**model)
-        quick.ingest(spec)
-        tables.append((quick.raw_rows(spec), quick.rejected_rows(spec), quick.accounting(spec)))
+        model, _ = publishable(workspace, source, generator)
+        spec = workspace.model(**model)
+        workspace.ingest(spec)
+        tables.append((workspace.raw_rows(spec), workspace.rejected_rows(spec), workspace.accounting(spec)))
     assert repr(tables[0]) == repr(tables[1])
     if source.model["split"]["strategy"] == "entity_hash":
         sides = {(row[source.model["entity"]], row["subset"]) for row in tables[0][0]}
@@ -145,20 +108,20 @@ def test_how_files_are_written_and_when_changes_nothing(quick: Workspace, source
 
 @tries(4)
 @given(sources=parquet_versions(), seed=st.integers(0, 2**32))
-def test_ids_stay_from_version_to_version(quick: Workspace, sources: tuple[Source, Source], seed: int) -> None:
+def test_ids_stay_from_version_to_version(workspace: Workspace, sources: tuple[Source, Source], seed: int) -> None:
     generator = random.Random(seed)
     name = f"m{next(NUMBERS)}"
     before: Sequence[Mapping[str, Any]] = ()
     for number, source in enumerate(sources):
         location = f"{name}/{number}"
-        source.write(quick.folder / location, generator)
+        source.write(workspace.folder / location, generator)
         model = {**source.model, "name": name, "source": {"location": location}}
         expected = ingest(model, source.records, before)
-        spec = quick.model(**model)
-        quick.ingest(spec)
+        spec = workspace.model(**model)
+        workspace.ingest(spec)
         definition = definition_of(model, spec.lengths[0], expected.vocabulary)
         for subset in SUBSETS:
-            quick.sequence(spec, subset)
+            workspace.sequence(spec, subset)
         for subset in SUBSETS:
             assert_loaded(name, subset, spec.lengths[0], expected, definition)
         before = expected.vocabulary
@@ -412,6 +375,7 @@ def test_sequences_may_be_of_one_item_or_longer_than_any_history(workspace: Work
         assert found[10_000] == (prefixes if mode == "prefix" else histories)
 
 
+@pytest.mark.slow
 def test_a_million_entities_of_one_event_are_a_million_sequences(workspace: Workspace) -> None:
     count = 1_000_000
     numbers = np.arange(count) * 7919 % count

@@ -61,6 +61,7 @@ def executed_again(location: Hosted, run: str, strategy: str) -> bool:
     return location.succeeded(started["run"]["runId"])
 
 
+@pytest.mark.slow
 def test_they_are_found_on_the_pages_of_their_jobs_and_in_the_timeline(location: Hosted, school: School) -> None:
     assert materialize(school) == ()
     listed = [run for job in (INGEST_JOB, SEQUENCE_JOB) for run in runs_of(location, job)]
@@ -72,6 +73,7 @@ def test_they_are_found_on_the_pages_of_their_jobs_and_in_the_timeline(location:
     assert {run["runId"] for run in timeline} == {run["runId"] for run in listed}
 
 
+@pytest.mark.slow
 def test_all_of_one_is_executed_again(location: Hosted, school: School) -> None:
     materialize(school)
     for job in (INGEST_JOB, SEQUENCE_JOB):
@@ -88,6 +90,7 @@ def test_a_failed_one_is_executed_again_from_its_failure(location: Hosted, schoo
     assert executed_again(location, run["runId"], "FROM_FAILURE")
 
 
+@pytest.mark.slow
 def test_one_that_was_told_to_stop_is_canceled_and_its_checks_are_not_in_progress(
     location: Hosted, school: School, monkeypatch: pytest.MonkeyPatch
 ) -> None:

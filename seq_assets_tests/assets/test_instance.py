@@ -19,6 +19,8 @@ from seq_assets.sequencing.plans import Dataset
 from seq_assets_tests.assets.building import ANSWERS, School, check_keys, range_tags
 from seq_assets_tests.assets.hosting import AssetShown, Hosted, RunShown, hosted
 
+pytestmark = pytest.mark.slow
+
 RAW: Final = "raw_observations"
 REJECTED: Final = "rejected_observations"
 SEQUENCED: Final = ("sequenced_train", "sequenced_validation")

@@ -28,6 +28,7 @@ from seq_assets.warehouse.interface import RawObservations, Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.assets.building import COLUMNS, FEATURES, School
 from seq_assets_tests.models.model_files import model
+from seq_assets_tests.reference import examples
 from seq_assets_tests.warehouse.building import read_rows
 
 CELL: Final = Dataset.sequenced("dkt", "train", 10)
@@ -351,7 +352,7 @@ def test_labels_of_one_version_only_are_not_compared(other: Mapping[str, Mapping
 Labels = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 1_000), min_size=1)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(columns=st.dictionaries(st.sampled_from("xyz"), st.tuples(Labels, Labels), min_size=1))
 def test_the_share_of_labels_is_the_largest_change_of_any_in_any_column(
     columns: dict[str, tuple[dict[str, int], dict[str, int]]],

@@ -16,7 +16,7 @@ from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.athena.values import values_table
-from seq_assets_tests.reference.windows import histories, in_order, sequences
+from seq_assets_tests.reference import examples, histories, in_order, sequences
 from seq_assets_tests.sequencing.cases import Case, cases
 
 pytestmark = pytest.mark.athena
@@ -25,7 +25,7 @@ CASES_PER_QUERY = 12
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(batch=st.lists(cases(), min_size=CASES_PER_QUERY, max_size=CASES_PER_QUERY))

@@ -205,6 +205,7 @@ STAGES: list[Any] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("condition", "numbers", "code", "runs"), STAGES)
 def test_materialize_that_is_told_to_stop_publishes_nothing_half_and_can_go_on(

@@ -24,6 +24,7 @@ from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableSchema, sequence_schema
 from seq_assets.warehouse.interface import Version
+from seq_assets_tests.reference import examples
 
 LENGTH = 3
 SCHEMA = sequence_schema(("pupil", ColumnType.INT64), [("item", ColumnType.INT32), ("note", ColumnType.STRING)], LENGTH, False)
@@ -115,7 +116,7 @@ def layouts(draw: st.DrawFn) -> list[list[list[int]]]:
     return [[[next(counter) for _ in range(size)] for size in file] for file in sizes]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     files=layouts(),
     batch_size=st.integers(1, 9),

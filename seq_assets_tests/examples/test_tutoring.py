@@ -18,6 +18,8 @@ from seq_assets_tests.assets.building import NO_TELEMETRY, Runner
 from tutoring.definitions import build
 from tutoring.json_files import JsonFiles
 
+pytestmark = pytest.mark.slow
+
 CELL: Final = "answers|20"
 SMOOTHING: Final = 5.0
 TOSSING_A_COIN: Final = 0.693

@@ -41,6 +41,8 @@ _PYTEST: Final = (
     "no:cacheprovider",
     "--hypothesis-profile",
     "repeatable",
+    "-m",
+    "not athena and not browser and not dg",
 )
 _TESTS_FAILED: Final = 1
 _FAILED_TEST: Final = re.compile(r"^(?:FAILED|ERROR) seq_assets_tests/(?P<test>\S+?::.*?)(?: - (?P<why>.*))?$", re.MULTILINE)

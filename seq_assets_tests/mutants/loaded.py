@@ -55,7 +55,7 @@ class Loaded:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=folder,
-            env={**kept, "PYTHONPATH": str(folder), "COLUMNS": "300"},
+            env={**kept, "PYTHONPATH": str(folder), "COLUMNS": "300", "SEQ_ASSETS_TEST_EXAMPLES": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

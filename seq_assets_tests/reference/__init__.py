@@ -6,6 +6,7 @@ what its file says, as YAML reads it. From a file to a sequence: `files`, `readi
 """
 
 import os
+from typing import Final
 
 from seq_assets_tests.reference.windows import (
     Definition,
@@ -19,9 +20,16 @@ from seq_assets_tests.reference.windows import (
     windows,
 )
 
+FEWEST: Final = 3
+"""Examples of the quick form: the first is always the simplest one."""
+
 __all__ = ["Definition", "Feature", "Row", "accounting", "examples", "histories", "in_order", "item_of", "sequences", "windows"]
 
 
 def examples(count: int) -> int:
-    """How many examples a property test tries: `count`, times SEQ_ASSETS_TEST_EXAMPLES for a long run."""
-    return count * int(os.environ.get("SEQ_ASSETS_TEST_EXAMPLES", "1"))
+    """How many examples a property test tries: `count` in its long form, in the quick one a fifth, or as many as show a break.
+
+    SEQ_ASSETS_TEST_EXAMPLES makes it the long form, so many times.
+    """
+    times = int(os.environ.get("SEQ_ASSETS_TEST_EXAMPLES", "0"))
+    return count * times or min(count, max(FEWEST, count // 5))

@@ -13,6 +13,8 @@ from seq_assets_tests.assets.automation.webhooks import Webhook, listening
 from seq_assets_tests.assets.building import School
 from seq_assets_tests.assets.hosting import Hosted, RunShown, hosted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def school(tmp_path_factory: pytest.TempPathFactory) -> School:

@@ -128,6 +128,7 @@ class TestWhereTheSensorIsOff:
         assert not run.success
         assert not [message for message in run.messages if "checks" in message]
 
+    @pytest.mark.slow
     def test_executing_all_checks_of_the_asset_gives_everything_that_is_published_its_results(self, models: School) -> None:
         with hosted(models) as location:
             assert not location.succeeded(location.run(INGEST_JOB, range_tags("a", "c")))

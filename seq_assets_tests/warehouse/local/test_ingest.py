@@ -906,6 +906,7 @@ def shuffled_rows(rows: int, entities: int) -> pa.Table:
     return pa.table({"pupil": numbers % entities, "time": times, "item": times.astype(np.int32)})
 
 
+@pytest.mark.slow
 def test_a_million_rows_of_one_entity_are_one_history(workspace: Workspace) -> None:
     rows = 1_000_000
     workspace.write("source.parquet", shuffled_rows(rows, entities=1))
@@ -917,6 +918,7 @@ def test_a_million_rows_of_one_entity_are_one_history(workspace: Workspace) -> N
     assert sequences.column("item_sequence").combine_chunks().flatten().equals(pa.array(range(rows), pa.int32()))
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_into_memory_is_sorted_on_disk(workspace: Workspace) -> None:
     def connect(config: dict[str, Any]) -> Any:
         return connect_in_memory(config | {"memory_limit": "48MiB", "threads": 1})
