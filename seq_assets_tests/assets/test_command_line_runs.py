@@ -81,6 +81,7 @@ def test_all_of_one_is_executed_again(location: Hosted, school: School) -> None:
         assert executed_again(location, run["runId"], "ALL_STEPS")
 
 
+@pytest.mark.slow
 def test_a_failed_one_is_executed_again_from_its_failure(location: Hosted, school: School) -> None:
     school.add_source(wrong_answers=3)
     assert len(materialize(school)) == 1

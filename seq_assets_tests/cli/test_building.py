@@ -56,6 +56,7 @@ def test_materialize_names_the_address_of_tables_that_are_not_on_this_machine(
     assert run("materialize").stdout == f"Tables are in s3://school/teams/learning/seq_assets_{environment}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs_in_memory")
 def test_materialize_builds_only_what_is_asked_for_and_keeps_it_unless_forced(plain: Workspace) -> None:
     plain.model(name="other")
@@ -77,6 +78,7 @@ def test_materialize_builds_only_what_is_asked_for_and_keeps_it_unless_forced(pl
     assert len(raw_versions(plain)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs_in_memory")
 def test_materialize_shows_every_check_that_warns_or_fails_with_its_number(workspace: Workspace) -> None:
     workspace.write("source.csv", SOURCE)
@@ -179,6 +181,7 @@ def test_a_bad_source_is_said_and_the_last_version_stands(case: str, workspace: 
     assert len(workspace.raw_rows(spec)) == 4
 
 
+@pytest.mark.slow
 def test_materialize_records_its_runs_in_dagsters_home(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

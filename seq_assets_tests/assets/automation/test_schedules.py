@@ -59,6 +59,7 @@ def test_it_is_on_in_prod_and_off_elsewhere(school: School, name: EnvironmentNam
     assert schedule.default_status.name == ("RUNNING" if name == "prod" else "STOPPED")
 
 
+@pytest.mark.slow
 def test_a_night_that_finds_nothing_new_changes_nothing_that_people_see(school: School) -> None:
     school.add_source()
     school.add_model("dkt", [5])

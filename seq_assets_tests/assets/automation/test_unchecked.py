@@ -114,6 +114,7 @@ class TestWhereTheSensorIsOff:
             "runs them if it is on; otherwise choose Execute all on the tab Checks of raw_observations."
         ]
 
+    @pytest.mark.slow
     def test_cells_are_named_by_the_asset_whose_step_failed(self, models: School, instance: dg.DagsterInstance) -> None:
         runner = Runner(models.definitions(), instance)
         runner.ingest("a")

@@ -103,7 +103,7 @@ def ordinals_of(plan: SequencePlan, items: int) -> range:
     return range(len([start for start in starts if min(length, items - start) >= plan.min_length]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     """Whole numbers are divided as Trino divides them."""
     with duckdb.connect() as connected:

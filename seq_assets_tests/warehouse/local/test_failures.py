@@ -108,11 +108,11 @@ def assert_the_next_run_succeeds(workspace: Workspace, spec: ModelSpec, home: Pa
     ("function", "where"),
     [
         (processes.execute_and_die_at, "read"),
-        (processes.execute_and_die_at, "sort and write train"),
-        (processes.execute_and_die_at, "sort and write validation"),
-        (processes.execute_and_die_at, "write rejected"),
-        (processes.execute_and_die_before_commit, REJECTED.table),
-        (processes.execute_and_die_after_publishing, REJECTED.table),
+        pytest.param(processes.execute_and_die_at, "sort and write train", marks=pytest.mark.slow),
+        pytest.param(processes.execute_and_die_at, "sort and write validation", marks=pytest.mark.slow),
+        pytest.param(processes.execute_and_die_at, "write rejected", marks=pytest.mark.slow),
+        pytest.param(processes.execute_and_die_before_commit, REJECTED.table, marks=pytest.mark.slow),
+        pytest.param(processes.execute_and_die_after_publishing, REJECTED.table, marks=pytest.mark.slow),
         (processes.execute_and_die_before_commit, RAW.table),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -152,6 +152,7 @@ def test_a_run_that_is_killed_right_after_its_commit_has_published(workspace: Wo
     assert workspace.ingest(spec).unchanged
 
 
+@pytest.mark.slow
 def test_the_first_run_of_a_home_may_be_killed(workspace: Workspace, spec: ModelSpec, home: Path) -> None:
     shutil.rmtree(home)
     plan = workspace.ingest_plan(spec)
@@ -247,6 +248,7 @@ def test_a_sequencing_on_a_full_disk_leaves_the_last_version_and_no_other_file(
     assert workspace.sequence(spec).version.raw_version == before[0].id
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_while_files_are_written_leaves_the_last_version_and_no_other_file(
     workspace: Workspace, spec: ModelSpec, home: Path
 ) -> None:
@@ -333,6 +335,7 @@ def test_a_vocabulary_that_fails_its_audit_leaves_the_last_version(
 # At once
 
 
+@pytest.mark.slow
 def test_processes_that_number_other_values_at_once_give_each_value_one_id(workspace: Workspace, home: Path) -> None:
     plans = []
     for items in ("abc", "xyz"):
