@@ -27,18 +27,19 @@ class Databases:
 
     @contextmanager
     def connect(self, config: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection with this configuration; only a database whose use did not fail is used again."""
+        """A connection with this configuration; only a database whose use did not fail, and that is left clean, is used again."""
         database = self._configured(config)
         try:
             with database.cursor() as connection:
                 yield connection
-                # What else a user makes is temporary and ends with its connection.
-                for (attached,) in connection.execute(_LEFT).fetchall():
-                    connection.execute(f'DETACH "{attached}"')
+                clean = _detached(connection)
         except BaseException:
             database.close()
             raise
-        self._free.append(database)
+        if clean:
+            self._free.append(database)
+        else:
+            database.close()
 
     def _configured(self, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         while self._free:
@@ -56,6 +57,16 @@ class Databases:
         """Closes what is open."""
         while self._free:
             self._free.pop().close()
+
+
+def _detached(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether what was attached is not any more; what else a user makes is temporary and ends with its connection."""
+    try:
+        for (attached,) in connection.execute(_LEFT).fetchall():
+            connection.execute(f'DETACH "{attached}"')
+    except duckdb.Error:  # such as of a file whose path DuckDB takes for a pattern; closing does not mind
+        return False
+    return True
 
 
 @contextmanager
