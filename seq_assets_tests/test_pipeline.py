@@ -90,6 +90,7 @@ def test_any_three_line_text_becomes_what_the_reference_says(workspace: Workspac
     assert_pipeline(workspace, source, random.Random(seed))
 
 
+@pytest.mark.slow
 @tries(3)
 @given(source=parquet_sources(), seed=st.integers(0, 2**32))
 def test_how_files_are_written_and_when_changes_nothing(workspace: Workspace, source: Source, seed: int) -> None:
@@ -106,6 +107,7 @@ def test_how_files_are_written_and_when_changes_nothing(workspace: Workspace, so
         assert len(sides) == len({entity for entity, _ in sides})
 
 
+@pytest.mark.slow
 @tries(4)
 @given(sources=parquet_versions(), seed=st.integers(0, 2**32))
 def test_ids_stay_from_version_to_version(workspace: Workspace, sources: tuple[Source, Source], seed: int) -> None:
@@ -355,6 +357,7 @@ def test_moments_before_1970_with_zones_and_microseconds_keep_their_order_and_ar
     assert sequences_.tolist() == [[-62_135_596_800_000, -2, -1, 0]]
 
 
+@pytest.mark.slow
 def test_sequences_may_be_of_one_item_or_longer_than_any_history(workspace: Workspace) -> None:
     workspace.write("source.csv", "pupil,time,item\n" + "".join(f"{item % 2},{item},{item}\n" for item in range(7)))
     histories = [[0, 2, 4, 6], [1, 3, 5]]

@@ -310,6 +310,7 @@ class TestChecksAlone:
             if name in names:
                 assert again[name, partition].metadata == of_run[name, partition].metadata
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("content", [None, b"not Parquet"])
     def test_a_file_that_cannot_be_read_fails_its_own_partition_only(
         self, school: School, runner: Runner, content: bytes | None

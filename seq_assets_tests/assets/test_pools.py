@@ -20,6 +20,7 @@ def location(school: School) -> Iterator[Hosted]:
         yield location
 
 
+@pytest.mark.slow
 def test_while_a_run_uses_the_warehouse_the_others_wait(location: Hosted) -> None:
     runs = [location.launch(INGEST_JOB, range_tags("dkt", "dkt"))]
     # A daemon learns of a pool with the first run that it launches.

@@ -279,6 +279,7 @@ def test_a_rank_reads_its_own_stretch_only(thousand: SequenceDataset) -> None:
     assert len(warehouse.opened) - before <= 50 // 5 + 2 * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group_rows", [50, 8_000])
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_memory_is_bounded_by_the_buffer(tmp_path: Path, group_rows: int, shuffle: bool) -> None:

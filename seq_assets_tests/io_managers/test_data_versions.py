@@ -80,6 +80,7 @@ def test_everything_of_an_older_program_is_stale(built: Built, monkeypatch: pyte
     assert built.stale(built.school.definitions()) == set(CELLS)
 
 
+@pytest.mark.slow
 def test_just_what_was_made_from_an_older_version_is_stale(built: Built) -> None:
     assert built.stale() == set()
     built.runner.ingest("a", "typo")

@@ -27,7 +27,7 @@ class Databases:
 
     @contextmanager
     def connect(self, config: dict[str, Any]) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection with this configuration; only a database whose use did not fail, and that is left clean, is used again."""
+        """A connection with this configuration; only a database that nothing failed on and that is clean is used again."""
         database = self._configured(config)
         try:
             with database.cursor() as connection:

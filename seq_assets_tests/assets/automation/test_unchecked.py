@@ -105,6 +105,7 @@ class TestWhereTheSensorIsOff:
         school.add_model("c", [])
         return school
 
+    @pytest.mark.slow
     def test_the_log_names_what_was_published_and_where_its_checks_are_run(
         self, models: School, instance: dg.DagsterInstance
     ) -> None:
