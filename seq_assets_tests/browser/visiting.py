@@ -88,9 +88,10 @@ class Visitor:
             expect(place).to_contain_text(text)
 
     def picture(self, name: str) -> None:
-        """Takes a picture of what is seen now."""
+        """Takes a picture of what is seen now, without where the files are on this machine."""
         self.page.mouse.move(0, 0)
-        seen = Image.open(io.BytesIO(self.page.screenshot(animations="disabled")))
+        shot = self.page.screenshot(animations="disabled", mask=[self.metadata("location")], mask_color="#eeeeee")
+        seen = Image.open(io.BytesIO(shot))
         self.pictures.mkdir(parents=True, exist_ok=True)
         seen.convert("RGB").quantize(_COLORS).save(self.pictures / f"{name}.png", optimize=True)
         self.taken.append(name)
