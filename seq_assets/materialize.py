@@ -1,4 +1,7 @@
-"""Running the graph in this process, as `seq-assets materialize` does: one run per model and step, recorded by Dagster.
+"""Running the graph in this process, as `seq-assets materialize` does, recorded by Dagster.
+
+Each model has a run of its own per step, so that a failure of one stops no other. Those that are seen to be unchanged before
+anything runs share theirs: what a run costs beside its work is most of what they cost.
 
 The runs belong to the code location that the UI shows: there they are found, and can be executed again.
 """
@@ -19,14 +22,19 @@ from dagster._core.utils import make_new_run_id
 from seq_assets.assets import build_definitions
 from seq_assets.assets.automation import INGEST_JOB, SEQUENCE_JOB, step_failure_message
 from seq_assets.assets.partitions import Grid, range_tags
+from seq_assets.assets.raw_observations import plan_ingest
+from seq_assets.assets.sequenced import plan_cell
 from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
-from seq_assets.io_managers.partition_keys import cell_key, partition_tags
+from seq_assets.errors import SeqAssetsError
+from seq_assets.event_log import write_in_bursts
+from seq_assets.io_managers.metadata import REJECTED_KEY
+from seq_assets.io_managers.partition_keys import cell_key, model_of, partition_tags
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.io_managers.progress import terminal_progress
 from seq_assets.models import SUBSETS, ModelRegistry
-from seq_assets.sequencing.plans import Dataset
+from seq_assets.sequencing.plans import Dataset, RefusedPlan
 from seq_assets.warehouse.cancellation import Work, doing, raise_if_canceled
-from seq_assets.warehouse.interface import Version
+from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
 
 _WHAT_STANDS: Final = "what is published stands, and nothing is half published. Run the same command again to go on."
 _QUIET: Final[Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -69,17 +77,22 @@ def materialize_models(
     definitions = dg.Definitions.merge(build_definitions(environment, registry=registry), executor)
     grid = Grid(registry, environment.name)
     with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress(len(models)) as begin:
+        write_in_bursts(instance)
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
-        outcomes = []
-        for number, model in enumerate(models, start=1):
+        done: dict[str, Outcome] = {}
+        if len(models) > 1 and not force:
+            begin("unchanged models", 1)
+            done = _materialize_unchanged(environment, runner, grid, models, lengths)
+        remaining = [model for model in models if model not in done]
+        for number, model in enumerate(remaining, start=1 + len(done)):
             begin(model, number)
-            outcomes.append(_materialize(environment, runner, grid, model, lengths))
-        return outcomes
+            done[model] = _materialize(environment, runner, grid, model, lengths)
+        return [done[model] for model in models]
 
 
 @dataclass
 class _Recorded:
-    """What runs have recorded of one model."""
+    """What runs have recorded."""
 
     failures: list[str] = field(default_factory=list)
     built: set[int] = field(default_factory=set)
@@ -90,13 +103,18 @@ class _Recorded:
         self.failures += _failures(events)
         for event in events:
             if event.event_type is dg.DagsterEventType.ASSET_MATERIALIZATION:
-                metadata = event.step_materialization_data.materialization.metadata
-                if "unchanged" not in metadata:
-                    self.built.add(int(str(metadata["version"].value)))
+                materialization = event.step_materialization_data.materialization
+                if materialization.asset_key != REJECTED_KEY and "unchanged" not in materialization.metadata:
+                    self.built.add(int(str(materialization.metadata["version"].value)))
             elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 evaluation = event.asset_check_evaluation_data
                 if not evaluation.passed:
                     self.checks.append(evaluation)
+
+    def outcome(self, model: str, versions: tuple[Version, ...]) -> Outcome:
+        """What became of one of the models."""
+        checks = (check for check in self.checks if check.partition is not None and model_of(check.partition) == model)
+        return Outcome(model, versions, tuple(self.failures), frozenset(self.built), tuple(checks))
 
 
 @dataclass(frozen=True)
@@ -157,21 +175,65 @@ def _work(instance: dg.DagsterInstance, run_id: str, job: str, keys: Sequence[st
     return Work(f"Stopped in the job {job} of {what}: {_WHAT_STANDS}", interruption, give_up)
 
 
+def _materialize_unchanged(
+    environment: Environment, runner: _Runner, grid: Grid, models: Collection[str], lengths: Sequence[int]
+) -> dict[str, Outcome]:
+    """Materializes in joint runs what is unchanged; nothing where one of them failed, because each model then has its own."""
+    warehouse = environment.warehouse()
+    with warehouse.at_rest():
+        standing = {
+            model: _newest(warehouse, grid, model, lengths) for model in models if _stands(warehouse, grid, model, lengths)
+        }
+    recorded = _Recorded()
+    for job, ranges in (
+        (INGEST_JOB, grid.model_ranges(standing)),
+        (SEQUENCE_JOB, grid.cell_ranges([key for model in standing for key in _wanted_cells(grid, model, lengths)])),
+    ):
+        for keys in ranges:
+            recorded.add(runner.run(job, keys))
+            if recorded.failures:
+                return {}
+    if recorded.built:
+        # Something has changed meanwhile.
+        standing = {model: _newest(warehouse, grid, model, lengths) for model in standing}
+    return {model: recorded.outcome(model, versions) for model, versions in standing.items()}
+
+
+def _stands(warehouse: Warehouse, grid: Grid, model: str, lengths: Sequence[int]) -> bool:
+    """Whether all that is wanted of a model is what its runs would make; what cannot be told is left to them."""
+    plan = plan_ingest(grid, model)
+    try:
+        if isinstance(plan, RefusedPlan) or not warehouse.stands(plan):
+            return False
+        raw = RawObservations({model: warehouse.find(plan.dataset)})
+        cells = [plan_cell(grid, subset, key, raw) for key in _wanted_cells(grid, model, lengths) for subset in SUBSETS]
+        return all(not isinstance(cell, RefusedPlan) and warehouse.stands(cell) for cell in cells)
+    except SeqAssetsError:
+        return False
+
+
 def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:
     recorded = _Recorded()
     recorded.add(runner.run(INGEST_JOB, [model]))
-    spec = grid.registry.specs.get(model)
-    wanted = tuple(length for length in spec.lengths if not lengths or length in lengths) if spec else ()
     if not recorded.failures:
-        for keys in grid.cell_ranges([cell_key(model, length) for length in wanted]):
+        for keys in grid.cell_ranges(_wanted_cells(grid, model, lengths)):
             recorded.add(runner.run(SEQUENCE_JOB, keys))
-    warehouse = environment.warehouse()
-    datasets = [Dataset.raw(model), *(Dataset.sequenced(model, subset, length) for length in wanted for subset in SUBSETS)]
-    newest = (next(iter(warehouse.versions(dataset)), None) for dataset in datasets)
-    return Outcome(
-        model,
-        tuple(version for version in newest if version is not None),
-        tuple(recorded.failures),
-        frozenset(recorded.built),
-        tuple(recorded.checks),
-    )
+    return recorded.outcome(model, _newest(environment.warehouse(), grid, model, lengths))
+
+
+def _wanted_lengths(grid: Grid, model: str, lengths: Sequence[int]) -> list[int]:
+    spec = grid.registry.specs.get(model)
+    return [length for length in spec.lengths if not lengths or length in lengths] if spec else []
+
+
+def _wanted_cells(grid: Grid, model: str, lengths: Sequence[int]) -> list[str]:
+    return [cell_key(model, length) for length in _wanted_lengths(grid, model, lengths)]
+
+
+def _newest(warehouse: Warehouse, grid: Grid, model: str, lengths: Sequence[int]) -> tuple[Version, ...]:
+    """What stands of what was asked for."""
+    wanted = [
+        Dataset.sequenced(model, subset, length) for length in _wanted_lengths(grid, model, lengths) for subset in SUBSETS
+    ]
+    newest = (next(iter(warehouse.versions(dataset)), None) for dataset in (Dataset.raw(model), *wanted))
+    return tuple(version for version in newest if version is not None)

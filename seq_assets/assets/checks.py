@@ -16,6 +16,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import SeqAssetsError
+from seq_assets.io_managers.data_versions import newest_materializations
 from seq_assets.io_managers.partition_keys import split_cell_key
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG, WAREHOUSE_POOL
 from seq_assets.io_managers.resources import WarehouseResource
@@ -219,15 +220,22 @@ class _Inspection:
 
 
 def _inspections(
-    context: dg.AssetCheckExecutionContext, warehouse: Warehouse, asset: str, partitions: Iterable[str]
+    context: dg.AssetCheckExecutionContext, warehouse: Warehouse, asset: str, partitions: Sequence[str]
 ) -> dict[str, _Inspection]:
     run = context.op_execution_context.run_id
-    found = {}
-    for partition in partitions:
-        wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[partition])
-        newest = next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
-        found[partition] = _Inspection(warehouse, run, newest, context.log.exception)
-    return found
+    newest = _newest_records(context.instance, dg.AssetKey(asset), partitions)
+    return {partition: _Inspection(warehouse, run, newest.get(partition), context.log.exception) for partition in partitions}
+
+
+def _newest_records(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Sequence[str]
+) -> Mapping[str | None, dg.EventLogRecord]:
+    """The newest materializations of partitions, those that have one, in few queries."""
+    ids = list(newest_materializations(instance, asset, partitions).values())
+    if not ids:
+        return {}
+    wanted = dg.AssetRecordsFilter(asset, storage_ids=ids)
+    return {record.partition_key: record for record in instance.fetch_materializations(wanted, limit=len(ids)).records}
 
 
 def _results(version: Version, findings: Iterable[Finding]) -> list[Result]:

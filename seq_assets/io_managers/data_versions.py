@@ -5,6 +5,7 @@ changed, or none. Therefore the I/O manager records the materializations itself,
 own are left out.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagster as dg
@@ -17,6 +18,7 @@ from dagster._core.definitions.data_version import (
     get_input_event_pointer_tag,
 )
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.events import DagsterEventType
 
 from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.sequencing.plans import SEMANTICS, SequencePlan
@@ -36,11 +38,20 @@ def raw_data_version(version: str) -> dict[str, str]:
     }
 
 
-def cell_data_version(instance: dg.DagsterInstance, plan: SequencePlan, version: str) -> dict[str, str]:
-    """The tags of a materialization of sequences: what it published, and which raw observations it was made from."""
-    newest = dg.AssetRecordsFilter(RAW_KEY, asset_partitions=[plan.model])
-    records = instance.fetch_materializations(newest, limit=1).records
+def cell_data_version(plan: SequencePlan, version: str, raw_event: int | None) -> dict[str, str]:
+    """The tags of a materialization of sequences: what it published, and which raw observations it was made from.
+
+    Args:
+        plan: What it was made by.
+        version: What it published.
+        raw_event: Of the newest materialization of the raw observations, as `newest_materializations` has it.
+    """
     return raw_data_version(version) | {
         get_input_data_version_tag(RAW_KEY): str(plan.raw_version),
-        get_input_event_pointer_tag(RAW_KEY): str(records[0].storage_id) if records else NULL_EVENT_POINTER,
+        get_input_event_pointer_tag(RAW_KEY): NULL_EVENT_POINTER if raw_event is None else str(raw_event),
     }
+
+
+def newest_materializations(instance: dg.DagsterInstance, asset: dg.AssetKey, partitions: Iterable[str]) -> Mapping[str, int]:
+    """The ids that Dagster's log gives to the newest materializations of partitions, those that have one, in one query."""
+    return instance.get_latest_storage_id_by_partition(asset, DagsterEventType.ASSET_MATERIALIZATION, set(partitions))

@@ -24,6 +24,11 @@ def split_cell_key(key: str) -> tuple[str, int]:
     return model, int(length)
 
 
+def model_of(key: str) -> str:
+    """The model of a partition key of either kind."""
+    return key.split(_SEPARATOR, maxsplit=1)[0]
+
+
 def partition_tags(keys: Iterable[str]) -> dict[str, str]:
     """The tags `model` and, of cells, `sequence_length` of what concerns these partitions."""
     columns = zip(*(key.split(_SEPARATOR) for key in keys), strict=True)

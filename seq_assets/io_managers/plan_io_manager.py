@@ -13,7 +13,7 @@ import dagster as dg
 
 from seq_assets.errors import RetryableError, SeqAssetsError
 from seq_assets.io_managers.chosen_partitions import require_partitions
-from seq_assets.io_managers.data_versions import cell_data_version, raw_data_version
+from seq_assets.io_managers.data_versions import cell_data_version, newest_materializations, raw_data_version
 from seq_assets.io_managers.metadata import (
     RAW_KEY,
     REJECTED_KEY,
@@ -91,6 +91,8 @@ class PlanIOManager(dg.IOManager):
             for model in obj.plans:
                 _record_rejected(context, warehouse, model, obj.specs.get(model))
             return
+        models = {plan.model for plan in obj.plans.values() if isinstance(plan, SequencePlan)}
+        raw_events = newest_materializations(instance, RAW_KEY, models) if models else {}
         force = obj.force or context.step_context.dagster_run.tags.get(FORCE_TAG) == "true"
         published: dict[str, dict[str, Any]] = {}
         failed: dict[str, str] = {}
@@ -109,7 +111,7 @@ class PlanIOManager(dg.IOManager):
                 failed[key] = f"{type(error).__name__}: {error}"
             else:
                 # At once, so that a run that is told to stop has recorded what it published.
-                _record(context, key, plan, published[key])
+                _record(context, key, plan, published[key], raw_events)
         if not failed:
             return
         if context.asset_key == RAW_KEY:
@@ -208,11 +210,13 @@ def _page(warehouse: Warehouse, version: Version, key: str, log: dg.DagsterLogMa
         return {}
 
 
-def _record(context: dg.OutputContext, key: str, plan: Plan, metadata: Mapping[str, Any]) -> None:
+def _record(
+    context: dg.OutputContext, key: str, plan: Plan, metadata: Mapping[str, Any], raw_events: Mapping[str, int]
+) -> None:
     """Records a materialization, at once: of a step that fails Dagster would record none."""
     version = metadata["version"]
     if isinstance(plan, SequencePlan):
-        tags = cell_data_version(context.step_context.instance, plan, version)
+        tags = cell_data_version(plan, version, raw_events.get(plan.model))
     else:
         tags = raw_data_version(version)
     tags |= partition_tags([key])

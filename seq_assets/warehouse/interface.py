@@ -134,6 +134,14 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def stands(self, plan: IngestPlan | SequencePlan) -> bool:
+        """Whether the newest version is what the plan would make, so that to execute it would change nothing. No row is read.
+
+        Raises:
+            SourceError: The source cannot be listed.
+        """
+
+    @abstractmethod
     def inspect(self, published: Version) -> list[Finding]:
         """Verifies the blocking conditions on a published version, from its files."""
 

@@ -213,6 +213,11 @@ class PublishingWarehouse(Warehouse):
             return self._ingest(plan, force, progress)
         return self._sequence(plan, force, progress)
 
+    def stands(self, plan: IngestPlan | SequencePlan) -> bool:
+        """Whether the newest version has the identity that the plan's result would have."""
+        identity = _identity(plan, self._find_source(plan)) if isinstance(plan, IngestPlan) else plan.identity
+        return _stands(self._newest(plan.dataset), identity)
+
     def inspect(self, published: Version) -> list[Finding]:
         """Verifies the blocking conditions on a published version, from its files."""
         raise_if_canceled()
@@ -242,7 +247,7 @@ class PublishingWarehouse(Warehouse):
     def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
         spec, source = plan.spec, self._find_source(plan)
-        identity = f"{plan.identity}:{source.fingerprint}"
+        identity = _identity(plan, source)
         previous = self._newest(plan.dataset)
         if _stands(previous, identity) and not force:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
@@ -302,10 +307,10 @@ class PublishingWarehouse(Warehouse):
 
     def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
-        raw = self.find(Dataset.raw(plan.model), plan.raw_version)
         previous = self._newest(plan.dataset)
         if _stands(previous, plan.identity) and not force:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        raw = self.find(Dataset.raw(plan.model), plan.raw_version)
         _require_columns(plan, raw)
         folder = self._new_folder(plan.dataset)
         with self._removed_on_failure(folder):
@@ -369,6 +374,11 @@ def _place_in_run(file: str) -> PurePosixPath:
     """What is directly in the folder of the run that made a file: the file, or a folder above it."""
     _, _, below = file.rpartition(_RUNS)
     return PurePosixPath(PurePosixPath(below).parts[1])
+
+
+def _identity(plan: IngestPlan, source: Source) -> str:
+    """What decides the content of raw observations: the plan, and its source as it is now."""
+    return f"{plan.identity}:{source.fingerprint}"
 
 
 def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:
