@@ -1,7 +1,7 @@
 """Dagster's event log in SQLite, as a process writes it that records thousands of events in a row.
 
-Dagster opens several connections for each event, each with a SQLAlchemy engine of its own, which takes more than what the event is
-about. Here connections share their engines, and events that come in bursts are written together. Nothing else differs: the
+Dagster opens several connections for each event, each with a SQLAlchemy engine of its own, which takes more than the event
+itself. Here connections share their engines, and events that come in bursts are written together. Nothing else differs: the
 files, the statements and their order are Dagster's, so that a webserver reads them meanwhile. Not here: what is recorded.
 """
 

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from dagster import DagsterInstance, DagsterRunStatus
+from dagster import AssetKey, DagsterInstance, DagsterRunStatus
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from rich.text import Text
 
 from seq_assets.environments import current_environment
-from seq_assets.errors import LostRaceError
+from seq_assets.errors import LostRaceError, SourceError
 from seq_assets.io_managers import plan_io_manager
 from seq_assets.io_managers.progress import progress_of, terminal_progress
 from seq_assets.materialize import Outcome, materialize_models
-from seq_assets.sequencing.plans import SequencePlan
+from seq_assets.sequencing.plans import IngestPlan, SequencePlan
 from seq_assets.warehouse.cancellation import CanceledError, cancelable
 from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.interface import Finding, Publication
@@ -88,6 +88,60 @@ def test_a_failing_model_leaves_the_others_whole(models: Workspace, runs_in_memo
     assert (tables(raw), raw.failures) == (["raw_raw_observations"], ())
     # What was not ingested is not sequenced.
     assert [job for job, *_ in ranges(runs_in_memory)] == ["ingest", "ingest", "ingest"]
+
+
+@pytest.mark.usefixtures("models")
+def test_models_that_are_unchanged_share_their_runs(models: Workspace, runs_in_memory: DagsterInstance) -> None:
+    first = materialized("a", "raw")
+    models.sequence_model(name="z", sequence_lengths=[2])
+    runs_in_memory.wipe()
+    a, z, raw = materialized("a", "z", "raw")
+    assert ranges(runs_in_memory) == [
+        ("ingest", "a", "raw"),
+        ("sequence", "a|2", "a|8"),
+        ("ingest", "z", "z"),
+        ("sequence", "z|2", "z|2"),
+    ]
+    assert [a.versions, raw.versions] == [outcome.versions for outcome in first]
+    assert (a.built, raw.built, z.built) == (frozenset(), frozenset(), {version.id for version in z.versions})
+    recorded = runs_in_memory.fetch_materializations(AssetKey("sequenced_train"), limit=10).records
+    assert {record.partition_key for record in recorded} == {"a|2", "a|4", "a|8", "z|2"}
+    unchanged = [record for record in recorded if record.partition_key != "z|2"]
+    assert all("unchanged" in record.asset_materialization.metadata for record in unchanged if record.asset_materialization)
+
+
+@pytest.mark.usefixtures("models")
+def test_a_model_that_was_not_built_whole_is_not_unchanged(runs_in_memory: DagsterInstance) -> None:
+    materialized("a", "raw", lengths=[2])
+    runs_in_memory.wipe()
+    a, raw = materialized("a", "raw")
+    assert ranges(runs_in_memory) == [("ingest", "raw", "raw"), ("ingest", "a", "a"), ("sequence", "a|2", "a|8")]
+    assert (raw.built, len(a.built)) == (frozenset(), 4)
+
+
+@pytest.mark.usefixtures("models")
+def test_where_a_joint_run_fails_each_model_has_its_own(
+    runs_in_memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = materialized("a", "raw")
+    runs_in_memory.wipe()
+
+    def failing(self: LocalWarehouse, plan: IngestPlan, *arguments: Any, **options: Any) -> Publication:
+        if plan.dataset.model == "raw":
+            raise SourceError("not today")
+        return execute(self, plan, *arguments, **options)
+
+    execute = LocalWarehouse.execute
+    monkeypatch.setattr(LocalWarehouse, "execute", failing)
+    a, raw = materialized("a", "raw")
+    assert (a.failures, raw.failures) == ((), ("raw: not today",))
+    assert [a.versions, raw.versions] == [outcome.versions for outcome in first]
+    assert ranges(runs_in_memory) == [
+        ("ingest", "a", "raw"),
+        ("ingest", "a", "a"),
+        ("sequence", "a|2", "a|8"),
+        ("ingest", "raw", "raw"),
+    ]
 
 
 def test_a_failing_length_leaves_the_others_whole(

@@ -91,6 +91,24 @@ def test_an_unchanged_source_keeps_its_version(workspace: Workspace, spec: Model
     assert workspace.warehouse.versions(Dataset.raw("plain")) == [first.version]
 
 
+@covers("stands")
+def test_a_plan_stands_that_would_change_nothing(workspace: Workspace, spec: ModelSpec) -> None:
+    warehouse, ingest = workspace.warehouse, workspace.ingest_plan(spec)
+    assert not warehouse.stands(ingest)
+    raw = workspace.ingest(spec).version
+    assert warehouse.stands(ingest)
+    sequence = SequencePlan.of(spec, "train", 4, raw.id)
+    assert not warehouse.stands(sequence)
+    workspace.sequence(spec)
+    assert warehouse.stands(sequence)
+    assert not warehouse.stands(SequencePlan.of(spec, "validation", 4, raw.id))
+    os.utime(workspace.folder / "source.csv", ns=(1, 1))
+    assert not warehouse.stands(ingest)
+    (workspace.folder / "source.csv").unlink()
+    with pytest.raises(SourceError):
+        warehouse.stands(ingest)
+
+
 @covers("execute", "versions")
 def test_force_rebuilds_what_is_unchanged(workspace: Workspace, spec: ModelSpec) -> None:
     first = workspace.ingest(spec).version
