@@ -36,6 +36,8 @@ from seq_assets.sequencing.plans import Dataset, RefusedPlan
 from seq_assets.warehouse.cancellation import Work, doing, raise_if_canceled
 from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
 
+MOST_MODELS_TOGETHER: Final = 16
+"""In one run: for each partition of a run and each check, Dagster writes down all partitions of the run."""
 _WHAT_STANDS: Final = "what is published stands, and nothing is half published. Run the same command again to go on."
 _QUIET: Final[Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -80,9 +82,11 @@ def materialize_models(
         write_in_bursts(instance)
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
         done: dict[str, Outcome] = {}
-        if len(models) > 1 and not force:
-            begin("unchanged models", 1)
-            done = _materialize_unchanged(environment, runner, grid, models, lengths)
+        together = [] if force or len(models) == 1 else list(models)
+        for first in range(0, len(together), MOST_MODELS_TOGETHER):
+            chosen = together[first : first + MOST_MODELS_TOGETHER]
+            begin(f"{chosen[0]} to {chosen[-1]}", 1 + len(done))
+            done |= _materialize_unchanged(environment, runner, grid, chosen, lengths)
         remaining = [model for model in models if model not in done]
         for number, model in enumerate(remaining, start=1 + len(done)):
             begin(model, number)
