@@ -1313,8 +1313,8 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "a changed source keeps its version",
         _PUBLISHING,
-        'identity = f"{plan.identity}:{source.fingerprint}"',
-        "identity = plan.identity",
+        'return f"{plan.identity}:{source.fingerprint}"',
+        "return plan.identity",
         _contract("a_changed_source_rebuilds_its_model_whole"),
     ),
     Fault(
