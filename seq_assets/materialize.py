@@ -26,7 +26,7 @@ from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
 from seq_assets.errors import SeqAssetsError
-from seq_assets.event_log import write_in_bursts
+from seq_assets.io_managers.event_log import write_in_bursts
 from seq_assets.io_managers.metadata import REJECTED_KEY
 from seq_assets.io_managers.partition_keys import cell_key, model_of, partition_tags
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from seq_assets.event_log import BurstyEventLog, write_in_bursts
+from seq_assets.io_managers.event_log import BurstyEventLog, write_in_bursts
 from seq_assets_tests.warehouse.processes import PATIENCE
 
 ASSET = dg.AssetKey("made")
