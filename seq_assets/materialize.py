@@ -28,7 +28,7 @@ from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environme
 from seq_assets.errors import SeqAssetsError
 from seq_assets.io_managers.event_log import write_in_bursts
 from seq_assets.io_managers.metadata import REJECTED_KEY
-from seq_assets.io_managers.partition_keys import cell_key, model_of, partition_tags
+from seq_assets.io_managers.partition_keys import cell_key, model_of
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.io_managers.progress import terminal_progress
 from seq_assets.models import SUBSETS, ModelRegistry
@@ -131,7 +131,7 @@ class _Runner:
         """Runs a job over a range of partitions; returns its events."""
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
-        tags = {**definition.run_tags, **self.tags, **range_tags(keys), **partition_tags(keys)}
+        tags = {**definition.run_tags, **self.tags, **range_tags(keys)}
         run_id = make_new_run_id()
         with doing(_work(self.instance, run_id, job, keys)):
             run = self.instance.create_run_for_job(

@@ -5,7 +5,7 @@ Loads neither Dagster nor, before data is read, an engine.
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -208,12 +208,14 @@ def dataset_of(warehouse: "Warehouse", version: "Version") -> SequenceDataset | 
     return kind(dataset.model, None, version.id, _metadata(version), version.files, version.rows, version, warehouse)
 
 
-def load(model: str, *, sequence_length: int, subset: Subset = "train", version: int | None = None) -> SequenceDataset:
+def load(
+    model: str, *, sequence_length: int | None = None, subset: Subset = "train", version: int | None = None
+) -> SequenceDataset:
     """A handle of sequences.
 
     Args:
         model: The model's name.
-        sequence_length: One of its lengths.
+        sequence_length: One of its lengths; without one, the error names them.
         subset: `train` or `validation`.
         version: A version's id; None is the newest, which warns when the other subset's newest was made from other raw
             observations (`load_split` gives a pair).
@@ -229,24 +231,24 @@ def load(model: str, *, sequence_length: int, subset: Subset = "train", version:
     """
     environment = current_environment()
     warehouse = environment.warehouse()
-    found = _find_sequences(environment, warehouse, _dataset(model, _checked(subset), sequence_length), version)
+    found = _find_sequences(environment, warehouse, model, _checked(subset), sequence_length, version)
     if version is None:
         _warn_of_other_raw_version(warehouse, found)
     return _sequences(warehouse, found, _checked(subset))
 
 
-def load_split(model: str, *, sequence_length: int) -> tuple[SequenceDataset, SequenceDataset]:
+def load_split(model: str, *, sequence_length: int | None = None) -> tuple[SequenceDataset, SequenceDataset]:
     """Train and validation sequences that were made from one raw version: the newest that both have.
 
     Raises:
         NotPublishedError: There is no such pair.
+        InputError: No length is named; the error names those that there are.
     """
     environment = current_environment()
     warehouse = environment.warehouse()
-    newest = _find_sequences(environment, warehouse, _dataset(model, "train", sequence_length), None)
-    validation = {
-        version.raw_version: version for version in reversed(warehouse.versions(_dataset(model, "validation", sequence_length)))
-    }
+    newest = _find_sequences(environment, warehouse, model, "train", sequence_length, None)
+    other = replace(newest.dataset, kind="sequenced_validation")
+    validation = {version.raw_version: version for version in reversed(warehouse.versions(other))}
     for train in warehouse.versions(newest.dataset):
         if train.raw_version in validation:
             pair = validation[train.raw_version]
@@ -398,15 +400,25 @@ def _dataset(model: str, subset: Subset, sequence_length: int) -> "Dataset":
     return Dataset.sequenced(model, subset, sequence_length)
 
 
-def _find_sequences(environment: Environment, warehouse: "Warehouse", dataset: "Dataset", version: int | None) -> "Version":
+def _find_sequences(
+    environment: Environment,
+    warehouse: "Warehouse",
+    model: str,
+    subset: Subset,
+    sequence_length: int | None,
+    version: int | None,
+) -> "Version":
     try:
-        return warehouse.find(dataset, version)
-    except NotPublishedError as error:
-        if wrong := what_is_wrong_with(dataset.model, environment, warehouse, with_sequences=True):
+        if sequence_length is None:
+            raise InputError("sequence_length: found none; name one.")
+        return warehouse.find(_dataset(model, subset, sequence_length), version)
+    except (NotPublishedError, InputError) as error:
+        if wrong := what_is_wrong_with(model, environment, warehouse, with_sequences=True):
             raise NotPublishedError(wrong) from None
-        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (dataset.model, dataset.kind)]
+        kind = f"sequenced_{subset}"
+        published = [other for other in warehouse.datasets() if (other.model, other.kind) == (model, kind)]
         lengths = ", ".join(map(str, sorted(other.sequence_length or 0 for other in published)))
-        raise NotPublishedError(f"{error} Published lengths of {dataset.model}: {lengths or 'none'}.") from None
+        raise type(error)(f"{error} Published lengths of {model}: {lengths or 'none'}.") from None
 
 
 def _sequences(warehouse: "Warehouse", version: "Version", subset: Subset) -> SequenceDataset:

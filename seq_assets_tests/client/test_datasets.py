@@ -372,6 +372,7 @@ def test_what_is_not_published_is_an_error() -> None:
 
 ASKED: Final[Mapping[str, Callable[[str], Any]]] = {
     "load": lambda model: seq_assets.load(model, sequence_length=50),
+    "load without a length": seq_assets.load,
     "load_split": lambda model: seq_assets.load_split(model, sequence_length=50),
     "load_observations": seq_assets.load_observations,
     "versions": seq_assets.versions,
@@ -389,7 +390,7 @@ def test_a_model_that_is_none_gets_the_nearest_word(ask: Callable[[str], Any]) -
 
 @pytest.mark.usefixtures("bundled_home")
 @pytest.mark.parametrize("with_files", [True, False], ids=["with model files", "without model files"])
-@pytest.mark.parametrize("name", ["load", "load_split", "versions of a length"])
+@pytest.mark.parametrize("name", ["load", "load without a length", "load_split", "versions of a length"])
 def test_sequences_of_a_raw_model_are_refused_with_what_to_load(
     name: str, with_files: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,6 +401,13 @@ def test_sequences_of_a_raw_model_are_refused_with_what_to_load(
     )
     with pytest.raises(NotPublishedError, match=message):
         ASKED[name]("irt")
+
+
+@pytest.mark.usefixtures("bundled_home")
+@pytest.mark.parametrize("ask", [seq_assets.load, seq_assets.load_split])
+def test_without_a_length_the_published_ones_are_named(ask: Callable[[str], Any]) -> None:
+    with pytest.raises(InputError, match=r"^sequence_length: found none; name one\. Published lengths of dkt: 50, 100\.$"):
+        ask("dkt")
 
 
 @pytest.mark.usefixtures("bundled_home")

@@ -40,6 +40,8 @@ def stored(environment: Environment, asset: str, key: str) -> Any:
 
 def test_all_definitions_of_the_project_are_loadable(team: Runner) -> None:
     dg.Definitions.validate_loadable(team.definitions)
+    keys = {key.to_user_string() for key in team.definitions.resolve_asset_graph().get_all_asset_keys()}
+    assert keys > {"raw_observations", "rejected_observations", "sequenced_train", "sequenced_validation"}
 
 
 # What assets downstream receive
