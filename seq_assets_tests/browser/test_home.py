@@ -118,7 +118,7 @@ def test_what_is_interrupted_is_shown_as_canceled(visitor: Visitor, school: Scho
         source.write("pupil,time,skill,correct\n")
         source.writelines(f"{row % 1000},{row},{row % 7},{row % 2}\n" for row in range(LARGE))
     school.add_model("large", [5], source={"location": "large.csv"})
-    with subprocess.Popen(command("materialize", "large", "dkt"), env=variables, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(command("materialize", "large"), env=variables, stderr=subprocess.PIPE, text=True) as running:
         while running.poll() is None and not any((school.environment.home / "scratch").glob("*")):
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
