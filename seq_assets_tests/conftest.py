@@ -154,10 +154,15 @@ def home_with_history(_home_with_history: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """SIGINT interrupts this process and those that it starts, also if a shell, which has it ignored, runs the tests aside."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """SIGINT and SIGTERM end this process and those that it starts, also if a shell runs the tests aside.
+
+    Such a shell has SIGINT ignored, and Dagster, where it executes in this process, has SIGTERM handled as SIGINT is.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    terminate = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, terminate)
 
 
 @pytest.fixture(scope="session")
