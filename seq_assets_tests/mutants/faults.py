@@ -1355,8 +1355,8 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "load gives the newest version whichever is asked for",
         _CLIENT,
-        "_find_sequences(environment, warehouse, _dataset(model, _checked(subset), sequence_length), version)",
-        "_find_sequences(environment, warehouse, _dataset(model, _checked(subset), sequence_length), None)",
+        "_find_sequences(environment, warehouse, model, _checked(subset), sequence_length, version)",
+        "_find_sequences(environment, warehouse, model, _checked(subset), sequence_length, None)",
         ("client/test_datasets.py::test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with",),
     ),
     Fault(
