@@ -40,7 +40,8 @@ def build_raw_observations(grid: Grid, owners: list[str], kinds: set[str]) -> dg
                 f"features is published with it.{_broken_files(grid)}"
             ),
             "rejected_observations": out(
-                "Why records were refused: file, row, column, the value as it stood and the reason, one row per failed column."
+                "Why records were refused: file, row, column, the value as it stood, what was found and the reason, one row "
+                "per failed column."
             ),
         },
         partitions_def=grid.models,

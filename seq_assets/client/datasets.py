@@ -195,7 +195,7 @@ class ObservationDataset(_PublishedRows):
 
 @dataclass(frozen=True)
 class RejectedDataset(_PublishedRows):
-    """What one model's contract rejected at one version: file, row, column, value and reason, one row per failed column."""
+    """What one model's contract rejected at one version: file, row, column, value, detail, reason, a row per failed column."""
 
 
 def dataset_of(warehouse: "Warehouse", version: "Version") -> SequenceDataset | ObservationDataset | RejectedDataset:

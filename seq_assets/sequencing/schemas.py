@@ -120,6 +120,7 @@ COLUMN_DESCRIPTIONS: Final[Mapping[str, str]] = {
     "row": "The number of the record in that file, from 1; null where the source has no order.",
     "column": "The column of the contract that rejects it; null where the whole record cannot be read.",
     "value": "The value as it stood in the source.",
+    "detail": "What was found, where the reason alone does not say; else null.",
     "reason": "The first of the contract's rules that the value breaks.",
     "sequence_index": "The ordinal of the sequence among those of its entity, from 0.",
     "sequence_start": "The place of its first item in the entity's history, from 0.",
@@ -136,6 +137,7 @@ REJECTED_SCHEMA: Final = TableSchema(
         TableColumn("row", ColumnType.INT64, nullable=True),
         TableColumn("column", ColumnType.STRING, nullable=True),
         TableColumn("value", ColumnType.STRING, nullable=True),
+        TableColumn("detail", ColumnType.STRING, nullable=True),
         TableColumn("reason", ColumnType.STRING),
     )
 )

@@ -73,13 +73,18 @@ def records_of(spec: ModelSpec, files: Mapping[str, Sequence[Record]]) -> str:
     rows = []
     for index, name in enumerate(sorted(files, key=str.encode)):
         for record in files[name]:
-            texts = [record.malformed, *(record.values.get(column.from_ or key) for key, column in spec.columns.items())]
+            detail = None if record.malformed is None else f"what is wrong with {record.number}"
+            texts = [
+                record.malformed,
+                detail,
+                *(record.values.get(column.from_ or key) for key, column in spec.columns.items()),
+            ]
             shown = ", ".join("CAST(NULL AS varchar)" if text is None else text_literal(text) for text in texts)
             rows.append(f"({index}, {text_literal(name)}, BIGINT '{record.number}', {shown})")
     columns = ", ".join(quoted(name) for name in spec.columns)
     return (
         f"(SELECT *, CAST(NULL AS varchar) AS _unreadable FROM (VALUES {', '.join(rows)}) "
-        f"AS records(_file, _name, _row, _malformed, {columns}))"
+        f"AS records(_file, _name, _row, _malformed, _detail, {columns}))"
     )
 
 
@@ -98,6 +103,8 @@ def test_any_records_become_what_the_reference_says(
     assert _rejected_keys(rejected) == _rejected_keys([vars(row) for row in expected.rejected])
     shown = {(row["file"], row["row"], row["column"]): row["value"] for row in rejected}
     assert all(stands_for(shown[row.file, row.row, row.column], row.value) for row in expected.rejected)
+    for row in rejected:
+        assert row["detail"] == (f"what is wrong with {row['row']}" if row["reason"] == "malformed" else None)
     reasons = {row["reason"]: row["records"] for row in client.rows(reasons_query(stage))}
     assert client.row(accounting_query(stage)) | {"rejected_by_reason": reasons} == expected.accounting
 
@@ -148,9 +155,9 @@ ROWS: list[Row] = [
     for time in range(4)
 ]
 REJECTED: list[Row] = [
-    {"file": "f", "row": 2, "column": "name", "value": None, "reason": "null"},
-    {"file": "f", "row": 2, "column": "time", "value": "x", "reason": "unreadable"},
-    {"file": "é", "row": 1, "column": None, "value": "a,b", "reason": "malformed"},
+    {"file": "f", "row": 2, "column": "name", "value": None, "detail": None, "reason": "null"},
+    {"file": "f", "row": 2, "column": "time", "value": "x", "detail": None, "reason": "unreadable"},
+    {"file": "é", "row": 1, "column": None, "value": "a,b", "detail": "1 field expected, 2 found", "reason": "malformed"},
 ]
 ACCOUNTING = IngestAccounting(
     read=14, accepted=12, rejected=2, train=8, validation=4, rejected_by_reason={"malformed": 1, "unreadable": 1}
@@ -183,7 +190,7 @@ def test_what_is_right_has_no_problems_and_the_first_rejected_are_in_the_order_o
     assert str(findings[0].numbers["first_rejected"]).split("\n") == [
         "f, row 2, column 'time', value 'x': unreadable",
         "f, row 2, column 'name', value None: null",
-        "é, row 1, 'a,b': malformed",
+        "é, row 1, 'a,b': malformed (1 field expected, 2 found)",
     ]
 
 

@@ -11,14 +11,16 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import seq_assets
+from seq_assets.client.datasets import dataset_of
 from seq_assets.environments import current_environment
 from seq_assets.errors import InputError, NotPublishedError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.plans import Dataset
-from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
+from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA, TableSchema
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
 
@@ -284,6 +286,26 @@ def test_versions_are_listed_newest_first() -> None:
         "plain_sequenced_validation_4",
     ]
     assert seq_assets.versions("plain", sequence_length=3) == []
+
+
+def test_rejected_observations_of_an_old_version_are_loaded_without_the_detail_that_they_lack(workspace: Workspace) -> None:
+    assert isinstance(workspace.warehouse, LocalWarehouse)
+    build(workspace, [1, 2, 3], "train")
+    columns = tuple(column for column in REJECTED_SCHEMA.columns if column.name != "detail")
+    dataset, before = Dataset.rejected("plain"), TableSchema(columns)
+    row = {"file": "source.csv", "row": 1, "column": None, "value": "1,2", "reason": "malformed"}
+    file = f"{workspace.warehouse.tables.location(dataset)}/before.parquet"
+    pq.write_table(pa.Table.from_pylist([row], before.stored()), file)
+    old = workspace.warehouse.tables.publish(dataset, before, [file], 1, {"identity": "before"})
+    spec = workspace.sequence_model(checks={"rejected_ratio": {"max": 1}})
+    workspace.write("source.csv", "pupil,time,item\n1,0,1\n1,2\n")
+    workspace.ingest(spec)
+    found = [
+        dataset_of(workspace.warehouse, version).to_arrow().to_pylist() for version in workspace.warehouse.versions(dataset)
+    ]
+    assert found[1] == [row]
+    assert found[0] == [{**row, "row": 2, "detail": "3 fields expected, 2 found"}]
+    assert dataset_of(workspace.warehouse, old).to_arrow().column_names == [column.name for column in columns]
 
 
 def test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with(workspace: Workspace) -> None:

@@ -673,8 +673,8 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "the rejected value is shown trimmed",
         _SQL,
-        "'value': CAST({quoted(name)} AS VARCHAR)",
-        "'value': trim(CAST({quoted(name)} AS VARCHAR))",
+        'f"CAST({quoted(name)} AS VARCHAR)", CONTRACT',
+        'f"trim(CAST({quoted(name)} AS VARCHAR))", CONTRACT',
         _ingest("the_first_reason_counts_and_every_failed_column_is_told"),
     ),
     Fault(
@@ -867,8 +867,8 @@ _READING_FAULTS: Final = (
     Fault(
         "a block of three-line text may have more answers than it says",
         _THREE_LINE,
-        "int(count) == items == len",
-        "int(count) <= items == len",
+        "int(count) == skills == answers",
+        "int(count) <= skills == answers",
         _TEST_THREE_LINE,
     ),
     Fault(

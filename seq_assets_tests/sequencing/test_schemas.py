@@ -103,9 +103,9 @@ def test_only_nullable_columns_and_row_numbers_may_be_null_in_a_raw_table() -> N
     assert [field.name for field in schema.stored() if field.nullable] == ["elapsed", "_row"]
 
 
-def test_a_rejected_record_has_file_row_column_value_and_reason() -> None:
-    assert REJECTED_SCHEMA.names == ("file", "row", "column", "value", "reason")
-    assert [field.name for field in REJECTED_SCHEMA.stored() if field.nullable] == ["row", "column", "value"]
+def test_a_rejected_record_has_file_row_column_value_detail_and_reason() -> None:
+    assert REJECTED_SCHEMA.names == ("file", "row", "column", "value", "detail", "reason")
+    assert [field.name for field in REJECTED_SCHEMA.stored() if field.nullable] == ["row", "column", "value", "detail"]
 
 
 def test_a_schema_survives_its_json(sequences: TableSchema) -> None:

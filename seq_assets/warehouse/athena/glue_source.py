@@ -41,7 +41,7 @@ class GlueSource:
             SourceError: The table lacks a column that may not be null.
         """
         found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
-        found += ["CAST(NULL AS varchar) AS _malformed", "CAST(NULL AS varchar) AS _unreadable"]
+        found += [f"CAST(NULL AS varchar) AS {name}" for name in ("_malformed", "_detail", "_unreadable")]
         carriers, texts = {}, []
         for column in wanted_columns(spec):
             type_ = self._type_of(column)

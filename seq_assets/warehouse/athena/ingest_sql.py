@@ -1,13 +1,15 @@
 """The contract as Athena's SQL, from source records to raw and rejected observations. Pure functions from a model to text.
 
 Sources arrive as records: a relation with `_file` (index in the source's order), `_name` (its name), `_row` (all null where the
-source has no positions), `_malformed`, `_unreadable`, each column of the contract in its carrier's type, and for some columns
-`_text_<column>`, what stood there. One query makes the stage table of them, which all others read: `_file`, `_name`, `_row`,
-`subset`, `_rejections` (null where the record was accepted, else one entry per failed column, in contract order), and the
-contract's columns in their stored types. Names that the queries make up begin with `_`, which no column of a contract does.
+source has no positions), `_malformed`, `_detail`, `_unreadable`, each column of the contract in its carrier's type, and for
+some columns `_text_<column>`, what stood there. One query makes the stage table of them, which all others read: `_file`,
+`_name`, `_row`, `subset`, `_rejections` (null where the record was accepted, else one entry per failed column, in contract
+order), and the contract's columns in their stored types. Names that the queries make up begin with `_`, which no column of a
+contract does.
 """
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from seq_assets.models import ModelSpec, Subset
@@ -26,7 +28,7 @@ _DIALECT: Final = Dialect(
 CONTRACT: Final = ContractSql(_DIALECT)
 # Distinct counts of a dozen columns take five times as long together as each on its own.
 MEASURES: Final = Measures(_DIALECT, widest_integer="decimal(38,0)", columns_per_scan=1)
-_REJECTIONS: Final = "array(row(name varchar, value varchar, reason varchar))"
+_REJECTIONS: Final = "array(row(name varchar, value varchar, detail varchar, reason varchar))"
 """A struct's field cannot be named `column` in Athena's DDL."""
 _ROWS: Final = "_name AS _file, _row"
 
@@ -44,7 +46,8 @@ def records_columns(spec: ModelSpec, carriers: Mapping[str, Carrier], texts: Col
         carriers: By column of the contract.
         texts: The columns of the contract that have a `_text_<column>`.
     """
-    columns = [("_file", "int"), ("_name", "string"), ("_row", "bigint"), ("_malformed", "string"), ("_unreadable", "string")]
+    columns = [("_file", "int"), ("_name", "string"), ("_row", "bigint")]
+    columns += [(name, "string") for name in ("_malformed", "_detail", "_unreadable")]
     for name in spec.columns:
         columns.append((name, hive_type(carriers[name].athena_type)))
         if name in texts:
@@ -54,12 +57,18 @@ def records_columns(spec: ModelSpec, carriers: Mapping[str, Carrier], texts: Col
 
 def stage_columns(spec: ModelSpec) -> list[tuple[str, str]]:
     """The columns of the stage table, with their types as Hive's DDL writes them."""
-    rejections = "array<struct<name:string,value:string,reason:string>>"
+    rejections = "array<struct<name:string,value:string,detail:string,reason:string>>"
     fixed = [("_file", "int"), ("_name", "string"), ("_row", "bigint"), ("subset", "string"), ("_rejections", rejections)]
     return fixed + [(name, hive_type(ATHENA_TYPES[column.type])) for name, column in spec.columns.items()]
 
 
-def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], texts: Collection[str]) -> str:
+def stage_query(
+    spec: ModelSpec,
+    records: str,
+    carriers: Mapping[str, Carrier],
+    texts: Collection[str],
+    unreadable: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The query that makes the stage table out of source records.
 
     Args:
@@ -67,6 +76,7 @@ def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], 
         records: A table, or a subquery in parentheses.
         carriers: By column of the contract.
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
+        unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
     """
     trimmed, typed, judged, rejections = [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
@@ -75,7 +85,8 @@ def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], 
         typed.append(f"{readable_sql(source, carrier, column)} AS {value}")
         judged.append(f"{CONTRACT.rejection_reason(spec, name, value, null_sql(source, carrier, column))} AS {reason}")
         stood = quoted(text_column(name)) if name in texts else f"CAST({quoted(name)} AS varchar)"
-        rejections.append(f"ROW({text_literal(name)}, {stood}, {reason})")
+        detail = CONTRACT.rejection_detail(reason, unreadable.get(name))
+        rejections.append(f"ROW({text_literal(name)}, {stood}, {detail}, {reason})")
     reasons = ", ".join(f"_r{number}" for number in range(len(rejections)))
     columns = ", ".join(f"_v{number} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     return f"""
@@ -84,9 +95,9 @@ def stage_query(spec: ModelSpec, records: str, carriers: Mapping[str, Carrier], 
         judged AS (SELECT *, {", ".join(judged)} FROM typed)
         SELECT _file, _name, _row, {_subset(spec)} AS subset,
             CASE WHEN _malformed IS NOT NULL
-                THEN CAST(ARRAY[ROW(NULL, _malformed, '{MALFORMED_REASON}')] AS {_REJECTIONS})
+                THEN CAST(ARRAY[ROW(NULL, _malformed, _detail, '{MALFORMED_REASON}')] AS {_REJECTIONS})
             WHEN coalesce({reasons}, NULL) IS NOT NULL
-                THEN CAST(filter(ARRAY[{", ".join(rejections)}], failed -> failed[3] IS NOT NULL) AS {_REJECTIONS})
+                THEN CAST(filter(ARRAY[{", ".join(rejections)}], failed -> failed[4] IS NOT NULL) AS {_REJECTIONS})
             END AS _rejections, {columns}
         FROM judged"""
 
@@ -122,8 +133,9 @@ def ties_query(spec: ModelSpec, stage: str) -> str:
 def rejected_query(stage: str) -> str:
     """The rows of the rejected observations: one per rejected record and failed column."""
     return f"""
-        SELECT _name AS file, _row AS "row", failed.name AS "column", failed.value AS value, failed.reason AS reason
-        FROM {stage} CROSS JOIN UNNEST(_rejections) AS failed(name, value, reason)
+        SELECT _name AS file, _row AS "row", failed.name AS "column", failed.value AS value, failed.detail AS detail,
+            failed.reason AS reason
+        FROM {stage} CROSS JOIN UNNEST(_rejections) AS failed(name, value, detail, reason)
         WHERE _rejections IS NOT NULL"""
 
 

@@ -111,7 +111,7 @@ def _from_parquet(
 def _carried_batches(
     part: ParquetPart, carried: Mapping[str, tuple[str, Carrier, bool]], engine: Engine, progress: Progress
 ) -> Iterator[pa.RecordBatch]:
-    columns = ["_file", "_row", "_malformed", "_unreadable"]
+    columns = ["_file", "_row", "_malformed", "_detail", "_unreadable"]
     for name, (value, _, is_shown) in carried.items():
         columns.append(f"{value} AS {quoted(name)}")
         if is_shown:

@@ -145,7 +145,8 @@ def _sorted_query(spec: ModelSpec, subset: Subset) -> str:
 
 
 _REJECTED_QUERY: Final = f"""
-    SELECT name AS file, _row AS "row", failed."column" AS "column", failed.value AS "value", failed.reason AS reason
+    SELECT name AS file, _row AS "row", failed."column" AS "column", failed.value AS "value", failed.detail AS detail,
+        failed.reason AS reason
     FROM (
         SELECT _file, _row, unnest(_rejections) AS failed, generate_subscripts(_rejections, 1) AS number
         FROM {STAGE} WHERE _rejections IS NOT NULL

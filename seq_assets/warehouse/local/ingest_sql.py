@@ -6,6 +6,7 @@ with `_`, which no column of a contract does.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from seq_assets.models import ModelSpec
@@ -25,22 +26,26 @@ CONTRACT: Final = ContractSql(_DIALECT)
 MEASURES: Final = Measures(_DIALECT, widest_integer="HUGEINT", columns_per_scan=None)
 
 
-def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str]) -> str:
+def stage_query(
+    spec: ModelSpec, records: str, source_types: Mapping[str, str], unreadable: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The query that makes the stage table out of source records.
 
     Args:
         spec: The model.
-        records: A table or table function with `_file`, `_row`, `_malformed`, `_unreadable` and the contract's columns.
+        records: A table or table function with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable` and the contract's
+            columns.
         source_types: The DuckDB type of each of the contract's columns in it.
+        unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
     """
     values, typed, rejections = [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
         source, value = quoted(name), quoted(f"_v{number}")
         values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'_w{number}')}")
         typed.append(f"{readable_sql(quoted(f'_w{number}'), source_types[name], column)} AS {value}")
-        rejections.append(_rejection(spec, name, number, source_types[name]))
+        rejections.append(_rejection(spec, name, number, source_types[name], unreadable.get(name)))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
-    malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'reason': '{MALFORMED_REASON}'}}]"
+    malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': '{MALFORMED_REASON}'}}]"
     return f"""
         WITH trimmed AS (SELECT *, {", ".join(values)} FROM {records}),
         typed AS (SELECT *, {", ".join(typed)} FROM trimmed),
@@ -52,11 +57,12 @@ def stage_query(spec: ModelSpec, records: str, source_types: Mapping[str, str]) 
         FROM checked"""
 
 
-def _rejection(spec: ModelSpec, name: str, number: int, source_type: str) -> str:
-    """A struct of column, value and reason, or null where the column did not fail."""
+def _rejection(spec: ModelSpec, name: str, number: int, source_type: str, unreadable: str | None) -> str:
+    """A struct of column, value, detail and reason, or null where the column did not fail."""
     is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
     reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
-    struct = f"{{'column': {text_literal(name)}, 'value': CAST({quoted(name)} AS VARCHAR), 'reason': {reason}}}"
+    value, detail = f"CAST({quoted(name)} AS VARCHAR)", CONTRACT.rejection_detail(f"({reason})", unreadable)
+    struct = f"{{'column': {text_literal(name)}, 'value': {value}, 'detail': {detail}, 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"
 
 

@@ -110,7 +110,7 @@ class RawAudit:
         """In the order of the source, each record's columns in that of the contract; tables have rows in no order."""
         names = [self.contract.dialect.literal(name, ColumnType.STRING) for name in self.spec.columns]
         rows = self.queries.rows(f"""
-            SELECT file, "row", "column", value, reason FROM {self.rejected}
+            SELECT file, "row", "column", value, detail, reason FROM {self.rejected}
             ORDER BY file, "row", array_position(ARRAY[{", ".join(names)}], "column"), value LIMIT {ROWS_SHOWN}""")
         return [Rejection(*cells(row)) for row in rows]
 

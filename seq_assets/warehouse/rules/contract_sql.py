@@ -72,6 +72,17 @@ class ContractSql:
             cases.append(f"WHEN NOT coalesce({value} IN ({self._literals(known, column.type)}), false) THEN 'split_value'")
         return f"CASE {' '.join(cases)} END"
 
+    def rejection_detail(self, reason: str, unreadable: str | None) -> str:
+        """What was found in a rejected column where the reason alone does not say, or null.
+
+        Args:
+            reason: The column's rejection reason.
+            unreadable: What is said of each of its unreadable values; None where there is nothing to say.
+        """
+        if unreadable is None:
+            return "CAST(NULL AS VARCHAR)"
+        return f"CASE WHEN {reason} = 'unreadable' THEN {self.dialect.literal(unreadable, ColumnType.STRING)} END"
+
     def condition(self, value: str, column_type: ColumnType, validation: Validation, values: tuple[Scalar, ...]) -> str:
         """The condition that an accepted, non-null value meets; null where the value is null."""
         literals = [self.dialect.literal(item, column_type) for item in values]

@@ -21,13 +21,15 @@ class Rejection:
     row: int | None
     column: str | None
     value: str | None
+    detail: str | None
     reason: str
 
     def __str__(self) -> str:
-        """One line: where it stands, what stood there, and why that was rejected."""
+        """One line: where it stands, what stood there, why that was rejected, and the detail of it."""
         shown = self.value if self.value is None or len(self.value) <= _LONGEST_TEXT else f"{self.value[:_LONGEST_TEXT]}…"
         where = f"column {self.column!r}, value {shown!r}" if self.column else repr(shown)
-        return f"{self.file}, row {self.row}, {where}: {self.reason}"
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.file}, row {self.row}, {where}: {self.reason}{detail}"
 
 
 def too_many_rejected(

@@ -8,6 +8,9 @@ from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
+    DETAIL,
+    MALFORMED,
+    UNREADABLE,
     FoundColumns,
     WantedColumn,
     malformed_records,
@@ -36,8 +39,7 @@ def read_csv(
         arrays = [
             pa.repeat(pa.scalar(index, pa.int32()), rows),
             numbers,
-            pa.nulls(rows, pa.string()),
-            pa.nulls(rows, pa.string()),
+            *(pa.nulls(rows, pa.string()) for _ in (MALFORMED, DETAIL, UNREADABLE)),
         ]
         arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)

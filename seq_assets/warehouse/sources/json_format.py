@@ -10,6 +10,7 @@ from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
+    DETAIL,
     FILE,
     LONGEST_TEXT,
     MALFORMED,
@@ -78,6 +79,7 @@ def _parsed(
             FROM parsed
         )
         SELECT {index}::INTEGER AS "{FILE}", number AS "{ROW}", malformed AS "{MALFORMED}",
+            CASE WHEN malformed IS NOT NULL THEN 'no JSON object' END AS "{DETAIL}",
             nullif(concat_ws(',', {", ".join(_unreadable(*numbered) for numbered in enumerate(columns, 1))}), '')
                 AS "{UNREADABLE}",
             {", ".join(_text(*numbered) for numbered in enumerate(columns, 1))}

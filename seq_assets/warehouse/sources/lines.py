@@ -11,6 +11,7 @@ import pyarrow.csv
 
 from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.records import MalformedRecord
 from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream, decoded_lines
 
 LONGEST_RECORD: Final = 1 << 24
@@ -45,7 +46,7 @@ class DelimitedFile:
         self._null_values = list(null_values)
         self._delimiter = delimiter
         self._quoted = quoted
-        self._malformed: dict[int, str] = {}
+        self._malformed: dict[int, MalformedRecord] = {}
         self._end_seen = False
         self._stream: Utf8Stream | None = None
         found = self._open(None).schema.names
@@ -53,7 +54,7 @@ class DelimitedFile:
             raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
         self.names = found if header else [str(number + 1) for number in range(len(found))]
 
-    def batches(self, names: list[str]) -> Iterator[tuple[pa.Array, pa.RecordBatch, dict[int, str]]]:
+    def batches(self, names: list[str]) -> Iterator[tuple[pa.Array, pa.RecordBatch, dict[int, MalformedRecord]]]:
         """All records: their numbers, the named columns as text (null for null values), and the malformed ones by number.
 
         A record is malformed where it has another number of fields than the header, or bytes that are no text; the former are
@@ -135,7 +136,8 @@ class DelimitedFile:
         if row.text == END:
             self._end_seen = True
         else:
-            self._malformed[row.number - self._header] = row.text.replace(UNDECODABLE, "\ufffd")
+            detail = f"{row.expected_columns} fields expected, {row.actual_columns} found"
+            self._malformed[row.number - self._header] = MalformedRecord(row.text.replace(UNDECODABLE, "\ufffd"), detail)
         return "skip"
 
     def _without_end(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -153,9 +155,9 @@ class DelimitedFile:
             bad = pc.or_(bad, pc.fill_null(pc.match_substring(column, UNDECODABLE), False))
         return bad
 
-    def _texts(self, numbers: set[int]) -> dict[int, str]:
+    def _texts(self, numbers: set[int]) -> dict[int, MalformedRecord]:
         """Records as they stood, by number. Reads the file once more: Arrow gives the wanted columns only, without quotes."""
-        found: dict[int, str] = {}
+        found: dict[int, MalformedRecord] = {}
         if not numbers:
             return found
         csv.field_size_limit(LONGEST_RECORD)
@@ -166,7 +168,8 @@ class DelimitedFile:
             for fields in csv.reader(_noted(lines, read), delimiter=self._delimiter, quoting=quoting):
                 number += bool(fields)
                 if number in numbers and fields:
-                    found[number] = "".join(read).rstrip("\r\n").removeprefix("\ufeff")
+                    text = "".join(read).rstrip("\r\n").removeprefix("\ufeff")
+                    found[number] = MalformedRecord(text, f"not {self._encoding.upper()}")
                 read.clear()
         return found
 

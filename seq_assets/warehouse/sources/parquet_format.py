@@ -28,7 +28,8 @@ class ParquetPart:
     """The records of files whose columns have the same types.
 
     Attributes:
-        records: A subquery with `_file`, `_row`, `_malformed`, `_unreadable` and each wanted column by its contract's name.
+        records: A subquery with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable` and each wanted column by its name in
+            the contract.
         types: The DuckDB type of each wanted column; `ABSENT` where the files do not have it.
     """
 
@@ -119,7 +120,7 @@ class ParquetFiles:
         numbers = f"[{', '.join(map(str, indexes))}]"
         return (
             f"(SELECT CAST({numbers}[file_index::BIGINT + 1] AS INTEGER) AS _file, file_row_number + 1 AS _row, "
-            f"NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _unreadable, {columns} "
+            f"NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _detail, NULL::VARCHAR AS _unreadable, {columns} "
             f"FROM {files})"
         )
 

@@ -16,9 +16,23 @@ logger = logging.getLogger(__name__)
 FILE: Final = "_file"
 ROW: Final = "_row"
 MALFORMED: Final = "_malformed"
+DETAIL: Final = "_detail"
 UNREADABLE: Final = "_unreadable"
 LONGEST_TEXT: Final = 1_000
 """Characters of a malformed record that are kept."""
+
+
+@dataclass(frozen=True)
+class MalformedRecord:
+    """A record that is none.
+
+    Attributes:
+        text: As it stood.
+        detail: What is wrong with it.
+    """
+
+    text: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -59,24 +73,26 @@ def records_schema(columns: tuple[WantedColumn, ...]) -> pa.Schema:
     """The columns of text records.
 
     `_file` is the file's index, `_row` the record's number in it (from 1), `_malformed` the text of a record that is none (else
-    null), `_unreadable` the comma-separated names of columns whose value the format itself knows not to be of the contract's
-    type (else null); then each wanted column as text, null where the source says null.
+    null), `_detail` what is wrong with it, `_unreadable` the comma-separated names of columns whose value the format itself
+    knows not to be of the contract's type (else null); then each wanted column as text, null where the source says null.
     """
     fixed = [
         pa.field(FILE, pa.int32(), nullable=False),
         pa.field(ROW, pa.int64(), nullable=False),
         pa.field(MALFORMED, pa.string()),
+        pa.field(DETAIL, pa.string()),
         pa.field(UNREADABLE, pa.string()),
     ]
     return pa.schema(fixed + [pa.field(column.name, pa.string()) for column in columns])
 
 
-def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, str]) -> pa.RecordBatch:
+def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, MalformedRecord]) -> pa.RecordBatch:
     """A batch of malformed records, by row number."""
     columns: list[pa.Array] = [
         pa.array([file] * len(rows), pa.int32()),
         pa.array(list(rows), pa.int64()),
-        pa.array([text[:LONGEST_TEXT] for text in rows.values()], pa.string()),
+        pa.array([record.text[:LONGEST_TEXT] for record in rows.values()], pa.string()),
+        pa.array([record.detail for record in rows.values()], pa.string()),
     ]
     columns += [pa.nulls(len(rows), field.type) for field in list(schema)[len(columns) :]]
     return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -8,7 +8,17 @@ import pyarrow as pa
 from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, malformed_records, missing_column, records_schema
+from seq_assets.warehouse.sources.records import (
+    DETAIL,
+    MALFORMED,
+    UNREADABLE,
+    FoundColumns,
+    MalformedRecord,
+    WantedColumn,
+    malformed_records,
+    missing_column,
+    records_schema,
+)
 from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
 
 COLUMNS: Final = ["entity", "position", "skill", "answer"]
@@ -34,11 +44,9 @@ def read_three_line(
     for number, (count, skills, answers) in enumerate(_blocks(file, options.encoding), 1):
         fields = {"skill": _fields(skills), "answer": _fields(answers)}
         items = len(fields["skill"])
-        if not (count.isascii() and count.isdecimal() and int(count) == items == len(fields["answer"])) or any(
-            UNDECODABLE in line for line in (skills, answers)
-        ):
+        if detail := _what_is_wrong(count, items, len(fields["answer"])) or _undecodable(skills, answers, options.encoding):
             block = f"{count}\n{skills}\n{answers}".replace(UNDECODABLE, "\ufffd")
-            yield malformed_records(schema, index, {row: block})
+            yield malformed_records(schema, index, {row: MalformedRecord(block, detail)})
             row += 1
             continue
         arrays: dict[str, pa.Array] = {
@@ -51,8 +59,7 @@ def read_three_line(
             [
                 pa.repeat(pa.scalar(index, pa.int32()), items),
                 pa.array(range(row, row + items), pa.int64()),
-                pa.nulls(items, pa.string()),
-                pa.nulls(items, pa.string()),
+                *(pa.nulls(items, pa.string()) for _ in (MALFORMED, DETAIL, UNREADABLE)),
                 *(arrays[column.source] for column in columns),
             ],
             schema=schema,
@@ -83,6 +90,19 @@ def _lines(stream: Utf8Stream) -> Iterator[str]:
             if line == END:
                 return
             yield line.removeprefix("\ufeff").strip(" \t\r")
+
+
+def _what_is_wrong(count: str, skills: int, answers: int) -> str | None:
+    """Why three lines are no block; None where their counts agree."""
+    if not (count.isascii() and count.isdecimal()):
+        return "the first of its three lines is no number"
+    if not int(count) == skills == answers:
+        return f"counts disagree: {int(count)} expected, {skills} skills, {answers} answers"
+    return None
+
+
+def _undecodable(skills: str, answers: str, encoding: str) -> str | None:
+    return f"not {encoding.upper()}" if UNDECODABLE in skills + answers else None
 
 
 def _fields(line: str) -> list[str]:

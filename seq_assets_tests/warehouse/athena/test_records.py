@@ -20,7 +20,7 @@ from seq_assets.warehouse.sources.location import find_files
 from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
 from seq_assets.warehouse.storage.storage import LocalStorage
 
-FIXED = ["_file", "_name", "_row", "_malformed", "_unreadable"]
+FIXED = ["_file", "_name", "_row", "_malformed", "_detail", "_unreadable"]
 
 
 @pytest.fixture
@@ -152,8 +152,13 @@ def test_text_is_carried_as_it_stands_malformed_records_included(tmp_path: Path,
     assert written.rows == 3
     assert (written.parts[0].carriers, list(written.parts[0].texts)) == ({"e": Carrier.TEXT, "v": Carrier.TEXT}, [])
     assert written.tables[0].schema.names == [*FIXED, "e", "v"]
-    shown = {row["_row"]: (row["_name"], row["v"], row["_malformed"]) for row in written.tables[0].to_pylist()}
-    assert shown == {1: ("a.csv", " x\ny", None), 2: ("a.csv", None, "2"), 3: ("a.csv", None, None)}
+    names = ("_name", "v", "_malformed", "_detail")
+    shown = {row["_row"]: tuple(row[name] for name in names) for row in written.tables[0].to_pylist()}
+    assert shown == {
+        1: ("a.csv", " x\ny", None, None),
+        2: ("a.csv", None, "2", "2 fields expected, 1 found"),
+        3: ("a.csv", None, None, None),
+    }
 
 
 def test_a_part_without_records_is_an_empty_folder(tmp_path: Path, engine: Engine) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset
-from seq_assets.warehouse.engine import connect_in_memory
+from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.local.ingest_sql import stage_query
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.reference import examples
@@ -43,6 +43,11 @@ def picked(rows: list[Row], *names: str) -> list[tuple[Any, ...]]:
 def rejections(workspace: Workspace, spec: ModelSpec) -> list[tuple[Any, ...]]:
     """Row, column, value and reason of everything that was rejected."""
     return picked(workspace.rejected_rows(spec), "row", "column", "value", "reason")
+
+
+def details(workspace: Workspace, spec: ModelSpec) -> dict[int, str | None]:
+    """What was found in each rejected record; in its last failed column, where there are several."""
+    return {row["row"]: row["detail"] for row in workspace.rejected_rows(spec)}
 
 
 def metrics(workspace: Workspace, spec: ModelSpec, column: str) -> dict[str, Any]:
@@ -452,6 +457,27 @@ def test_the_first_reason_counts_and_every_failed_column_is_told(workspace: Work
     }
 
 
+def test_what_is_wrong_with_a_malformed_record_is_said_in_its_detail(workspace: Workspace) -> None:
+    workspace.write("source.csv", "pupil,time,item\n1,1,1\n1,2\n1,x,3\n")
+    spec = workspace.model(checks=ANYTHING_MAY_BE_REJECTED)
+    workspace.ingest(spec)
+    assert details(workspace, spec) == {2: "3 fields expected, 2 found", 3: None}
+    strict = workspace.model(name="strict")
+    with pytest.raises(AuditError, match=r"row 2, '1,2': malformed \(3 fields expected, 2 found\)\n"):
+        workspace.ingest(strict)
+
+
+def test_the_detail_of_unreadable_values_is_that_of_their_column(workspace: Workspace) -> None:
+    spec = workspace.model()
+    fixed = "0 AS _file, 1 AS _row, NULL AS _malformed, NULL AS _detail, NULL AS _unreadable"
+    types = {"pupil": "INTEGER", "time": "VARCHAR", "item": "VARCHAR"}
+    said = {"time": "it's text", "item": "never shown", "pupil": "neither"}
+    query = stage_query(spec, f"(SELECT {fixed}, 1 AS pupil, 'x' AS time, NULL AS item)", types, said)
+    with connect_in_memory({}) as connection:
+        found = Engine(connection).row(query)["_rejections"]
+    assert [(failed["column"], failed["detail"]) for failed in found] == [("time", "it's text"), ("item", None)]
+
+
 VALIDATIONS: list[tuple[str, dict[str, Any], list[Any], list[Any]]] = [
     ("int8", {"is_in": [0, 1]}, [0, 1], [2, -1]),
     ("string", {"is_in": ["a", "it's"]}, ["a", "it's"], ["A", "", "its"]),
@@ -559,7 +585,7 @@ def test_too_many_rejected_records_publish_nothing_and_say_which(workspace: Work
         "  1 unreadable: columns.time.type, now int64",
         "The first rejected:",
         "  source.csv, row 2, column 'time', value 'x': unreadable",
-        "  source.csv, row 3, '1,2': malformed",
+        "  source.csv, row 3, '1,2': malformed (3 fields expected, 2 found)",
         "  source.csv, row 4, column 'pupil', value None: null",
     ]
     assert (workspace.warehouse.find(Dataset.raw("plain")), workspace.raw_rows(spec), workspace.rejected_rows(spec)) == before

@@ -27,10 +27,13 @@ SPEC = ModelSpec.model_validate(
 @pytest.mark.parametrize(
     ("rejection", "line"),
     [
-        (("a.csv", 3, "correct", "x", "unreadable"), "a.csv, row 3, column 'correct', value 'x': unreadable"),
-        (("a.csv", 3, "correct", None, "null"), "a.csv, row 3, column 'correct', value None: null"),
-        (("a.csv", 4, None, "1,2", "malformed"), "a.csv, row 4, '1,2': malformed"),
-        (("a.csv", 5, "side", "x" * 81, "split_value"), f"a.csv, row 5, column 'side', value '{'x' * 80}…': split_value"),
+        (("a.csv", 3, "correct", "x", None, "unreadable"), "a.csv, row 3, column 'correct', value 'x': unreadable"),
+        (("a.csv", 3, "correct", None, None, "null"), "a.csv, row 3, column 'correct', value None: null"),
+        (
+            ("a.csv", 4, None, "1,2", "3 fields expected, 2 found", "malformed"),
+            "a.csv, row 4, '1,2': malformed (3 fields expected, 2 found)",
+        ),
+        (("a.csv", 5, "side", "x" * 81, None, "split_value"), f"a.csv, row 5, column 'side', value '{'x' * 80}…': split_value"),
     ],
 )
 def test_a_rejection_is_told_in_a_line(rejection: tuple[Any, ...], line: str) -> None:
@@ -47,7 +50,7 @@ def test_the_message_has_the_counts_the_remedies_and_the_first_rows() -> None:
         ("correct", "is_lower_than", 1),
         ("side", "split_value", 1),
     ]
-    first = [Rejection("a.csv", 1, "pupil", "x", "unreadable")]
+    first = [Rejection("a.csv", 1, "pupil", "x", None, "unreadable")]
     assert too_many_rejected(SPEC, counted, columns, first).splitlines() == [
         "5 of 8 records were rejected (malformed 1, unreadable 1, is_in 2, split_value 1), a ratio of 0.625; allowed: "
         "checks.rejected_ratio.max, 0.25.",

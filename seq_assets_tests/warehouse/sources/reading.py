@@ -36,7 +36,7 @@ def read(
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    return (name == "_file" and value == 0) or (name in ("_malformed", "_unreadable") and value is None)
+    return (name == "_file" and value == 0) or (name in ("_malformed", "_detail", "_unreadable") and value is None)
 
 
 def values(records: list[Record], name: str) -> list[Any]:
@@ -47,3 +47,8 @@ def values(records: list[Record], name: str) -> list[Any]:
 def malformed(records: list[Record]) -> dict[int, str]:
     """The malformed records by number."""
     return {record["_row"]: record["_malformed"] for record in records if "_malformed" in record}
+
+
+def details(records: list[Record]) -> dict[int, str]:
+    """What is wrong with the malformed records, by number."""
+    return {record["_row"]: record["_detail"] for record in records if "_malformed" in record}

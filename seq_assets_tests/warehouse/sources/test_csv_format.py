@@ -15,7 +15,7 @@ from seq_assets.models import ColumnType
 from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.sources.records import WantedColumn
 from seq_assets_tests.reference import examples
-from seq_assets_tests.warehouse.sources.reading import malformed, read, values, wanted
+from seq_assets_tests.warehouse.sources.reading import details, malformed, read, values, wanted
 
 AB = wanted("a", "b")
 
@@ -84,6 +84,7 @@ def test_a_record_with_another_number_of_fields_is_malformed_and_the_file_goes_o
     (tmp_path / "x.csv").write_text('a,b\n1,2\n3\n4,5,6\n"7\n8",9\n10\n')
     records = read(tmp_path, AB)
     assert malformed(records) == {2: "3", 3: "4,5,6", 5: "10"}
+    assert details(records) == {number: f"2 fields expected, {found} found" for number, found in ((2, 1), (3, 3), (5, 1))}
     assert [(record["_row"], record["a"]) for record in records if record.get("a")] == [(1, "1"), (4, "7\n8")]
 
 
