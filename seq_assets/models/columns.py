@@ -175,8 +175,8 @@ class ColumnSpec(BaseModel):
         None, min_length=1, max_length=500, description="What it means, for people: decides nothing, shown in the UI."
     )
     from_: str | None = Field(None, alias="from", min_length=1, description="The source's name, where it differs.")
-    unit: Literal["s", "ms", "us"] | None = Field(
-        None, description="Of a timestamp: its numbers are seconds, milliseconds or microseconds since the epoch."
+    unit: Literal["s", "ms", "us", "ns"] | None = Field(
+        None, description="Of a timestamp: its numbers are seconds, milliseconds, microseconds or nanoseconds since the epoch."
     )
     nullable: bool = Field(False, strict=True, description="Whether null is accepted.")
     is_in: tuple[Any, ...] | None = Field(None, min_length=1, description="The values that are accepted.")

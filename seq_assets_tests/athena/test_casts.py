@@ -24,7 +24,14 @@ from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference.reading import EPOCH, NULL, UNREADABLE, Instant, read_text, read_value
 from seq_assets_tests.reference_cases.texts import BOOLS, EPOCHS, FLOATS, INTEGERS, MIDNIGHTS, NOISE, TIMESTAMPS
-from seq_assets_tests.warehouse.local.test_casts import COLUMNS, INTEGER_LIMITS, OTHER_FLOATS, WHOLE_FLOATS, type_and_unit
+from seq_assets_tests.warehouse.local.test_casts import (
+    COLUMNS,
+    FINE_FLOATS,
+    INTEGER_LIMITS,
+    OTHER_FLOATS,
+    WHOLE_FLOATS,
+    type_and_unit,
+)
 
 pytestmark = pytest.mark.athena
 
@@ -102,7 +109,7 @@ TEXT_CASES: Final = [
     (FLOATS | NOISE, ("float32", "float64")),
     (BOOLS | NOISE, ("bool",)),
     (TIMESTAMPS | MIDNIGHTS | NOISE, ("date", "timestamp")),
-    (EPOCHS, ("timestamp s", "timestamp ms", "timestamp us")),
+    (EPOCHS, ("timestamp s", "timestamp ms", "timestamp us", "timestamp ns")),
     (st.text(st.characters(exclude_categories=["Cs"])), ("string",)),
 ]
 
@@ -138,6 +145,13 @@ ODD_TEXTS: Final = [
     *("-0", "-0.0", "0.0", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "1" * 60, "0" * 60 + "1.000"),
     *("0001-01-01", "0000-01-01", "9999-12-31 23:59:59.999999", "9999-12-31 23:59:59-00:01", "0001-01-01 00:00+00:01"),
     *("10000-01-01", "2023-02-29", "2024-02-29T00:00Z", "2024-02-29 13:37:59.123456000+02:00", "2024-02-29 13:37:59.1Z"),
+    *(
+        "2024-02-29 13:37:59.5+0130",
+        "2024-02-29 13:37-01",
+        "2024-02-29 13:37:59.123456000 UTC",
+        "2024-02-29 13:37+13:",
+        "2024-02-29Z",
+    ),
     *("2024-02-29 13:37-01:30", "1582-10-10", "1969-12-31 23:59:59.999999", "2024-02-29 13:37:59.1234567", "2024-01-01\n"),
 ]
 
@@ -163,7 +177,7 @@ INTEGERS_OF_64_BITS: Final = [
     *(value for limits in INTEGER_LIMITS.values() for value in limits if value < 2**63),
     *(2**63 - 1, -(2**63), 253_402_300_799_999, 253_402_300_800_000),
 ]
-DOUBLES: Final = [*WHOLE_FLOATS, *OTHER_FLOATS, 1e-300, 1e300, 0.1, 3.4028234663852886e38, 3.4028235677973366e38, 1e18]
+DOUBLES: Final = [*WHOLE_FLOATS, *OTHER_FLOATS, *FINE_FLOATS, 1e18]
 REALS: Final = [*WHOLE_FLOATS, *OTHER_FLOATS, 2.0**62, 2.0**100, 2.0**-149]
 DECIMALS: Final = ["0", "1", "-7", "300", "0.50", "1.250000000", "0.000000", "300.00", "12345678901234567890.000"]
 CARRIED: Final[list[tuple[Carrier, list[Any]]]] = [
@@ -195,11 +209,9 @@ def read_carried(value: Any, carrier: Carrier, name: str) -> Any:
     return read_value(value, *type_and_unit(name))
 
 
-def is_left_open(value: Any, carrier: Carrier, name: str) -> bool:
-    """What the design does not say: numbers with a point as bools, and fractions of float epoch times, which are rounded."""
-    if name == "bool":
-        return carrier in (Carrier.FLOAT, Carrier.DOUBLE, Carrier.DECIMAL_TEXT)
-    return COLUMNS[name].unit is not None and isinstance(value, float) and math.isfinite(value) and value % 1 != 0
+def is_left_open(carrier: Carrier, name: str) -> bool:
+    """What the design does not say: numbers with a point as bools."""
+    return name == "bool" and carrier in (Carrier.FLOAT, Carrier.DOUBLE, Carrier.DECIMAL_TEXT)
 
 
 @pytest.mark.parametrize(("carrier", "values"), CARRIED, ids=[carrier.value for carrier, _ in CARRIED])
@@ -209,7 +221,7 @@ def test_values_are_read_as_every_type_without_loss_or_refused(
     values = [*values, None]
     literals = ["NULL" if value is None else text_literal(_written(value)) for value in values]
     for name, found in read(athena, literals, carrier, *COLUMNS).items():
-        pairs = [pair for pair in zip(values, found, strict=True) if not is_left_open(pair[0], carrier, name)]
+        pairs = [pair for pair in zip(values, found, strict=True) if not is_left_open(carrier, name)]
         asked = [value for value, _ in pairs]
         assert_same(asked, [is_ for _, is_ in pairs], [read_carried(value, carrier, name) for value in asked])
         if carrier in CARRIED_BY_DUCKDB:

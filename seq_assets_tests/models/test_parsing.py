@@ -238,7 +238,7 @@ def test_a_missing_field_is_told(case: Case) -> None:
             "auto, parquet, csv, json, dkt; did you mean 'csv'?",
         ),
         ({"columns.skillid.type": "int23"}, "columns.skillid.type", "'int23' (str)", "did you mean 'int32'?"),
-        ({"columns.timestamp.unit": "ns"}, "columns.timestamp.unit", "'ns' (str)", "one of s, ms, us"),
+        ({"columns.timestamp.unit": "h"}, "columns.timestamp.unit", "'h' (str)", "one of s, ms, us, ns"),
         ({"split.strategy": "entityhash"}, "split", "strategy 'entityhash'", "did you mean 'entity_hash'?"),
         ({"window.mode": "chunks"}, "window.mode", "'chunks' (str)", "did you mean 'chunk'?"),
         ({"padding.side": "rigth"}, "padding.side", "'rigth' (str)", "one of right, left; did you mean 'right'?"),

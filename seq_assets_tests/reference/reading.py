@@ -32,7 +32,7 @@ FIRST_MICROSECOND: Final = -62_135_596_800_000_000
 LAST_MICROSECOND: Final = 253_402_300_799_999_999
 INTEGER_BITS: Final = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 FLOATS: Final = ("float32", "float64")
-_PER_UNIT: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_PER_UNIT: Final = {"s": Fraction(1_000_000), "ms": Fraction(1_000), "us": Fraction(1), "ns": Fraction(1, 1_000)}
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _read_integer(value: int, type_: str, unit: str | None) -> Any:
         return {0: False, 1: True}.get(value, UNREADABLE)
     if type_ == "string":
         return str(value)
-    return _in_time_range(Fraction(value * _PER_UNIT[unit])) if unit else UNREADABLE
+    return _in_time_range(value * _PER_UNIT[unit]) if unit else UNREADABLE
 
 
 def _read_float(value: float, type_: str, unit: str | None) -> Any:
@@ -158,11 +158,21 @@ def _read_float(value: float, type_: str, unit: str | None) -> Any:
         return _in_integer_range(int(value), type_) if value == int(value) else UNREADABLE
     if type_ in FLOATS:
         return nearest_float(Fraction(value), type_, negative=math.copysign(1, value) < 0)
+    if unit == "s":
+        return _in_time_range(_nearest_microsecond(value))
     return _in_time_range(Fraction(value) * _PER_UNIT[unit]) if unit else UNREADABLE
 
 
+def _nearest_microsecond(seconds: float) -> Fraction:
+    """A float holds seconds only approximately; half a microsecond goes away from the epoch."""
+    whole = math.trunc(seconds)
+    # The fraction is exact, and so is all but the last bit of its microseconds.
+    rest = (seconds - whole) * 1_000_000
+    return Fraction(whole * 1_000_000 + math.trunc(rest + math.copysign(0.5, rest)))
+
+
 def _read_timestamp(text: str) -> Any:
-    time = r"[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0*)?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+    time = r"[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0*)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
     match = re.fullmatch(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}})(?:{time})?", text)
     if match is None:
         return UNREADABLE
@@ -174,8 +184,8 @@ def _read_timestamp(text: str) -> Any:
     except ValueError:
         return UNREADABLE
     offset = timedelta()
-    if zone and zone != "Z":
-        hours, minutes = int(zone[1:3]), int(zone[4:6])
+    if zone and zone[0] in "+-":
+        hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or 0)
         if hours > 23 or minutes > 59:
             return UNREADABLE
         offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)

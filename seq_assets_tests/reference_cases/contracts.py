@@ -74,7 +74,9 @@ def clean_texts(type_: str, unit: str | None = None) -> st.SearchStrategy[str]:
         return st.builds("{}{}".format, days, st.sampled_from(["", "", " 00:00", "T00:00:00Z"]))
     if unit:
         near = st.integers(-3, 3) | st.integers(-(10**9), 2 * 10**9)
-        return st.builds("{}{}".format, near, st.sampled_from(["", "", ".0", ".5"] if unit != "us" else ["", ".0"]))
+        thousands = st.sampled_from(["000"] if unit == "ns" else [""])
+        fractions = st.sampled_from(["", "", ".0", ".5"] if unit in ("s", "ms") else ["", ".0"])
+        return st.builds("{}{}{}".format, near, thousands, fractions)
     moments = st.datetimes(datetime(1969, 12, 31), datetime(1970, 1, 2)) | st.datetimes(
         datetime(2, 1, 1), datetime(9998, 12, 31)
     )
@@ -138,7 +140,7 @@ def column(
 ) -> tuple[dict[str, Any], Cells]:
     """A column of one of the types, with the texts of its cells."""
     type_ = draw(types)
-    unit = draw(st.sampled_from([None, None, "s", "ms", "us"])) if type_ == "timestamp" else None
+    unit = draw(st.sampled_from([None, None, "s", "ms", "us", "ns"])) if type_ == "timestamp" else None
     found: dict[str, Any] = {"type": type_} | ({"unit": unit} if unit else {})
     cells = fixed or Cells(
         draw(st.lists(clean_texts(type_, unit), min_size=3, max_size=6)), draw(st.lists(_DIRTY, min_size=1, max_size=3))

@@ -512,8 +512,8 @@ def _moments(values: list[Any], type_: str, unit: str | None, generator: random.
 def _ticks(values: list[Any], type_: str, unit: str | None, generator: random.Random) -> tuple[pa.Array, list[Any]]:
     """Numbers of the column's unit; what is no whole number of it becomes null."""
     assert unit is not None
-    size = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
-    ticks = [None if value is None or value % size else value // size for value in values]
+    size = {"s": Fraction(1_000_000), "ms": Fraction(1_000), "us": Fraction(1), "ns": Fraction(1, 1_000)}[unit]
+    ticks = [None if value is None or value % size or abs(value / size) >= 2**63 else int(value / size) for value in values]
     return _integers(ticks, type_, unit, generator)
 
 

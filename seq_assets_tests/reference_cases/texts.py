@@ -37,8 +37,12 @@ BOOLS = joined(SPACES, st.sampled_from(["true", "false", "True", "FALSE", "tRuE"
 DATES = st.builds(
     "{:04d}-{:02d}-{:02d}".format, st.integers(0, 10_000), st.integers(0, 13), st.integers(0, 32)
 ) | st.dates().map(str)
-ZONES = st.sampled_from(["", "", "Z", "z", " Z", "+01", "+0100"]) | st.builds(
-    "{}{:02d}:{:02d}".format, st.sampled_from("+-"), st.integers(0, 25), st.integers(0, 61)
+ZONES = st.sampled_from(["", "", "Z", "z", " Z", " UTC", "UTC", " utc", "+1", "+01:", "+010", "+01 "]) | st.builds(
+    "{}{:02d}{}{}".format,
+    st.sampled_from(["+", "-", "+", "-", " +"]),
+    st.integers(0, 25),
+    st.sampled_from(["", ":"]),
+    st.just("") | st.integers(0, 61).map("{:02d}".format),
 )
 SECONDS = st.just("") | joined(st.integers(0, 61).map(":{:02d}".format), FRACTIONS)
 TIMES = joined(

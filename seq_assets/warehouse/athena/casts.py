@@ -19,6 +19,8 @@ from seq_assets.warehouse.rules.value_grammar import (
     FLOAT,
     INT,
     LAST_MICROSECOND,
+    MOST_SECONDS,
+    NANOSECONDS,
     PER_UNIT,
     SECOND,
     TIMESTAMP,
@@ -149,21 +151,30 @@ def _timestamp_text(value: str) -> str:
     days = f"date_diff('day', {_EPOCH}, TRY_CAST(substr({value}, 1, 10) AS date))"
     second = f"CASE substr({value}, 17, 1) WHEN ':' THEN {_number(value, 18)} ELSE 0 END"
     seconds = f"{_number(value, 12)} * 3600 + {_number(value, 15)} * 60 + {second}"
-    zone = f"CASE WHEN {value} LIKE '%Z' THEN 1 WHEN substr({value}, -6, 1) IN ('+', '-') THEN 6 ELSE 0 END"
-    digits = f"substr({value}, 21, least(6, length({value}) - 20 - {zone}))"
+    digits = f"substr({value}, 21, least(6, length({value}) - 20 - _it))"
     fraction = f"CASE substr({value}, 20, 1) WHEN '.' THEN CAST(rpad({digits}, 6, '0') AS bigint) ELSE 0 END"
-    minutes = f"({_number(value, -5)} * 60 + {_number(value, -2)})"
-    offset = f"CASE substr({value}, -6, 1) WHEN '+' THEN {minutes} WHEN '-' THEN -{minutes} ELSE 0 END"
+    minutes = f"{_number(value, '1 - _it')} * 60 + CASE WHEN _it > 3 THEN {_number(value, -2)} ELSE 0 END"
+    offset = f"CASE substr({value}, -_it, 1) WHEN '+' THEN {minutes} WHEN '-' THEN -({minutes}) ELSE 0 END"
     time = f"({seconds} - ({offset}) * 60) * {SECOND} + {fraction}"
-    return f"{days} * {DAY} + CASE WHEN length({value}) = 10 THEN 0 ELSE {time} END"
+    return f"{days} * {DAY} + CASE WHEN length({value}) = 10 THEN 0 ELSE {_let(_zone_length(value), time)} END"
 
 
-def _number(value: str, start: int) -> str:
+def _zone_length(value: str) -> str:
+    """The number of characters of the zone at the end of a timestamp text; no digit of a time stands where its sign may."""
+    signs = " ".join(f"WHEN substr({value}, {-length}, 1) IN ('+', '-') THEN {length}" for length in (6, 5, 3))
+    return f"CASE WHEN {value} LIKE '%Z' THEN 1 WHEN {value} LIKE '% UTC' THEN 4 {signs} ELSE 0 END"
+
+
+def _number(value: str, start: int | str) -> str:
     """The number that two digits of a text write."""
     return f"CAST(substr({value}, {start}, 2) AS bigint)"
 
 
 def _epoch_text(value: str, unit: str) -> str:
+    if unit == "ns":
+        whole = _epoch_integer("_it", unit)
+        digits = f"TRY_CAST(split_part({value}, '.', 1) AS decimal(38,0))"
+        return f"CASE WHEN regexp_like({value}, {_INT}) THEN {_let(digits, whole)} END"
     decimal = f"TRY_CAST({value} AS decimal(29,9)) * CAST({PER_UNIT[unit]} AS decimal(7,0))"
     whole = f"CASE WHEN _it = truncate(_it) AND {_in_range('_it')} THEN CAST(_it AS bigint) END"
     return f"CASE WHEN regexp_like({value}, {_EPOCH_TIME}) THEN {_let(decimal, whole)} END"
@@ -182,10 +193,19 @@ def _from_integer(value: str, carrier: Carrier, column: ColumnSpec) -> str | Non
     if column.type is ColumnType.STRING:
         return f"CAST({value} AS varchar)"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        per_unit = PER_UNIT[column.unit]
-        in_range = f"{value} BETWEEN {FIRST_MICROSECOND // per_unit} AND {LAST_MICROSECOND // per_unit}"
-        return f"CASE WHEN {in_range} THEN CAST({value} AS bigint) * {per_unit} END"
+        return _epoch_integer(value, column.unit)
     return None
+
+
+def _epoch_integer(value: str, unit: str) -> str:
+    """Microseconds of an integer of a unit; null where they are not whole, or out of range."""
+    if unit == "ns":
+        first, last = (f"DECIMAL '{limit * NANOSECONDS}'" for limit in (FIRST_MICROSECOND, LAST_MICROSECOND))
+        in_range = f"{value} BETWEEN {first} AND {last}"
+        return f"CASE WHEN {in_range} AND {value} % {NANOSECONDS} = 0 THEN CAST({value} / {NANOSECONDS} AS bigint) END"
+    per_unit = PER_UNIT[unit]
+    in_range = f"{value} BETWEEN {FIRST_MICROSECOND // per_unit} AND {LAST_MICROSECOND // per_unit}"
+    return f"CASE WHEN {in_range} THEN CAST({value} AS bigint) * {per_unit} END"
 
 
 def _whole_number(double: str, carrier: Carrier) -> str:
@@ -210,12 +230,26 @@ def _from_float(value: str, column: ColumnSpec) -> str | None:
     if column.type is ColumnType.BOOL:
         return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        scaled = f"CAST({value} AS double) * {PER_UNIT[column.unit]}"
-        # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
-        allowed = "0.5e0" if column.unit == "s" else "0e0"
-        nearest = f"CASE WHEN abs(_it - round(_it)) <= {allowed} THEN TRY_CAST(round(_it) AS bigint) END"
-        return _from_microseconds(_let(scaled, nearest), column.type)
+        double = f"CAST({value} AS double)"
+        return _from_microseconds(_let(double, _epoch_float("_it", column.unit)), column.type)
     return None
+
+
+def _epoch_float(value: str, unit: str) -> str:
+    """Microseconds of a double of a unit, by steps that lose nothing; null where they are not whole."""
+    if unit == "s":
+        # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
+        whole = f"CAST(truncate({value}) AS bigint) * {SECOND}"
+        microseconds = f"{whole} + CAST(round(({value} - truncate({value})) * {SECOND}e0) AS bigint)"
+        return f"CASE WHEN abs({value}) <= {MOST_SECONDS} THEN {microseconds} END"
+    if unit == "ns":
+        scaled, is_whole, factor = f"({value} / {NANOSECONDS}e0)", f"{value} % {NANOSECONDS}e0 = 0e0", 1
+    else:
+        # Thousandths that a float holds are eighths.
+        scaled, factor = (f"({value} * 8e0)", 125) if unit == "ms" else (value, 1)
+        is_whole = f"{scaled} = truncate({scaled})"
+    most = MOST_SECONDS * SECOND // factor
+    return f"CASE WHEN abs({scaled}) <= {most} AND {is_whole} THEN CAST({scaled} AS bigint) * {factor} END"
 
 
 def _from_microseconds(microseconds: str, column_type: ColumnType) -> str | None:

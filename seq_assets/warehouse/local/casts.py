@@ -17,7 +17,10 @@ from seq_assets.warehouse.rules.value_grammar import (
     FLOAT,
     INT,
     LAST_MICROSECOND,
+    MOST_SECONDS,
+    NANOSECONDS,
     PER_UNIT,
+    SECOND,
     TIMESTAMP,
 )
 
@@ -128,8 +131,9 @@ def _timestamp_text(value: str) -> str:
     time = f"coalesce(nullif(regexp_extract({value}, '[ T]([0-9:.]+)', 1), ''), '00:00')"
     padded = f"{time} || CASE WHEN length({time}) = 5 THEN ':00' ELSE '' END"
     local = _microseconds(f"TRY_CAST(substr({value}, 1, 10) || ' ' || {padded} AS TIMESTAMP)")
-    zone = f"regexp_extract({value}, '[0-9.]([+-][0-9]{{2}}:[0-9]{{2}})$', 1)"
-    minutes = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + CAST(substr({zone}, 5, 2) AS BIGINT))"
+    zone = f"regexp_extract({value}, ':[0-9.]+([+-][0-9]{{2}}:?[0-9]{{0,2}})$', 1)"
+    rest = f"CASE WHEN length({zone}) > 3 THEN CAST(right({zone}, 2) AS BIGINT) ELSE 0 END"
+    minutes = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + {rest})"
     offset = f"CASE WHEN {zone} = '' THEN 0 WHEN {zone}[1] = '-' THEN -{minutes} ELSE {minutes} END"
     return _in_range(
         f"CASE WHEN length({value}) BETWEEN 19 AND 26 AND CAST({plain} AS VARCHAR) = {value} THEN {_microseconds(plain)} "
@@ -139,6 +143,9 @@ def _timestamp_text(value: str) -> str:
 
 
 def _epoch_text(value: str, unit: str) -> str:
+    if unit == "ns":
+        whole = _epoch_integer(f"TRY_CAST(split_part({value}, '.', 1) AS HUGEINT)", unit)
+        return _in_range(f"CASE WHEN regexp_full_match({value}, {_INT}) THEN {whole} END")
     per_unit = PER_UNIT[unit]
     decimal = f"TRY_CAST({value} AS DECIMAL(29, 9)) * {per_unit}::DECIMAL(7, 0)"
     whole = f"CASE WHEN {decimal} = trunc({decimal}) THEN TRY_CAST(trunc({decimal}) AS BIGINT) END"
@@ -158,8 +165,15 @@ def _from_integer(value: str, column: ColumnSpec) -> str:
     if column.type is ColumnType.STRING:
         return f"CAST({value} AS VARCHAR)"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        return _in_range(f"TRY_CAST({value}::HUGEINT * {PER_UNIT[column.unit]} AS BIGINT)")
+        return _in_range(_epoch_integer(f"{value}::HUGEINT", column.unit))
     return "NULL"
+
+
+def _epoch_integer(value: str, unit: str) -> str:
+    """Microseconds of a HUGEINT of a unit; null where they are not whole."""
+    if unit == "ns":
+        return f"CASE WHEN {value} % {NANOSECONDS} = 0 THEN TRY_CAST({value} // {NANOSECONDS} AS BIGINT) END"
+    return f"TRY_CAST({value} * {PER_UNIT[unit]} AS BIGINT)"
 
 
 def _from_float(value: str, column: ColumnSpec) -> str:
@@ -172,14 +186,25 @@ def _from_float(value: str, column: ColumnSpec) -> str:
     if column.type is ColumnType.BOOL:
         return f"CASE {value} WHEN 0 THEN false WHEN 1 THEN true END"
     if column.type is ColumnType.TIMESTAMP and column.unit:
-        scaled = f"{value}::DOUBLE * {PER_UNIT[column.unit]}"
-        nearest = f"round({scaled})"
-        # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
-        allowed = "0.5" if column.unit == "s" else "0"
-        return _in_range(
-            f"CASE WHEN isfinite({value}) AND abs({scaled} - {nearest}) <= {allowed} THEN TRY_CAST({nearest} AS BIGINT) END"
-        )
+        return _in_range(_epoch_float(f"{value}::DOUBLE", column.unit))
     return "NULL"
+
+
+def _epoch_float(value: str, unit: str) -> str:
+    """Microseconds of a DOUBLE of a unit, by steps that lose nothing; null where they are not whole."""
+    if unit == "s":
+        # Seconds as float64 hold microseconds only approximately, so the nearest one is meant.
+        whole = f"CAST(trunc({value}) AS BIGINT) * {SECOND}"
+        microseconds = f"{whole} + CAST(round(({value} - trunc({value})) * {SECOND}) AS BIGINT)"
+        return f"CASE WHEN {value} BETWEEN -{MOST_SECONDS} AND {MOST_SECONDS} THEN {microseconds} END"
+    if unit == "ns":
+        scaled, is_whole, factor = f"({value} / {NANOSECONDS})", f"{value} % {NANOSECONDS} = 0", 1
+    else:
+        # Thousandths that a float holds are eighths.
+        scaled, factor = (f"({value} * 8)", 125) if unit == "ms" else (value, 1)
+        is_whole = f"{scaled} = trunc({scaled})"
+    most = MOST_SECONDS * SECOND // factor
+    return f"CASE WHEN {scaled} BETWEEN -{most} AND {most} AND {is_whole} THEN CAST({scaled} AS BIGINT) * {factor} END"
 
 
 def _from_timestamp(value: str, source_type: str, column: ColumnSpec) -> str:

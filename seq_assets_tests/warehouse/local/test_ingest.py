@@ -420,6 +420,23 @@ def test_pandas_timestamps_in_nanoseconds_with_a_zone_are_read(workspace: Worksp
 # Rejection
 
 
+def test_timestamps_as_databases_write_them_are_read(workspace: Workspace) -> None:
+    forms = [
+        "2017-07-14 02:40:00.238544+00",
+        "2017-07-14 02:40:00.238 UTC",
+        "2017-07-14 02:40:00+0000",
+        "2017-07-14T04:40:00+02",
+        "2017-07-14 02:40:00Z",
+        "2017-07-14 02:40:00.100000000",
+    ]
+    workspace.write("source.csv", csv_text({"pupil": [1] * 6, "time": forms, "item": range(6)}))
+    spec = workspace.model(columns=columns(time="timestamp"))
+    workspace.ingest(spec)
+    found = sorted(picked(workspace.raw_rows(spec), "item", "time"))
+    at = int(datetime(2017, 7, 14, 2, 40, tzinfo=UTC).timestamp()) * 1_000_000
+    assert found == [(0, at + 238_544), (1, at + 238_000), (2, at), (3, at), (4, at), (5, at + 100_000)]
+
+
 def test_the_first_reason_counts_and_every_failed_column_is_told(workspace: Workspace) -> None:
     workspace.write(
         "source.csv",
