@@ -43,6 +43,13 @@ class Instant:
 
 
 @dataclass(frozen=True)
+class Opaque:
+    """A value of a Parquet file of a kind that no contract holds: a duration, a time of day, bytes that are no text."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class JsonNumber:
     """A number of a JSON text as it is written; JSON has no integers, so that the writing tells what it is."""
 
@@ -100,7 +107,7 @@ def read_value(value: Any, type_: str, unit: str | None = None) -> Any:
     if isinstance(value, Instant):
         microseconds = _in_time_range(value.microseconds)
         return {"timestamp": microseconds, "date": _midnight(microseconds)}.get(type_, UNREADABLE)
-    return UNREADABLE  # nested
+    return UNREADABLE  # nested, or opaque
 
 
 def as_text(value: Any) -> str:

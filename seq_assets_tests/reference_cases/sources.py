@@ -25,7 +25,17 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from seq_assets_tests.reference.files import Record, csv_records, decoded, json_records, three_line_records
-from seq_assets_tests.reference.reading import DAY, EPOCH, FLOATS, INTEGER_BITS, Instant, NoValue, nearest_float, read_text
+from seq_assets_tests.reference.reading import (
+    DAY,
+    EPOCH,
+    FLOATS,
+    INTEGER_BITS,
+    Instant,
+    NoValue,
+    Opaque,
+    nearest_float,
+    read_text,
+)
 from seq_assets_tests.reference_cases.contracts import Cells, Contract, column, contracts, pick, sequence_parts
 
 NAMES: Final = ("9", "10", "Z", "a", "é", "ａ", "😀", "sub/a", "sub-1/a", "a b", "it's", "x[1]", "x*", "q?", "50%", "{a,b}")
@@ -379,7 +389,9 @@ def _parquet_source(shape: Shape) -> Source:
 def _parquet_writer(table: pa.Table) -> Callable[[Path, random.Random], object]:
     def write(path: Path, generator: random.Random) -> None:
         size, compression = generator.choice([1, 3, 7, 1000]), generator.choice(["snappy", "zstd", "none"])
-        pq.write_table(table, path, row_group_size=size, compression=compression)
+        int96, integers = generator.random() < 0.5, generator.random() < 0.5
+        forms = {"use_deprecated_int96_timestamps": int96, "store_decimal_as_integer": integers}
+        pq.write_table(table, path, row_group_size=size, compression=compression, **forms)
 
     return write
 
@@ -400,7 +412,7 @@ def _array(shape: Shape, name: str, rows: int) -> tuple[pa.Array, list[Any]]:
     type_, unit = shape.columns[name]["type"], shape.columns[name].get("unit")
     texts = [None if generator.random() < shape.dirt else shape.text(name) for _ in range(rows)]
     if generator.random() < shape.dirt / 2:
-        return _other_array(type_, unit, rows, generator)
+        return generator.choice([_other_array, _opaque_array])(type_, unit, rows, generator)
     if generator.random() < 0.3:
         return _text_array(texts, generator)
     read = [None if text is None else read_text(text, type_, unit) for text in texts]
@@ -419,6 +431,7 @@ def _text_array(texts: list[str | None], generator: random.Random) -> tuple[pa.A
 def _other_array(type_: str, unit: str | None, rows: int, generator: random.Random) -> tuple[pa.Array, list[Any]]:
     """Values of a type that the column's type may not be able to hold."""
     choices: list[tuple[pa.DataType, list[Any]]] = [
+        (pa.null(), [None]),
         (pa.int64(), [0, 1, -1, 2**53 + 1, 2**63 - 1, 19_000]),
         (pa.uint64(), [0, 1, 255, 2**63, 2**64 - 1]),
         (pa.list_(pa.int64()), [[1, 2], []]),
@@ -437,6 +450,24 @@ def _other_array(type_: str, unit: str | None, rows: int, generator: random.Rand
     arrow_type, values = generator.choice(choices)
     found = [generator.choice([*values, None]) for _ in range(rows)]
     return pa.array(found, arrow_type), found
+
+
+def _opaque_array(type_: str, unit: str | None, rows: int, generator: random.Random) -> tuple[pa.Array, list[Any]]:
+    """Values of a kind that no contract holds; among bytes some are texts."""
+    if generator.random() < 0.2:
+        found = [generator.choice([b"1", b"\xff", b"x\xc0\x80", None]) for _ in range(rows)]
+        is_text = {b"1": "1", None: None}
+        array = pa.array(found, generator.choice([pa.binary(), pa.large_binary()]))
+        return array, [is_text.get(value, Opaque(value)) for value in found]
+    arrow_type = generator.choice(
+        [
+            *(pa.duration(size) for size in ("s", "ms", "us", "ns")),
+            *(pa.time32("ms"), pa.time64("us"), pa.time64("ns")),
+            *(pa.decimal256(39, 0), pa.decimal256(76, 10)),
+        ]
+    )
+    numbers = [generator.choice([0, 1, 7, None]) for _ in range(rows)]
+    return pa.array(numbers, arrow_type), [None if number is None else Opaque(number) for number in numbers]
 
 
 def _integers(values: list[Any], type_: str, unit: str | None, generator: random.Random) -> tuple[pa.Array, list[Any]]:

@@ -9,10 +9,9 @@ from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec
 from seq_assets.models.cross_checks import nearest
 from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
-from seq_assets.warehouse.athena.ingest_sql import text_column
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
-from seq_assets.warehouse.sources.records import WantedColumn, wanted_columns
+from seq_assets.warehouse.sources.records import WantedColumn, text_column, wanted_columns
 from seq_assets.warehouse.storage.object_store import list_objects
 
 SCHEME: Final = "glue://"

@@ -18,6 +18,7 @@ from seq_assets.warehouse.athena.casts import Carrier, null_sql, readable_sql, t
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
 from seq_assets.warehouse.rules.metrics import Measures
+from seq_assets.warehouse.sources.records import text_column
 
 _DIALECT: Final = Dialect(
     quoted=quoted,
@@ -31,11 +32,6 @@ MEASURES: Final = Measures(_DIALECT, widest_integer="decimal(38,0)", columns_per
 _REJECTIONS: Final = "array(row(name varchar, value varchar, detail varchar, reason varchar))"
 """A struct's field cannot be named `column` in Athena's DDL."""
 _ROWS: Final = "_name AS _file, _row"
-
-
-def text_column(name: str) -> str:
-    """The column of the records that shows what stood in a column of the contract."""
-    return f"_text_{name}"
 
 
 def records_columns(spec: ModelSpec, carriers: Mapping[str, Carrier], texts: Collection[str]) -> list[tuple[str, str]]:

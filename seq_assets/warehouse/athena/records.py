@@ -12,13 +12,13 @@ import pyarrow as pa
 
 from seq_assets.models import ModelSpec
 from seq_assets.warehouse.athena.casts import Carrier
-from seq_assets.warehouse.athena.ingest_sql import text_column
 from seq_assets.warehouse.engine import Engine, quoted
 from seq_assets.warehouse.interface import Progress, no_progress
 from seq_assets.warehouse.sources.location import SourceFiles
-from seq_assets.warehouse.sources.parquet_format import ABSENT, ParquetFiles, ParquetPart
+from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
+from seq_assets.warehouse.sources.parquet_types import ABSENT
 from seq_assets.warehouse.sources.reading import CountedRecords
-from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
+from seq_assets.warehouse.sources.records import FoundColumns, text_column, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -99,7 +99,7 @@ def _from_parquet(
     progress: Progress,
     found: FoundColumns,
 ) -> Iterator[WrittenRecords]:
-    for number, part in enumerate(files.parts(wanted_columns(spec), found)):
+    for number, part in enumerate(files.parts(spec, found)):
         carried = {name: _carried(name, type_) for name, type_ in part.types.items()}
         place = f"{folder}/part_{number}"
         with files.explained():
@@ -114,7 +114,9 @@ def _carried_batches(
     columns = ["_file", "_row", "_malformed", "_detail", "_unreadable"]
     for name, (value, _, is_shown) in carried.items():
         columns.append(f"{value} AS {quoted(name)}")
-        if is_shown:
+        if name in part.texts:
+            columns.append(quoted(text_column(name)))
+        elif is_shown:
             columns.append(f"CAST({quoted(name)} AS VARCHAR) AS {quoted(text_column(name))}")
     rows = 0
     for batch in engine.stream(f"SELECT {', '.join(columns)} FROM {part.records}"):

@@ -113,14 +113,14 @@ def ingest(
 
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, found: FoundColumns) -> int:
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
-    columns = wanted_columns(spec)
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        queries = [f"({stage_query(spec, part.records, part.types)})" for part in files.parts(columns, found)]
+        queries = [f"({stage_query(spec, part.records, part.types, part.texts)})" for part in files.parts(spec, found)]
         with files.explained():
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
         progress("read", files.rows)
         return files.rows
+    columns = wanted_columns(spec)
     counted = CountedRecords(source, columns, spec.source.options, found, progress)
     engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
     query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))

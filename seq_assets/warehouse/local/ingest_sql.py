@@ -5,7 +5,7 @@ per failed column, in contract order) and the contract's columns in their stored
 with `_`, which no column of a contract does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +15,7 @@ from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect
 from seq_assets.warehouse.rules.metrics import Measures
+from seq_assets.warehouse.sources.records import text_column
 
 _DIALECT: Final = Dialect(
     quoted=quoted,
@@ -27,7 +28,11 @@ MEASURES: Final = Measures(_DIALECT, widest_integer="HUGEINT", columns_per_scan=
 
 
 def stage_query(
-    spec: ModelSpec, records: str, source_types: Mapping[str, str], unreadable: Mapping[str, str] = MappingProxyType({})
+    spec: ModelSpec,
+    records: str,
+    source_types: Mapping[str, str],
+    texts: Collection[str] = (),
+    unreadable: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """The query that makes the stage table out of source records.
 
@@ -36,6 +41,7 @@ def stage_query(
         records: A table or table function with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable` and the contract's
             columns.
         source_types: The DuckDB type of each of the contract's columns in it.
+        texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
     """
     values, typed, rejections = [], [], []
@@ -43,7 +49,8 @@ def stage_query(
         source, value = quoted(name), quoted(f"_v{number}")
         values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'_w{number}')}")
         typed.append(f"{readable_sql(quoted(f'_w{number}'), source_types[name], column)} AS {value}")
-        rejections.append(_rejection(spec, name, number, source_types[name], unreadable.get(name)))
+        stood = quoted(text_column(name)) if name in texts else f"CAST({source} AS VARCHAR)"
+        rejections.append(_rejection(spec, name, number, source_types[name], stood, unreadable.get(name)))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': '{MALFORMED_REASON}'}}]"
     return f"""
@@ -57,12 +64,12 @@ def stage_query(
         FROM checked"""
 
 
-def _rejection(spec: ModelSpec, name: str, number: int, source_type: str, unreadable: str | None) -> str:
+def _rejection(spec: ModelSpec, name: str, number: int, source_type: str, stood: str, unreadable: str | None) -> str:
     """A struct of column, value, detail and reason, or null where the column did not fail."""
     is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
     reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
-    value, detail = f"CAST({quoted(name)} AS VARCHAR)", CONTRACT.rejection_detail(f"({reason})", unreadable)
-    struct = f"{{'column': {text_literal(name)}, 'value': {value}, 'detail': {detail}, 'reason': {reason}}}"
+    detail = CONTRACT.rejection_detail(f"({reason})", unreadable)
+    struct = f"{{'column': {text_literal(name)}, 'value': {stood}, 'detail': {detail}, 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"
 
 

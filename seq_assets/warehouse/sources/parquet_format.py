@@ -1,9 +1,10 @@
 """Parquet files, read by DuckDB: which records they have as SQL, and what its errors mean.
 
-Each value arrives in its own type; what a contract reads from it is said by each warehouse.
+Each value arrives in its own type, whole or marked as unreadable (`parquet_types`); what a contract reads from it is said by
+each warehouse.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,15 +12,23 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
-from seq_assets.warehouse.engine import Engine, parquet, quoted
+from seq_assets.models import ModelSpec
+from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
+from seq_assets.warehouse.sources.int96 import REMAINDERS, note_remainders
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, present_columns
+from seq_assets.warehouse.sources.parquet_types import (
+    ABSENT_COLUMN,
+    Form,
+    ParquetColumn,
+    int96_columns,
+    parquet_column,
+    written_fields,
+)
+from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, present_columns, text_column, wanted_columns
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.object_store import DuckDBFiles
 
-ABSENT: Final = '"NULL"'
-"""DuckDB's type of a column that a file does not have."""
 _TAKEN_NAMES: Final = ("file_row_number", "file_index")
 
 
@@ -28,13 +37,18 @@ class ParquetPart:
     """The records of files whose columns have the same types.
 
     Attributes:
-        records: A subquery with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable` and each wanted column by its name in
-            the contract.
-        types: The DuckDB type of each wanted column; `ABSENT` where the files do not have it.
+        records: A subquery with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable`, each wanted column by its name in the
+            contract, and `_text_<column>` for those of `texts`.
+        types: The DuckDB type of each wanted column; `ABSENT` where the files do not have it, `UNFIT` where no contract can
+            hold its values.
+        written: What each wanted column is, as the files' writer says.
+        texts: The wanted columns whose own text does not show all that stood there.
     """
 
     records: str
     types: Mapping[str, str]
+    written: Mapping[str, str]
+    texts: Collection[str]
 
 
 class ParquetFiles:
@@ -61,26 +75,20 @@ class ParquetFiles:
         """The number of records, as the files say."""
         return sum(_footer(file).num_rows for file in self._source.files)
 
-    def parts(self, columns: tuple[WantedColumn, ...], found: FoundColumns) -> list[ParquetPart]:
+    def parts(self, spec: ModelSpec, found: FoundColumns) -> list[ParquetPart]:
         """The records, per set of files with equal types; notes the columns that the files have.
 
         Reading files of different types together would cast their columns to a common type, which may lose values.
 
         Raises:
-            SourceError: A file is none, or lacks a column that may not be null.
+            SourceError: A file is none, lacks a column that may not be null, or has one whose order it does not keep.
         """
-        groups: dict[tuple[tuple[str, tuple[str, str]], ...], list[int]] = {}
+        groups: dict[tuple[tuple[str, ParquetColumn], ...], list[int]] = {}
         for index, file in enumerate(self._source.files):
-            described = self._described(file)
-            names = _footer(file).schema.to_arrow_schema().names
-            found.add(names)
-            # By place, because DuckDB renames a column whose name differs from another one's in upper and lower case only.
-            by_name = dict(zip(names, described, strict=False))
-            groups.setdefault(tuple(_found_columns(columns, file, names, by_name).items()), []).append(index)
-        return [
-            ParquetPart(self._records(dict(schema), indexes), {name: type_ for name, (_, type_) in schema})
-            for schema, indexes in groups.items()
-        ]
+            columns = self._columns(wanted_columns(spec), file, found)
+            _refuse_lost_order(spec, file, columns)
+            groups.setdefault(tuple(columns.items()), []).append(index)
+        return [self._part(dict(columns), indexes) for columns, indexes in groups.items()]
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -96,6 +104,9 @@ class ParquetFiles:
         except duckdb.InvalidInputException as error:  # names the file
             reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
             raise SourceError(f"The source cannot be read as Parquet: {reason}; mend or remove that file.") from error
+        except duckdb.ConversionException as error:
+            reason = str(error).splitlines()[0].removeprefix("Conversion Error: ")
+            raise SourceError(f"The source {self._source.location!r} cannot be read as Parquet: {reason}; mend it.") from error
         except duckdb.Error as error:
             # DuckDB makes a text of what the store refused.
             raise (self._objects and self._objects.error) or error from None
@@ -112,30 +123,90 @@ class ParquetFiles:
             reason = str(error).splitlines()[0]
             raise SourceError(f"The source file {file.location} cannot be read as Parquet: {reason}") from error
 
-    def _records(self, found: Mapping[str, tuple[str, str]], indexes: list[int]) -> str:
-        columns = ", ".join(
-            f"{'NULL' if type_ == ABSENT else quoted(name)} AS {quoted(column)}" for column, (name, type_) in found.items()
+    def _columns(self, columns: tuple[WantedColumn, ...], file: SourceFile, found: FoundColumns) -> dict[str, ParquetColumn]:
+        """What each wanted column is in a file; notes the file's columns."""
+        described = self._described(file)
+        footer = _footer(file)
+        written = written_fields(footer)
+        names = [field.name for field in written]
+        found.add(names)
+        taken = [name for name in names if name.lower() in _TAKEN_NAMES]
+        if taken:
+            raise SourceError(
+                f"The source file {file.location} has a column {taken[0]!r}, which the reader of Parquet adds; rename it."
+            )
+        present = present_columns(file, columns, names)
+        int96 = int96_columns(footer)
+        # By place, because DuckDB renames a column whose name differs from another one's in upper and lower case only.
+        by_name = {
+            field.name: parquet_column(name, type_, field, field.name in int96)
+            for field, (name, type_) in zip(written, described, strict=True)
+        }
+        return {column.name: by_name[column.source] if column in present else ABSENT_COLUMN for column in columns}
+
+    def _part(self, columns: Mapping[str, ParquetColumn], indexes: list[int]) -> ParquetPart:
+        int96 = {name: column.name for name, column in columns.items() if column.form is Form.INT96}
+        files = {index: self._source.files[index] for index in indexes} if int96 else {}
+        finer = note_remainders(self._engine, files, int96) if int96 else []
+        return ParquetPart(
+            records=self._records(columns, indexes, finer),
+            types={name: column.type for name, column in columns.items()},
+            written={name: column.written for name, column in columns.items()},
+            texts=finer,
         )
+
+    def _records(self, columns: Mapping[str, ParquetColumn], indexes: list[int], finer: Collection[str]) -> str:
         files = _table((self._source.files[index].location for index in indexes), "file_row_number = true")
         numbers = f"[{', '.join(map(str, indexes))}]"
+        file, row = f"CAST({numbers}[_source.file_index::BIGINT + 1] AS INTEGER)", "_source.file_row_number + 1"
+        found, marks, joins = [], [], []
+        for name, column in columns.items():
+            found.append(f"{_value(column)} AS {quoted(name)}")
+            if column.form is Form.BYTES:
+                stored = f"_source.{quoted(column.name)}"
+                marks.append(f"CASE WHEN {stored} IS NOT NULL AND TRY(decode({stored})) IS NULL THEN {text_literal(name)} END")
+        for number, name in enumerate(finer):
+            rest = f"_rest{number}"
+            of_column = f"SELECT * FROM {REMAINDERS} WHERE name = {text_literal(name)}"
+            joins.append(f"LEFT JOIN ({of_column}) AS {rest} ON {rest}.file = {file} AND {rest}.row = {row}")
+            marks.append(f"{rest}.name")
+            found.append(f"{_with_nanoseconds(columns[name], f'{rest}.nanoseconds')} AS {quoted(text_column(name))}")
+        unreadable = f"nullif(concat_ws(',', {', '.join(marks)}), '')" if marks else "NULL::VARCHAR"
         return (
-            f"(SELECT CAST({numbers}[file_index::BIGINT + 1] AS INTEGER) AS _file, file_row_number + 1 AS _row, "
-            f"NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _detail, NULL::VARCHAR AS _unreadable, {columns} "
-            f"FROM {files})"
+            f"(SELECT {file} AS _file, {row} AS _row, NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _detail, "
+            f"{unreadable} AS _unreadable, {', '.join(found)} FROM {files} AS _source {' '.join(joins)})"
         )
 
 
-def _found_columns(
-    columns: tuple[WantedColumn, ...], file: SourceFile, names: list[str], described: Mapping[str, tuple[str, str]]
-) -> dict[str, tuple[str, str]]:
-    """Of each wanted column: its name and its type in DuckDB."""
-    taken = [name for name in names if name.lower() in _TAKEN_NAMES]
-    if taken:
-        raise SourceError(
-            f"The source file {file.location} has a column {taken[0]!r}, which the reader of Parquet adds; rename it."
-        )
-    present = present_columns(file, columns, names)
-    return {column.name: described[column.source] if column in present else ("NULL", ABSENT) for column in columns}
+def _refuse_lost_order(spec: ModelSpec, file: SourceFile, columns: Mapping[str, ParquetColumn]) -> None:
+    """Refuses histories that would be ordered by the texts of categories that have an order of their own."""
+    for name in spec.order_by:
+        if columns[name].is_ordered:
+            raise SourceError(
+                f"The source file {file.location} has ordered categories in {columns[name].name!r}, which order_by names "
+                f"({name}); Parquet does not keep their order, and their values alone have another one. Write the place of "
+                "each value as a number beside it and name that in order_by, or write the column without an order."
+            )
+
+
+def _value(column: ParquetColumn) -> str:
+    """The values of a column in its type."""
+    if column == ABSENT_COLUMN:
+        return "NULL"
+    stored = f"_source.{quoted(column.name)}"
+    if column.form is Form.AS_TEXT:
+        return f"CAST({stored} AS VARCHAR)"
+    if column.form is Form.BYTES:
+        return f"coalesce(TRY(decode({stored})), CAST({stored} AS VARCHAR))"
+    # INT96 is UTC.
+    return f"make_timestamptz(epoch_us({stored}))" if column.form is Form.INT96 else stored
+
+
+def _with_nanoseconds(column: ParquetColumn, nanoseconds: str) -> str:
+    """The text of a point in time, with the nanoseconds that DuckDB drops."""
+    stored = f"_source.{quoted(column.name)}"
+    exact = f"strftime({stored}, '%Y-%m-%d %H:%M:%S.%f') || lpad({nanoseconds}::VARCHAR, 3, '0')"
+    return f"CASE WHEN {nanoseconds} IS NULL THEN CAST({stored} AS VARCHAR) ELSE {exact} END || '+00'"
 
 
 def _footer(file: SourceFile) -> pq.FileMetaData:
@@ -144,5 +215,5 @@ def _footer(file: SourceFile) -> pq.FileMetaData:
 
 
 def _table(locations: Iterable[str], *options: str) -> str:
-    """A table function that reads the files; old writers leave it open that their bytes are text."""
-    return f"{parquet(locations).removesuffix(')')}, {', '.join(['binary_as_string = true', *options])})"
+    """A table function that reads the files."""
+    return f"{parquet(locations).removesuffix(')')}{''.join(f', {option}' for option in options)})"

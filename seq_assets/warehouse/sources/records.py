@@ -22,6 +22,11 @@ LONGEST_TEXT: Final = 1_000
 """Characters of a malformed record that are kept."""
 
 
+def text_column(name: str) -> str:
+    """The column of the records that shows what stood in a column of the contract, where its own text does not."""
+    return f"_text_{name}"
+
+
 @dataclass(frozen=True)
 class MalformedRecord:
     """A record that is none.

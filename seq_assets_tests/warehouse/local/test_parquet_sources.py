@@ -1,0 +1,242 @@
+"""Values of Parquet files, by the kind that their writer gave them: exact, or unreadable, or refused.
+
+Belongs here: what DuckDB's reader would narrow or take for something else, from the file to what is published. Not here: what a
+contract's type takes from values that arrive whole (`test_casts`).
+"""
+
+import uuid
+from decimal import Decimal
+from typing import Any, Final
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from seq_assets.errors import SourceError
+from seq_assets.models import ModelSpec
+from seq_assets_tests.reference import examples
+from seq_assets_tests.reference.reading import FIRST_MICROSECOND, LAST_MICROSECOND
+from seq_assets_tests.warehouse.building import Workspace
+
+CONTRACTS: Final[list[dict[str, Any]]] = [
+    {"type": "int64"},
+    {"type": "float64"},
+    {"type": "bool"},
+    {"type": "string"},
+    {"type": "date"},
+    {"type": "timestamp"},
+    {"type": "timestamp", "unit": "ms"},
+]
+AT: Final = 1_565_096_190_868_123
+"""Microseconds of a moment."""
+
+
+def write(workspace: Workspace, values: pa.Array | pa.Table, name: str = "source.parquet", **options: Any) -> None:
+    """A file whose column `value` has these values, one record each."""
+    table = values if isinstance(values, pa.Table) else pa.table({"value": values})
+    numbers = pa.array(range(table.num_rows))
+    path = workspace.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.append_column("pupil", numbers).append_column("number", numbers), path, **options)
+
+
+def model(workspace: Workspace, location: str = "source.parquet", order_by: tuple[str, ...] = (), **contract: Any) -> ModelSpec:
+    return workspace.model(
+        source={"location": location},
+        order_by=list(order_by),
+        columns={"pupil": {"type": "int64"}, "value": {"nullable": True, **contract}},
+        checks={"rejected_ratio": {"max": 1.0}},
+    )
+
+
+def accepted(workspace: Workspace, spec: ModelSpec) -> list[Any]:
+    return [row["value"] for row in workspace.raw_rows(spec)]
+
+
+def rejected(workspace: Workspace, spec: ModelSpec) -> dict[int, tuple[str, str]]:
+    """Value and reason of the rejected records, by their number."""
+    return {row["row"]: (row["value"], row["reason"]) for row in workspace.rejected_rows(spec)}
+
+
+# INT96
+
+
+def test_nanoseconds_of_int96_are_unreadable_and_shown(workspace: Workspace) -> None:
+    moments = pa.array([AT * 1000 + 999, AT * 1000 + 1, None, AT * 1000, -1], pa.timestamp("ns"))
+    write(workspace, moments, use_deprecated_int96_timestamps=True)
+    spec = model(workspace, type="timestamp")
+    workspace.ingest(spec)
+    assert accepted(workspace, spec) == [None, AT]
+    assert rejected(workspace, spec) == {
+        1: ("2019-08-06 12:56:30.868123999+00", "unreadable"),
+        2: ("2019-08-06 12:56:30.868123001+00", "unreadable"),
+        5: ("1969-12-31 23:59:59.999999999+00", "unreadable"),
+    }
+
+
+def test_int96_orders_histories_by_its_microseconds(workspace: Workspace) -> None:
+    later_first = pa.array([AT * 1000, (AT - 1) * 1000], pa.timestamp("ns"))
+    path = workspace.folder / "source.parquet"
+    pq.write_table(pa.table({"u": [1, 1], "t": later_first, "x": [1, 2]}), path, use_deprecated_int96_timestamps=True)
+    spec = workspace.model(
+        source={"location": "source.parquet"},
+        entity="u",
+        order_by=["t"],
+        columns={"u": {"type": "int64"}, "t": {"type": "timestamp"}, "x": {"type": "int64"}},
+    )
+    workspace.ingest(spec)
+    assert [(row["x"], row["t"]) for row in workspace.raw_rows(spec)] == [(2, AT - 1), (1, AT)]
+
+
+@settings(
+    deadline=None, max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(
+    microseconds=st.lists(st.integers(FIRST_MICROSECOND, LAST_MICROSECOND) | st.none(), min_size=1, max_size=20),
+    nanoseconds=st.lists(
+        st.integers(-(2**63) + 1, 2**63 - 1) | st.integers(-(2**53), 2**53).map(lambda ticks: ticks * 1000) | st.none(),
+        min_size=1,
+        max_size=20,
+    ),
+    row_group_size=st.integers(1, 7),
+)
+def test_any_int96_is_read_exactly_or_refused(
+    workspace: Workspace, microseconds: list[int | None], nanoseconds: list[int | None], row_group_size: int
+) -> None:
+    for ticks, unit in ((microseconds, "us"), (nanoseconds, "ns")):
+        options = {"row_group_size": row_group_size, "use_deprecated_int96_timestamps": True}
+        write(workspace, pa.array(ticks, pa.timestamp(unit)), f"{unit}/x.parquet", **options)
+    for ticks, unit, factor in ((microseconds, "us", 1), (nanoseconds, "ns", 1000)):
+        spec = model(workspace, unit, type="timestamp")
+        workspace.ingest(spec, force=True)
+        whole = [tick if tick is None else tick // factor for tick in ticks if tick is None or tick % factor == 0]
+        assert accepted(workspace, spec) == whole
+        finer = [number for number, tick in enumerate(ticks, 1) if tick is not None and tick % factor]
+        assert list(rejected(workspace, spec)) == finer
+
+
+def test_files_may_have_points_in_time_of_different_types(workspace: Workspace) -> None:
+    write(workspace, pa.array([AT * 1000, 1], pa.timestamp("ns")), "in/a.parquet", use_deprecated_int96_timestamps=True)
+    write(workspace, pa.array([AT * 1000, 1], pa.timestamp("ns")), "in/b.parquet")
+    write(workspace, pa.array([AT], pa.timestamp("us", "Asia/Tokyo")), "in/c.parquet")
+    write(workspace, pa.array([AT * 1000], pa.timestamp("ns")), "in/d.parquet", use_deprecated_int96_timestamps=True)
+    write(workspace, pa.array(["2019-08-06 12:56:30.868123"]), "in/e.parquet")
+    spec = model(workspace, "in", type="timestamp")
+    workspace.ingest(spec)
+    assert accepted(workspace, spec) == [AT] * 5
+    assert [row["file"] for row in workspace.rejected_rows(spec)] == ["a.parquet", "b.parquet"]
+
+
+# What no contract can hold
+
+MOMENTS: Final = pa.array([1, None], pa.timestamp("ns"))
+UNFIT: Final = {
+    **{f"duration {unit}": pa.array([1500, None], pa.duration(unit)) for unit in ("s", "ms", "us", "ns")},
+    "dictionary of durations": pa.array([1500, None], pa.duration("ms")).dictionary_encode(),
+    "decimal of 40 digits": pa.array([Decimal(1), None], pa.decimal256(40, 0)),
+    "time32": pa.array([1, None], pa.time32("ms")),
+    "time64 us": pa.array([1, None], pa.time64("us")),
+    "time64 ns": pa.array([1, None], pa.time64("ns")),
+    "list": pa.array([[1], None]),
+    "large list": pa.array([[1], None], pa.large_list(pa.int64())),
+    "list of fixed size": pa.array([[1], None], pa.list_(pa.int64(), 1)),
+    "list view": pa.array([[1], None], pa.list_view(pa.int64())),
+    "list of texts": pa.array([["1"], None]),
+    "list of moments": pa.array([[1], None], pa.list_(pa.timestamp("ns"))),
+    "struct": pa.array([{"a": 1}, None]),
+    "struct of moments": pa.array([{"a": 1}, None], pa.struct([("a", pa.timestamp("ns"))])),
+    "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
+    "an extension type": pa.ExtensionArray.from_storage(pa.opaque(pa.int64(), "x", "y"), pa.array([1, None])),
+    "bool8": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+    "a period of pandas": pa.array(pd.period_range("2020-01", "2020-02", freq="M").insert(1, pd.NaT)[:2]),
+}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_values_of_other_kinds_fit_no_contract(workspace: Workspace, kind: str) -> None:
+    columns = {f"c{number}": {"nullable": True, **contract} for number, contract in enumerate(CONTRACTS)}
+    write(workspace, pa.table(dict.fromkeys(columns, UNFIT[kind])), use_deprecated_int96_timestamps="moments" in kind)
+    spec = workspace.model(
+        source={"location": "source.parquet"},
+        order_by=[],
+        columns={"pupil": {"type": "int64"}, **columns},
+        checks={"rejected_ratio": {"max": 1.0}},
+    )
+    workspace.ingest(spec)
+    assert workspace.accounting(spec)["accepted"] == 1
+    found = [(row["row"], row["column"], row["reason"]) for row in workspace.rejected_rows(spec)]
+    assert found == [(1, name, "unreadable") for name in columns]
+
+
+def test_int96_is_no_text_and_no_number(workspace: Workspace) -> None:
+    write(workspace, MOMENTS, use_deprecated_int96_timestamps=True)
+    for contract in CONTRACTS[:4]:
+        spec = model(workspace, **contract)
+        workspace.ingest(spec)
+        assert (accepted(workspace, spec), list(rejected(workspace, spec))) == ([None], [1])
+
+
+def test_moments_that_microseconds_cannot_hold_at_all_are_an_error_of_the_source(workspace: Workspace) -> None:
+    write(workspace, pa.array([2**62], pa.timestamp("ms")))
+    with pytest.raises(SourceError, match=r"source\.parquet' cannot be read as Parquet: .*Timestamp"):
+        workspace.ingest(model(workspace, type="timestamp"))
+
+
+# What is one text
+
+
+def test_bytes_that_are_no_text_are_unreadable_and_the_others_text(workspace: Workspace) -> None:
+    for type_ in (pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2)):
+        write(workspace, pa.array([b"\xff1", b"12", None, b"\x00a", "é".encode()], type_))
+        spec = model(workspace, type="string")
+        workspace.ingest(spec, force=True)
+        assert accepted(workspace, spec) == ["12", None, "\x00a", "é"]
+        assert rejected(workspace, spec) == {1: (r"\xFF1", "unreadable")}
+
+
+def test_uuids_and_json_documents_are_their_text(workspace: Workspace) -> None:
+    value = uuid.UUID("0A1B2C3D-0000-4000-8000-00000000000F")
+    uuids = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([value.bytes, None], pa.binary(16)))
+    documents = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a":  1}', None]))
+    for array, text in ((uuids, str(value)), (documents, '{"a":  1}')):
+        write(workspace, array)
+        spec = model(workspace, type="string")
+        workspace.ingest(spec, force=True)
+        assert accepted(workspace, spec) == [text, None]
+
+
+# Categories with an order of their own
+
+SIZES: Final = ["lo", "mid", "hi"]
+ORDERED: Final = {
+    "pandas": pa.Table.from_pandas(pd.DataFrame({"value": pd.Categorical(["lo", "hi", "mid"], SIZES, ordered=True)})),
+    "pandas, of numbers": pa.Table.from_pandas(pd.DataFrame({"value": pd.Categorical([1, 2, 3], [3, 1, 2], ordered=True)})),
+    "arrow": pa.table({"value": pa.DictionaryArray.from_arrays(pa.array([0, 2, 1]), pa.array(SIZES), ordered=True)}),
+}
+
+
+@pytest.mark.parametrize("writer", [*ORDERED, "polars"])
+def test_ordered_categories_order_no_history_because_parquet_has_lost_their_order(workspace: Workspace, writer: str) -> None:
+    if writer == "polars":
+        frame = pl.DataFrame({"pupil": [0, 1, 2], "value": pl.Series(["lo", "hi", "mid"], dtype=pl.Enum(SIZES))})
+        frame.write_parquet(workspace.folder / "source.parquet")
+    else:
+        write(workspace, ORDERED[writer])
+    spec = model(workspace, order_by=("value",), type="string", nullable=False)
+    with pytest.raises(SourceError, match=r"source\.parquet has ordered categories in 'value', which order_by names.*a number"):
+        workspace.ingest(spec)
+    unordered = model(workspace, type="string")
+    workspace.ingest(unordered)
+    assert len(accepted(workspace, unordered)) == 3
+
+
+def test_categories_without_an_order_are_ordered_by_their_text(workspace: Workspace) -> None:
+    table = pa.table({"pupil": [1, 1, 1], "value": pa.array(["mid", "lo", "hi"]).dictionary_encode()})
+    workspace.write("source.parquet", table)
+    spec = model(workspace, order_by=("value",), type="string", nullable=False)
+    workspace.ingest(spec)
+    assert accepted(workspace, spec) == ["hi", "lo", "mid"]
