@@ -95,6 +95,11 @@ def readable_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
     return f"CAST(NULL AS {ATHENA_TYPES[column.type]})" if readable is None else readable
 
 
+def is_readable(carrier: Carrier, column: ColumnSpec) -> bool:
+    """Whether any value of a carrier is one of the contract's type."""
+    return _readable("value", carrier, column) is not None
+
+
 def trimmed_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
     """Text of a non-string column without the spaces and tabs around it; anything else as it is."""
     if carrier is Carrier.TEXT and column.type is not ColumnType.STRING:

@@ -41,18 +41,19 @@ class GlueSource:
         """
         found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
         found += [f"CAST(NULL AS varchar) AS {name}" for name in ("_malformed", "_detail", "_unreadable")]
-        carriers, texts = {}, []
+        carriers, texts, written = {}, [], {}
         for column in wanted_columns(spec):
             type_ = self._type_of(column)
             if type_ is None:
                 value, carriers[column.name], text = "CAST(NULL AS varchar)", Carrier.TEXT, None
             else:
                 value, carriers[column.name], text = carrier_sql(quoted(column.source.lower()), type_)
+                written[column.name] = type_
             found.append(f"{value} AS {quoted(column.name)}")
             if text is not None:
                 texts.append(column.name)
                 found.append(f"{text} AS {quoted(text_column(column.name))}")
-        return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts)
+        return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts, written)
 
     def ignored(self, spec: ModelSpec) -> list[str]:
         """The columns that the contract does not read."""

@@ -33,11 +33,13 @@ class Records:
         relation: A table or a subquery.
         carriers: By column of the contract: how its values are carried.
         texts: The columns that have a `_text_<column>` beside them.
+        written: What columns are in the source, for people; nothing of those that are text.
     """
 
     relation: str
     carriers: Mapping[str, Carrier]
     texts: Collection[str]
+    written: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class WrittenRecords:
         folder: Where the files are.
         carriers: By column of the contract: how its values are carried.
         texts: The columns that have a `_text_<column>` beside them.
+        written: What columns are in the source, for people; nothing of those that are text.
     """
 
     folder: str
     carriers: Mapping[str, Carrier]
     texts: Collection[str]
+    written: Mapping[str, str]
 
 
 def write_records(
@@ -86,7 +90,7 @@ def write_records(
         return list(_from_parquet(spec, source, files, storage, folder, engine, progress, found)), files.rows
     counted = CountedRecords(source, wanted_columns(spec), spec.source.options, found, progress)
     _write(source, storage, f"{folder}/text", counted)
-    return [WrittenRecords(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), ())], counted.rows
+    return [WrittenRecords(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), (), {})], counted.rows
 
 
 def _from_parquet(
@@ -105,7 +109,8 @@ def _from_parquet(
         with files.explained():
             _write(source, storage, place, _carried_batches(part, carried, engine, progress))
         carriers = {name: carrier for name, (_, carrier, _) in carried.items()}
-        yield WrittenRecords(place, carriers, [name for name, (_, _, is_shown) in carried.items() if is_shown])
+        texts = [name for name, (_, _, is_shown) in carried.items() if is_shown]
+        yield WrittenRecords(place, carriers, texts, part.written)
 
 
 def _carried_batches(

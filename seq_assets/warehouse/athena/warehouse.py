@@ -24,7 +24,7 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, TableSchema, stored_type
 from seq_assets.warehouse.athena.audit_raw import raw_findings
 from seq_assets.warehouse.athena.audit_sequences import sequence_findings
-from seq_assets.warehouse.athena.casts import Carrier
+from seq_assets.warehouse.athena.casts import Carrier, is_readable
 from seq_assets.warehouse.athena.client import AthenaClient, clear_errors, refuse_if_too_long, totals
 from seq_assets.warehouse.athena.external_tables import ExternalTables, columns_of
 from seq_assets.warehouse.athena.glue_source import SCHEME as GLUE
@@ -169,14 +169,16 @@ class AthenaWarehouse(PublishingWarehouse):
         for part in written:
             columns = records_columns(spec, part.carriers, part.texts)
             table = tables.enter_context(self._external.over(part.folder, columns))
-            records.append(Records(table, part.carriers, part.texts))
+            records.append(Records(table, part.carriers, part.texts, part.written))
         return records, read, found.ignored(wanted_columns(spec))
 
     def _staged(self, spec: ModelSpec, records: Sequence[Records], scratch: str, tables: ExitStack) -> str:
         """The stage table, a part for each shape of the records: together their queries might be too long."""
         parts = []
         for number, part in enumerate(records):
-            query = stage_query(spec, part.relation, part.carriers, part.texts)
+            unfit = {name for name, column in spec.columns.items() if not is_readable(part.carriers[name], column)}
+            details = {name: written for name, written in part.written.items() if name in unfit}
+            query = stage_query(spec, part.relation, part.carriers, part.texts, details)
             folder = self.athena.unload(query, f"{scratch}/stage_{number}")
             parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
         return _union(parts)

@@ -85,6 +85,11 @@ def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
     return "NULL"
 
 
+def is_readable(source_type: str, column: ColumnSpec) -> bool:
+    """Whether any value of a DuckDB type is one of the contract's type."""
+    return readable_sql("value", source_type, column) != "NULL"
+
+
 _INTEGERS: Final = frozenset(
     f"{sign}{size}" for sign in ("", "U") for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 )

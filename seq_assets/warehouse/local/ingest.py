@@ -18,12 +18,13 @@ from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
 from seq_assets.warehouse.engine import Engine, quoted, text_literal
 from seq_assets.warehouse.interface import Progress
+from seq_assets.warehouse.local.casts import is_readable
 from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_query, entities_query, order_sql, stage_query
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.sources.location import SourceFiles
-from seq_assets.warehouse.sources.parquet_format import ParquetFiles
+from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
 from seq_assets.warehouse.sources.reading import CountedRecords
 from seq_assets.warehouse.sources.records import FoundColumns, records_schema, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
@@ -115,7 +116,7 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        queries = [f"({stage_query(spec, part.records, part.types, part.texts)})" for part in files.parts(spec, found)]
+        queries = [f"({_part_query(spec, part)})" for part in files.parts(spec, found)]
         with files.explained():
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
         progress("read", files.rows)
@@ -130,6 +131,12 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
         # DuckDB wraps what the reader raised into an error of its own.
         raise counted.error or error from None
     return counted.rows
+
+
+def _part_query(spec: ModelSpec, part: ParquetPart) -> str:
+    unfit = {name for name, column in spec.columns.items() if not is_readable(part.types[name], column)}
+    details = {name: written for name, written in part.written.items() if name in unfit}
+    return stage_query(spec, part.records, part.types, part.texts, details)
 
 
 def _names(source: SourceFiles) -> str:

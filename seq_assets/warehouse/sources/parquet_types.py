@@ -114,8 +114,8 @@ def _extension(field: pa.Field) -> str | None:
 def _shown(type_: pa.DataType, extension: str | None) -> str:
     if extension is not None:
         return f"the extension type {extension}"
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
-        return f"a list, {type_}"
+    if "list" in _families(type_):
+        return f"a list of {type_.value_type}"
     return str(type_)
 
 

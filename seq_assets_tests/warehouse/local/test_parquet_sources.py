@@ -135,31 +135,43 @@ def test_files_may_have_points_in_time_of_different_types(workspace: Workspace) 
 
 MOMENTS: Final = pa.array([1, None], pa.timestamp("ns"))
 UNFIT: Final = {
-    **{f"duration {unit}": pa.array([1500, None], pa.duration(unit)) for unit in ("s", "ms", "us", "ns")},
-    "dictionary of durations": pa.array([1500, None], pa.duration("ms")).dictionary_encode(),
-    "decimal of 40 digits": pa.array([Decimal(1), None], pa.decimal256(40, 0)),
-    "time32": pa.array([1, None], pa.time32("ms")),
-    "time64 us": pa.array([1, None], pa.time64("us")),
-    "time64 ns": pa.array([1, None], pa.time64("ns")),
-    "list": pa.array([[1], None]),
-    "large list": pa.array([[1], None], pa.large_list(pa.int64())),
-    "list of fixed size": pa.array([[1], None], pa.list_(pa.int64(), 1)),
-    "list view": pa.array([[1], None], pa.list_view(pa.int64())),
-    "list of texts": pa.array([["1"], None]),
-    "list of moments": pa.array([[1], None], pa.list_(pa.timestamp("ns"))),
-    "struct": pa.array([{"a": 1}, None]),
-    "struct of moments": pa.array([{"a": 1}, None], pa.struct([("a", pa.timestamp("ns"))])),
-    "map": pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())),
-    "an extension type": pa.ExtensionArray.from_storage(pa.opaque(pa.int64(), "x", "y"), pa.array([1, None])),
-    "bool8": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
-    "a period of pandas": pa.array(pd.period_range("2020-01", "2020-02", freq="M").insert(1, pd.NaT)[:2]),
+    **{
+        f"duration {unit}": (pa.array([1500, None], pa.duration(unit)), f"duration[{unit}]") for unit in ("s", "ms", "us", "ns")
+    },
+    "dictionary of durations": (pa.array([1500, None], pa.duration("ms")).dictionary_encode(), "duration[ms]"),
+    "decimal of 40 digits": (pa.array([Decimal(1), None], pa.decimal256(40, 0)), "decimal256(40, 0)"),
+    "time32": (pa.array([1, None], pa.time32("ms")), "time32[ms]"),
+    "time64 us": (pa.array([1, None], pa.time64("us")), "time64[us]"),
+    "time64 ns": (pa.array([1, None], pa.time64("ns")), "time64[ns]"),
+    "list": (pa.array([[1], None]), "a list of int64"),
+    "large list": (pa.array([[1], None], pa.large_list(pa.int64())), "a list of int64"),
+    "list of fixed size": (pa.array([[1], None], pa.list_(pa.int64(), 1)), "a list of int64"),
+    "list view": (pa.array([[1], None], pa.list_view(pa.int64())), "a list of int64"),
+    "list of texts": (pa.array([["1"], None]), "a list of string"),
+    "list of moments": (pa.array([[1], None], pa.list_(pa.timestamp("ns"))), "a list of timestamp[ns]"),
+    "struct": (pa.array([{"a": 1}, None]), "struct<a: int64>"),
+    "struct of moments": (pa.array([{"a": 1}, None], pa.struct([("a", pa.timestamp("ns"))])), "struct<a: timestamp[ns]>"),
+    "map": (pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())), "map<string, int64>"),
+    "an extension type": (
+        pa.ExtensionArray.from_storage(pa.opaque(pa.int64(), "x", "y"), pa.array([1, None])),
+        "the extension type arrow.opaque",
+    ),
+    "bool8": (
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, None], pa.int8())),
+        "the extension type arrow.bool8",
+    ),
+    "a period of pandas": (
+        pa.array(pd.period_range("2020-01", "2020-02", freq="M").insert(1, pd.NaT)[:2]),
+        "the extension type pandas.period",
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", UNFIT)
 def test_values_of_other_kinds_fit_no_contract(workspace: Workspace, kind: str) -> None:
+    array, detail = UNFIT[kind]
     columns = {f"c{number}": {"nullable": True, **contract} for number, contract in enumerate(CONTRACTS)}
-    write(workspace, pa.table(dict.fromkeys(columns, UNFIT[kind])), use_deprecated_int96_timestamps="moments" in kind)
+    write(workspace, pa.table(dict.fromkeys(columns, array)), use_deprecated_int96_timestamps="moments" in kind)
     spec = workspace.model(
         source={"location": "source.parquet"},
         order_by=[],
@@ -168,8 +180,8 @@ def test_values_of_other_kinds_fit_no_contract(workspace: Workspace, kind: str) 
     )
     workspace.ingest(spec)
     assert workspace.accounting(spec)["accepted"] == 1
-    found = [(row["row"], row["column"], row["reason"]) for row in workspace.rejected_rows(spec)]
-    assert found == [(1, name, "unreadable") for name in columns]
+    found = [(row["row"], row["column"], row["reason"], row["detail"]) for row in workspace.rejected_rows(spec)]
+    assert found == [(1, name, "unreadable", detail) for name in columns]
 
 
 def test_int96_is_no_text_and_no_number(workspace: Workspace) -> None:
