@@ -6,7 +6,8 @@ registry or resources as arguments. Importing it loads neither Dagster nor an en
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
@@ -116,6 +117,27 @@ class Environment:
         from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
 
         return AthenaWarehouse(self.home, cloud=cloud, workgroup=self.workgroup)
+
+    @contextmanager
+    def temporary_warehouse(self, home: Path) -> Iterator["Warehouse"]:
+        """A warehouse of its own, empty at first, whose tables are gone afterwards: no table of the environment hears of it.
+
+        Plans are executed as everywhere in the environment. In prod, the tables are in a database `<database>_sequence_<hex>`,
+        with their files below the environment's `scratch/`; elsewhere they are on this machine.
+
+        Args:
+            home: The local root; a folder of this warehouse alone, which whoever made it removes.
+        """
+        if self.name != "prod":
+            from seq_assets.warehouse.local.warehouse import LocalWarehouse
+
+            yield LocalWarehouse(home)
+            return
+        from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
+        from seq_assets.warehouse.storage.cloud import temporary
+
+        with temporary(self._cloud(), "sequence") as cloud:
+            yield AthenaWarehouse(home, cloud=cloud, workgroup=self.workgroup, is_temporary=True)
 
     def _cloud(self) -> "Cloud":
         from seq_assets.warehouse.storage.cloud import Cloud

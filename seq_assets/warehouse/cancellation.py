@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+SECONDS_UNINTERRUPTED: Final = 60.0
+"""For work that must not be torn, which takes a second or two unless something is very wrong."""
+
 
 class CanceledError(BaseException):
     """Work was told to stop. No `Exception`: nothing takes it for a failure, or tries it again."""
@@ -40,6 +43,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.canceled = threading.Event()
+        self.uninterrupted = threading.Lock()
         self.work = Work("Stopped.")
 
 
@@ -55,11 +59,19 @@ _thread: Final = _Thread()
 
 @contextmanager
 def cancelable() -> Iterator[Callable[[], Work]]:
-    """Within it, the given function tells all work to stop and says what that is; afterwards, nothing is told any more."""
+    """Within it, the given function tells all work to stop and says what that is; afterwards, nothing is told any more.
+
+    The function waits where work is `uninterrupted`, but not for ever.
+    """
 
     def cancel() -> Work:
-        _process.canceled.set()
-        return _process.work
+        is_free = _process.uninterrupted.acquire(timeout=SECONDS_UNINTERRUPTED)
+        try:
+            _process.canceled.set()
+            return _process.work
+        finally:
+            if is_free:
+                _process.uninterrupted.release()
 
     try:
         yield cancel
@@ -100,3 +112,21 @@ def tidying() -> Iterator[None]:
         yield
     finally:
         _thread.is_tidying = before
+
+
+@contextmanager
+def uninterrupted(work: Work, afterwards: Work) -> Iterator[None]:
+    """Within it, nothing is told to stop: who wants that waits. For the few steps that are done together or not at all.
+
+    Args:
+        work: What the process is doing within it.
+        afterwards: What it is doing when these steps are done, until the end of the `doing` around them.
+
+    Raises:
+        BaseException: The interruption of the current work, where it was told to stop before.
+    """
+    with _process.uninterrupted:
+        raise_if_canceled()
+        with doing(work):
+            yield
+        _process.work = afterwards

@@ -29,7 +29,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """A part is 5 MiB, the smallest that S3 takes."""
-    monkeypatch.setattr(object_store, "_PART", 5 << 20)
+    monkeypatch.setattr("seq_assets.warehouse.storage.uploads.PART", 5 << 20)
 
 
 def write(storage: Storage, name: str, pieces: Sequence[bytes] = (b"x",)) -> str:

@@ -1,5 +1,8 @@
 """`sequence`: a data set in, finished files out."""
 
+import errno
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from seq_assets_tests.cli.running import run
+from seq_assets_tests.cli.running import PATIENT, run
 from seq_assets_tests.warehouse.building import Workspace
 
+LARGEST_FILE = 40_000
 ANSWERS = """\
 pupilid,timestamp,skillid,correct,elapsed
 1,2024-01-01,3,1,2.5
@@ -85,13 +89,99 @@ def test_sequence_without_flags_uses_its_defaults(answers: Path, tmp_path: Path)
 
 def test_sequence_replaces_the_whole_folder_and_no_other(answers: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    old, other = out / "train_sequenced_2" / "old.parquet", out / "train_sequenced_9" / "other.parquet"
-    for path in (old, other):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"old")
-    run("sequence", "--s3_data_location", answers, "--sequence_length", "2", "--output_s3_location", out)
-    assert [path.name for path in old.parent.iterdir()] == ["part-0.parquet"]
-    assert other.read_bytes() == b"old"
+    arguments = ("sequence", "--s3_data_location", answers, "--output_s3_location", out, "--sequence_length")
+    run(*arguments, "2")
+    run(*arguments, "9")
+    before = {path: path.read_bytes() for path in out.rglob("*.parquet")}
+    answers.write_text(ANSWERS.replace("1,2024-01-01,3", "1,2024-01-01,33"), encoding="utf-8")
+    run(*arguments, "2")
+    after = {path: path.read_bytes() for path in out.rglob("*.parquet")}
+    assert {path.parent.name for path in before.keys() - after.keys()} == {"train_sequenced_2", "validation_sequenced_2"}
+    assert {path.parent.name for path in before.keys() & after.keys()} == {"train_sequenced_9", "validation_sequenced_9"}
+    assert rows_of(out / "train_sequenced_2")[0]["skillid_sequence"] == [33, 4]
+    assert len(after) == len(before)
+    assert all(after[path] == before[path] for path in before.keys() & after.keys())
+
+
+@pytest.mark.parametrize("name", ["old.parquet", "part-0.parquet", ".hidden", "folder/seq-assets-0.parquet"])
+def test_sequence_refuses_a_folder_with_files_of_others_before_it_reads_anything(
+    name: str, answers: Path, tmp_path: Path
+) -> None:
+    stranger = tmp_path / "out" / "validation_sequenced_2" / name
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"old")
+    answers.write_text("no columns at all\n")
+    arguments = ("--s3_data_location", answers, "--sequence_length", "2", "--output_s3_location", tmp_path / "out")
+    message = run("sequence", *arguments, code=1).stderr
+    found = tmp_path / "out" / "validation_sequenced_2" / name.split("/", maxsplit=1)[0]
+    assert f"'{found}' was not written by this command" in message
+    assert "move it away, or choose another place" in message
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [stranger]
+    run("sequence", *arguments, "--subset", "train", code=1)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [stranger], "the audit comes first"
+
+
+@pytest.mark.parametrize(
+    ("data", "out"), [("data", "data/out"), ("data", "data"), ("data/*/*.parquet", "data"), ("data/**", "data")]
+)
+def test_sequence_refuses_to_write_what_it_would_read(data: str, out: str, answers: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    answers.rename(tmp_path / "data" / "answers.csv")
+    message = run("sequence", "--s3_data_location", data, "--output_s3_location", out, code=1).stderr
+    assert f"'{out}/train_sequenced_5' will be written, and is read as part of '{data}'; choose an output" in message
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["answers.csv"]
+
+
+def test_sequence_may_write_beside_what_it_reads(answers: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        run("sequence", "--s3_data_location", "*.csv", "--output_s3_location", ".")
+    assert len(rows_of(tmp_path / "train_sequenced_5")) + len(rows_of(tmp_path / "validation_sequenced_5")) == 3
+
+
+def test_sequence_leaves_no_folder_behind_where_it_fails(answers: Path, tmp_path: Path) -> None:
+    run("sequence", "--s3_data_location", answers, "--output_s3_location", "new/out", "--model", "sakt", code=2)
+    answers.write_text(ANSWERS.replace(",3,1,", ",3,7,"), encoding="utf-8")
+    run("sequence", "--s3_data_location", answers, "--output_s3_location", "new/out", code=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+
+
+def test_sequence_writes_a_file_for_a_subset_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "answers.csv").write_text("".join(ANSWERS.splitlines(keepends=True)[:4]), encoding="utf-8")
+    run("sequence", "--s3_data_location", "answers.csv", "--output_s3_location", "out")
+    assert rows_of(tmp_path / "out" / "validation_sequenced_5") == []
+
+
+@pytest.mark.parametrize("place", ["/proc/out", "file/out", "file"])
+def test_sequence_says_where_it_cannot_write(place: str, answers: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    message = run("sequence", "--s3_data_location", answers, "--output_s3_location", place, code=1).stderr
+    assert f"{place!r} cannot be used: " in message
+    assert "; mend that, or choose another place." in message
+
+
+def test_sequence_on_a_full_disk_leaves_nothing_and_names_the_place(
+    answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(found: str, rows: int) -> None:
+        if found.startswith("sequence"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("seq_assets.io_managers.progress.progress_of", lambda *_: full)
+    message = run("sequence", "--s3_data_location", answers, "--output_s3_location", "out", code=1).stderr
+    assert "'out' cannot be used: No space left on device; make room there, or choose another place." in message
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
+
+
+def test_sequence_names_the_place_where_no_file_can_grow(tmp_path: Path) -> None:
+    rows = "".join(f"{number},2024-01-01,3,1,1\n" for number in range(20_000))
+    (tmp_path / "answers.csv").write_text(f"{ANSWERS.splitlines()[0]}\n{rows}", encoding="utf-8")
+    # No file can grow beyond this, as on a full disk.
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({LARGEST_FILE}, {LARGEST_FILE})); {PATIENT}"
+    arguments = ("sequence", "--s3_data_location", "answers.csv", "--output_s3_location", "out")
+    done = subprocess.run([sys.executable, "-c", limited, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert done.stderr == "Error: 'out' cannot be used: File too large; make room there, or choose another place.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
 
 
 @pytest.mark.usefixtures("plain")
@@ -122,23 +212,15 @@ def test_sequence_refuses_a_bad_source_and_leaves_what_was_written(answers: Path
     assert "No source file at 'nowhere'" in run("sequence", "--s3_data_location", "nowhere", code=1).stderr
 
 
-@pytest.mark.parametrize("environment", ["staging", "prod"])
-def test_sequence_asks_for_nothing_in_the_cloud(
-    environment: str, answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_sequence_asks_for_nothing_in_the_cloud_in_staging(
+    answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SEQ_ASSETS_ENV", environment)
+    monkeypatch.setenv("SEQ_ASSETS_ENV", "staging")
     monkeypatch.setenv("SEQ_ASSETS_BUCKET", "school")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # where nobody answers
     out = tmp_path / "out"
     run("sequence", "--s3_data_location", answers, "--sequence_length", "3", "--output_s3_location", out)
     assert len(rows_of(out / "train_sequenced_3") + rows_of(out / "validation_sequenced_3")) == 3
-
-
-@pytest.mark.parametrize("flag", ["s3_data_location", "output_s3_location"])
-def test_sequence_refuses_remote_addresses_in_the_local_environment(flag: str, tmp_path: Path) -> None:
-    message = run("sequence", f"--{flag}", "s3://bucket/prefix/", code=1).stderr
-    assert "'s3://bucket/prefix/': the environment local reads and writes local paths" in message
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_sequence_refuses_a_model_that_does_not_fit() -> None:

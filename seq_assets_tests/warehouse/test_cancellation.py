@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from seq_assets.warehouse.cancellation import CanceledError, Work, cancelable, doing, pause, raise_if_canceled, tidying
+from seq_assets.warehouse.cancellation import (
+    CanceledError,
+    Work,
+    cancelable,
+    doing,
+    pause,
+    raise_if_canceled,
+    tidying,
+    uninterrupted,
+)
 from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.storage.prefetching import prefetched
 from seq_assets.warehouse.storage.storage import LocalStorage
@@ -59,6 +68,39 @@ def test_who_tidies_is_not_interrupted() -> None:
             pause(0)
         with pytest.raises(CanceledError):
             pause(LONG)
+
+
+def test_who_cancels_waits_for_what_is_not_interrupted_and_learns_that_it_is_done() -> None:
+    order: list[str] = []
+
+    def ask() -> None:
+        order.append(cancel().once_stopped)
+
+    with cancelable() as cancel, doing(Work("before")):
+        with uninterrupted(Work("within"), afterwards=Work("after")):
+            asking = threading.Thread(target=ask)
+            asking.start()
+            asking.join(0.2)
+            raise_if_canceled()
+            order.append("done")
+        asking.join(LONG)
+        with pytest.raises(CanceledError):
+            raise_if_canceled()
+    assert order == ["done", "after"]
+
+
+def test_who_cancels_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seq_assets.warehouse.cancellation.SECONDS_UNINTERRUPTED", 0.01)
+    work = Work("within")
+    with cancelable() as cancel, uninterrupted(work, afterwards=Work("after")):
+        assert cancel() is work
+
+
+def test_what_is_not_interrupted_does_not_begin_once_work_is_canceled() -> None:
+    with cancelable() as cancel:
+        cancel()
+        with pytest.raises(CanceledError), uninterrupted(Work("within"), afterwards=Work("after")):
+            pytest.fail("it began")
 
 
 @pytest.mark.parametrize("use", [Engine.execute, Engine.rows, lambda engine, query: list(engine.stream(query))])

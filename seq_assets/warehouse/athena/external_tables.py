@@ -24,10 +24,12 @@ class ExternalTables:
     Attributes:
         athena: Runs the statements.
         database: Where the tables are.
+        are_left: Whether they are left to whoever removes the database: each would take a query, which takes seconds.
     """
 
     athena: AthenaClient
     database: str
+    are_left: bool = False
 
     @contextmanager
     def over(self, folder: str, columns: Sequence[tuple[str, str]]) -> Iterator[str]:
@@ -49,7 +51,8 @@ class ExternalTables:
             )
             yield table_name(self.database, name)
         finally:
-            self._drop(table)
+            if not self.are_left:
+                self._drop(table)
 
     def _drop(self, table: str) -> None:
         """Drops a table as well as it can: it shows nothing that is published, and what ended its use is what must be told."""

@@ -71,11 +71,13 @@ class AthenaWarehouse(PublishingWarehouse):
         cloud: Where they are.
         workgroup: Of Athena.
         open_athena: Makes the boto3 client of Athena.
+        is_temporary: Whether its database is removed soon with all that is in it.
     """
 
     cloud: Cloud = field(kw_only=True)
     workgroup: str = field(kw_only=True)
     open_athena: Callable[[], Any] = field(default=lambda: boto3_client("athena"), kw_only=True)
+    is_temporary: bool = field(default=False, kw_only=True)
 
     @cached_property
     def storage(self) -> Storage:
@@ -296,7 +298,7 @@ class AthenaWarehouse(PublishingWarehouse):
 
     @property
     def _external(self) -> ExternalTables:
-        return ExternalTables(self.athena, self.cloud.database)
+        return ExternalTables(self.athena, self.cloud.database, are_left=self.is_temporary)
 
     @contextmanager
     def _files(self, files: Sequence[str], schema: TableSchema) -> Iterator[str]:

@@ -145,6 +145,33 @@ def find_files(location: str, folder: str, source_format: str) -> SourceFiles:
     return SourceFiles(location, _format_of(files, source_format), tuple(files))
 
 
+def would_read(location: str, folder: Path, place: str) -> bool:
+    """Whether files directly in a folder would be among those at a location, or would replace the location itself.
+
+    Args:
+        location: As of `find_files`.
+        folder: Where a relative location, or a relative place, starts.
+        place: The folder: a path or an address on S3; it may be missing.
+    """
+    if location.startswith((_SAMPLE, _GLUE)) or location.startswith(_S3) != place.startswith(_S3):
+        return False
+    found, written = (_parts(address, folder) for address in (location, place))
+    if found[: len(written)] == written:
+        return True
+    inside = (*written, "any.parquet")
+    if written[: len(found)] == found:
+        return not _is_hidden(inside[len(found) :])
+    wild = next((number for number, part in enumerate(found) if glob.has_magic(part)), len(found))
+    return inside[:wild] == found[:wild] and not _is_hidden(inside[wild:]) and _is_match(inside[wild:], found[wild:])
+
+
+def _parts(address: str, folder: Path) -> tuple[str, ...]:
+    """The names that an address or a path consists of; links are followed."""
+    if address.startswith(_S3):
+        return tuple(part for part in address.removeprefix(_S3).split("/") if part)
+    return (folder / Path(address).expanduser()).resolve().parts
+
+
 def _local_files(location: str, folder: str) -> tuple[str, list[SourceFile]]:
     root, paths = _matches(location, folder)
     return str(root), [_source_file(path, root) for path in paths]

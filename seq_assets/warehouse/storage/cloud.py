@@ -3,18 +3,23 @@
 Credentials come from the standard chain alone and are never looked at here.
 """
 
+import logging
 import os
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from seq_assets.errors import LostRaceError, SeqAssetsError, SettingsError
-from seq_assets.warehouse.storage.object_store import explained, list_objects
+from seq_assets.warehouse.cancellation import tidying
+from seq_assets.warehouse.storage.object_store import explained, list_objects, remove_objects
 from seq_assets.warehouse.storage.storage import S3Storage
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.iceberg_tables import Tables
+
+logger = logging.getLogger(__name__)
 
 _LOST_RACES: Final = ("AlreadyExistsException", "ConcurrentModificationException", "ResourceNotReadyException")
 """What Glue says to one of two that change the same thing at once."""
@@ -60,6 +65,18 @@ class Cloud:
             catalog = GlueCatalog(self.environment, warehouse=self.storage.root, **given)
         return Tables(catalog, self.database, self.environment, self.storage.root, self._explained)
 
+    def remove(self) -> None:
+        """Removes the database, with which Glue removes all tables in it, and all of their files.
+
+        Raises:
+            SettingsError: Glue or S3 refuses.
+            RetryableError: One of them is out of reach.
+        """
+        glue = boto3_client("glue")
+        with glue_explained(f"glue://{self.database}", SettingsError), suppress(glue.exceptions.EntityNotFoundException):
+            glue.delete_database(Name=self.database)
+        remove_objects(f"{self.storage.root}/", SettingsError)
+
     def _require_bucket(self) -> None:
         with _naming("SEQ_ASSETS_BUCKET", self.storage.root):
             next(list_objects(f"{self.storage.root}/", SettingsError), None)
@@ -77,6 +94,25 @@ class Cloud:
                     raise
                 with _naming("SEQ_ASSETS_BUCKET", self.storage.root), explained(self.storage.root, SettingsError):
                     raise
+
+
+@contextmanager
+def temporary(cloud: Cloud, purpose: str) -> Iterator[Cloud]:
+    """A place of its own for tables that nobody else is to hear of, removed afterwards, also where its use is interrupted.
+
+    Its database is `<database>_<purpose>_<hex>`; its files are in a folder of that name, in the `scratch/` of the given place.
+    """
+    prefix = "/".join(part for part in (cloud.prefix, cloud.database, "scratch") if part)
+    place = replace(cloud, prefix=prefix, database=f"{cloud.database}_{purpose}_{uuid.uuid4().hex}")
+    try:
+        yield place
+    finally:
+        try:
+            with tidying():
+                place.remove()
+        except SeqAssetsError as error:
+            # What ended its use is what must be told.
+            logger.warning("The database %s and what is below %s are left: %s", place.database, place.storage.root, error)
 
 
 @contextmanager

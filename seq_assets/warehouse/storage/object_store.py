@@ -3,7 +3,7 @@
 Everything is set by the standard variables: `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, `AWS_REGION` or
 `AWS_DEFAULT_REGION`, and credentials by the standard chain alone. Addresses are `s3://bucket/key`.
 
-Not here: which objects are a source, where tables live.
+Not here: which objects are a source, where tables live, how objects come to be (`uploads`).
 """
 
 import io
@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,8 +33,6 @@ _CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 _ATTEMPTS: Final = 5
 """Of one request, before the store counts as out of reach."""
 
-_PART: Final = 1 << 24
-"""Bytes of one part of an upload, of which there are at most 10,000."""
 _REMOVED_AT_ONCE: Final = 1_000
 """As many as one request may name."""
 
@@ -267,80 +265,27 @@ def read_object(address: str, kind: type[SeqAssetsError]) -> bytes | None:
             return None
 
 
-class ObjectSink(io.RawIOBase):
-    """A new object, written in parts; it is there when `finish` returns, and not before."""
-
-    def __init__(self, address: str, kind: type[SeqAssetsError]) -> None:
-        """Asks for nothing yet.
-
-        Raises:
-            SeqAssetsError: The address is none.
-        """
-        super().__init__()
-        self._address = address
-        self._kind = kind
-        bucket, key = split_address(address, kind)
-        self._place = {"Bucket": bucket, "Key": key}
-        self._pending = bytearray()
-        self._parts: list[dict[str, Any]] = []
-        self._upload: dict[str, str] | None = None
-        self._written = 0
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def tell(self) -> int:
-        """The bytes so far."""
-        return self._written
-
-    def write(self, content: Any) -> int:
-        """Takes all of the content."""
-        size = memoryview(content).nbytes
-        self._pending += content
-        self._written += size
-        if len(self._pending) >= _PART:
-            self._send()
-        return size
-
-    def finish(self) -> None:
-        """Writes what is left and makes the object appear."""
-        with explained(self._address, self._kind):
-            if self._upload is None:
-                s3_client().put_object(**self._place, Body=bytes(self._pending))
-                return
-        if self._pending:
-            self._send()
-        with explained(self._address, self._kind):
-            s3_client().complete_multipart_upload(**self._place, **self._upload, MultipartUpload={"Parts": self._parts})
-
-    def abandon(self) -> None:
-        """Gives the parts up; nothing appears."""
-        if self._upload is not None:
-            with explained(self._address, self._kind):
-                s3_client().abort_multipart_upload(**self._place, **self._upload)
-
-    def _send(self) -> None:
-        with explained(self._address, self._kind):
-            if self._upload is None:
-                self._upload = {"UploadId": s3_client().create_multipart_upload(**self._place)["UploadId"]}
-            number = len(self._parts) + 1
-            answer = s3_client().upload_part(**self._place, **self._upload, PartNumber=number, Body=bytes(self._pending))
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-        self._pending.clear()
-
-
 def remove_objects(address: str, kind: type[SeqAssetsError]) -> None:
     """Removes all objects whose address begins with this one.
 
     Raises:
         SeqAssetsError: The store refuses, if only for one of them.
     """
-    bucket, _ = split_address(address, kind)
-    keys = ({"Key": found.address.removeprefix(f"{SCHEME}{bucket}/")} for found in list_objects(address, kind))
-    while batch := list(itertools.islice(keys, _REMOVED_AT_ONCE)):
-        with explained(address, kind):
-            answer = s3_client().delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+    remove_each((found.address for found in list_objects(address, kind)), kind)
+
+
+def remove_each(addresses: Iterable[str], kind: type[SeqAssetsError]) -> None:
+    """Removes objects of one bucket, those that are there.
+
+    Raises:
+        SeqAssetsError: The store refuses, if only for one of them.
+    """
+    pending = iter(addresses)
+    while batch := list(itertools.islice(pending, _REMOVED_AT_ONCE)):
+        bucket, _ = split_address(batch[0], kind)
+        keys = [{"Key": address.removeprefix(f"{SCHEME}{bucket}/")} for address in batch]
+        with explained(batch[0], kind):
+            answer = s3_client().delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
         for refused in answer.get("Errors", ()):
             raise _failure(f"{SCHEME}{bucket}/{refused['Key']}", refused["Code"], "", "DeleteObjects", kind)
 

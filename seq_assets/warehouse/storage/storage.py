@@ -159,7 +159,7 @@ class S3Storage(Storage):
             SettingsError: The store refuses.
             RetryableError: The store is out of reach or too busy.
         """
-        from seq_assets.warehouse.storage.object_store import ObjectSink
+        from seq_assets.warehouse.storage.uploads import ObjectSink
 
         self._require_below(location)
         sink = ObjectSink(location, SettingsError)

@@ -1,0 +1,373 @@
+"""Finished files for people: whole folders at a place of theirs, which is replaced at once or not at all, here or on S3.
+
+Belongs here: how folders are prepared and put in place, and what is never touched there. Not here: what is in the files, or
+the tables of the platform, which are versioned (`iceberg_tables`).
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from seq_assets.errors import ConflictError, SeqAssetsError, SettingsError
+from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.storage.object_store import StoredObject
+    from seq_assets.warehouse.storage.uploads import Upload
+
+logger = logging.getLogger(__name__)
+
+S3: Final = "s3://"
+_OURS: Final = re.compile(r"seq-assets-[0-9a-f]{32}-[0-9]{5,}\.parquet")
+_SCRATCH: Final = ".seq_assets_"
+_READ_AT_ONCE: Final = 1 << 24
+_AT_ONCE: Final = 8
+_MORE_ROOM: Final = "make room there, or choose another place"
+_REMEDIES: Final[Mapping[int | None, str]] = {
+    errno.ENOSPC: _MORE_ROOM,
+    errno.EDQUOT: _MORE_ROOM,
+    errno.EFBIG: _MORE_ROOM,
+}
+
+
+class Delivery(ABC):
+    """Folders of finished files on their way to one place. What is written there has names by which it is known again."""
+
+    def __init__(self, folders: Collection[str], scratch: Path) -> None:
+        """Has nothing prepared yet.
+
+        Args:
+            folders: The names of the folders that will be replaced.
+            scratch: A folder of this machine that is gone afterwards.
+        """
+        self.scratch = scratch
+        self._folders = folders
+        self._run = uuid.uuid4().hex
+
+    @abstractmethod
+    def prepare(self, folder: str, files: Sequence[str]) -> None:
+        """Brings the files of a folder as near to their place as can be without anything to be seen there.
+
+        Args:
+            folder: Its name.
+            files: Paths of this machine, whose files may be moved, or addresses on S3, in the order of their rows.
+
+        Raises:
+            SettingsError: The place cannot be written.
+            RetryableError: It cannot be reached now.
+        """
+
+    @abstractmethod
+    def commit(self) -> list[str]:
+        """Puts everything that is prepared in place, instead of what such a delivery has written there before.
+
+        Returns:
+            The folders, in the order in which they were prepared.
+
+        Raises:
+            SeqAssetsError: It did not succeed; what stood there stands.
+        """
+
+    def _name(self, number: int) -> str:
+        return f"seq-assets-{self._run}-{number:05}.parquet"
+
+
+@contextmanager
+def open_delivery(location: str, folders: Collection[str]) -> Iterator[Delivery]:
+    """A delivery to a place, which leaves nothing behind that was not put in place.
+
+    Args:
+        location: A path or an address on S3.
+        folders: The names of the folders that will be replaced.
+
+    Raises:
+        SettingsError: The place cannot be written, or one of the folders holds what no such delivery has written.
+        RetryableError: It cannot be reached now.
+    """
+    with (_open_on_s3 if location.startswith(S3) else _open_here)(location, folders) as delivery:
+        yield delivery
+
+
+def is_ours(name: str) -> bool:
+    """Whether a delivery gives files such names."""
+    return _OURS.fullmatch(name) is not None
+
+
+def refuse_foreign(place: str) -> SettingsError:
+    """The error for a file that a delivery would have to remove, but has not written."""
+    return SettingsError(
+        f"{place!r} was not written by this command, which replaces the whole folder that it is in; move it away, or choose "
+        "another place."
+    )
+
+
+# On this machine
+
+
+@contextmanager
+def _open_here(location: str, folders: Collection[str]) -> Iterator[Delivery]:
+    place = Path(location).expanduser()
+    for folder in folders:
+        with explained_here(place / folder):
+            _refuse_foreign_here(place / folder)
+    with explained_here(place), _made(place), tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=place) as scratch:
+        yield _LocalDelivery(place, folders, Path(scratch))
+
+
+def _refuse_foreign_here(folder: Path) -> None:
+    if not folder.exists():
+        return
+    for found in sorted(folder.iterdir()):
+        if not is_ours(found.name) or not found.is_file():
+            raise refuse_foreign(str(found))
+
+
+@contextmanager
+def _made(place: Path) -> Iterator[None]:
+    """Makes a folder; where what happens inside fails, those that were made and are empty are removed."""
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
+    place.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
+        raise
+
+
+@contextmanager
+def explained_here(place: Path) -> Iterator[None]:
+    """What this machine refuses inside becomes an error for the user.
+
+    Raises:
+        SettingsError: With the place, or the file that the refusal names.
+    """
+    from duckdb import IOException
+
+    try:
+        yield
+    except IOException as error:
+        # Its message names the file, and says what the machine did.
+        raise SettingsError(f"{str(place)!r} cannot be used: {error}; {_MORE_ROOM}.") from error
+    except OSError as error:
+        # What has no number was not refused by this machine.
+        if error.errno is None:
+            raise
+        remedy = _REMEDIES.get(error.errno, "mend that, or choose another place")
+        raise SettingsError(
+            f"{str(error.filename or place)!r} cannot be used: {os.strerror(error.errno)}; {remedy}."
+        ) from error
+
+
+class _LocalDelivery(Delivery):
+    """Prepares folders in a hidden one beside their places, of the same file system, and renames them."""
+
+    def __init__(self, place: Path, folders: Collection[str], scratch: Path) -> None:
+        super().__init__(folders, scratch)
+        self._place = place
+        self._prepared: list[str] = []
+
+    def prepare(self, folder: str, files: Sequence[str]) -> None:
+        fresh = self._fresh(folder)
+        fresh.mkdir(parents=True)
+        for number, file in enumerate(files):
+            path = fresh / self._name(number)
+            if file.startswith(S3):
+                self._download(file, path)
+            else:
+                Path(file).rename(path)
+        self._prepared.append(folder)
+
+    def commit(self) -> list[str]:
+        replaced = []
+        with explained_here(self._place), _alone_in(self._place), ExitStack() as undo:
+            for folder in self._prepared:
+                place, old = self._place / folder, self.scratch / "replaced" / folder
+                if place.exists():
+                    old.parent.mkdir(exist_ok=True)
+                    place.rename(old)
+                    undo.callback(old.rename, place)
+                    replaced.append(folder)
+                self._fresh(folder).rename(place)
+                undo.callback(place.rename, self._fresh(folder))
+            undo.pop_all()
+            for folder in replaced:
+                self._give_back_foreign(folder)
+        return [str(self._place / folder) for folder in self._prepared]
+
+    def _give_back_foreign(self, folder: str) -> None:
+        """What somebody has put into a folder since it was looked at."""
+        for found in (self.scratch / "replaced" / folder).iterdir():
+            if not is_ours(found.name):
+                found.rename(self._place / folder / found.name)
+
+    def _fresh(self, folder: str) -> Path:
+        return self.scratch / "fresh" / folder
+
+    def _download(self, address: str, path: Path) -> None:
+        from seq_assets.warehouse.storage.object_store import open_object
+
+        with open_object(address, SettingsError) as source, path.open("xb") as sink:
+            for content in _pieces(source, _READ_AT_ONCE):
+                sink.write(content)
+            sink.flush()
+            os.fsync(sink.fileno())
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Within it, no other run is within it for the same folder, where the file system can say so."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        # File systems of a network may have no locks on folders.
+        with suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def _pieces(source: IO[bytes], size: int) -> Iterator[bytes]:
+    """The content of a file; can be canceled between two pieces."""
+    while content := source.read(size):
+        raise_if_canceled()
+        yield content
+
+
+# On S3
+
+
+@contextmanager
+def _open_on_s3(location: str, folders: Collection[str]) -> Iterator[Delivery]:
+    from seq_assets.warehouse.storage.object_store import split_address
+
+    split_address(location, SettingsError)
+    place = location.rstrip("/")
+    scratch_root = Path(tempfile.gettempdir())
+    with explained_here(scratch_root), tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=scratch_root) as scratch:
+        delivery = _S3Delivery(place, folders, Path(scratch))
+        delivery.require_allowed()
+        try:
+            yield delivery
+        finally:
+            with tidying():
+                delivery.abandon()
+
+
+class _S3Delivery(Delivery):
+    """Prepares objects as uploads that lack nothing but their completion, because S3 can rename none."""
+
+    def __init__(self, place: str, folders: Collection[str], scratch: Path) -> None:
+        super().__init__(folders, scratch)
+        self._place = place
+        self._uploads: dict[str, list[Upload]] = {}
+
+    def require_allowed(self) -> None:
+        """Finds out what would be refused at the end, by what leaves nothing behind.
+
+        Raises:
+            SettingsError: Listing, writing or removing is refused, or a folder holds what no such delivery has written.
+            RetryableError: The store cannot be reached now.
+        """
+        from seq_assets.warehouse.storage.object_store import remove_each
+        from seq_assets.warehouse.storage.uploads import Upload
+
+        for folder in self._folders:
+            nothing = f"{self._place}/{folder}/{self._name(0)}"
+            if self._standing(folder):
+                remove_each([nothing], SettingsError)
+            Upload(nothing, SettingsError).abort()
+
+    def prepare(self, folder: str, files: Sequence[str]) -> None:
+        self._uploads[folder] = []
+        for number, file in enumerate(files):
+            self._upload(folder, f"{self._place}/{folder}/{self._name(number)}", file)
+
+    def commit(self) -> list[str]:
+        from seq_assets.warehouse.storage.object_store import remove_each
+
+        replaced = [one.address for folder in self._uploads for one in self._standing(folder)]
+        completed = [upload.address for upload in self._all_uploads()]
+        try:
+            _together(lambda upload: upload.complete(), self._all_uploads())
+        except SeqAssetsError:
+            remove_each(completed, SettingsError)
+            raise
+        self._uploads = {folder: [] for folder in self._uploads}
+        try:
+            remove_each(replaced, SettingsError)
+        except SeqAssetsError as error:
+            raise type(error)(f"{error} The new files are in place, beside old ones; run the same command again.") from error
+        self._refuse_others(completed)
+        return [f"{self._place}/{folder}" for folder in self._uploads]
+
+    def _refuse_others(self, completed: Collection[str]) -> None:
+        """Of two runs that replace the same at once, the later one finds what the other has written."""
+        for folder in self._uploads:
+            for one in self._standing(folder):
+                if one.address not in completed:
+                    raise ConflictError(
+                        f"{one.address!r} was written at the same time by another run of this command, and stands beside what "
+                        "this one wrote; run one of them again, alone."
+                    )
+
+    def abandon(self) -> None:
+        """Gives up what is not completed, as well as it can: what ended the delivery is what must be told."""
+        try:
+            _together(lambda upload: upload.abort(), self._all_uploads())
+        except SeqAssetsError as error:
+            logger.warning(
+                "Parts of an upload below %s are left, which a rule of the bucket may remove: %s", self._place, error
+            )
+
+    def _all_uploads(self) -> "list[Upload]":
+        return [upload for uploads in self._uploads.values() for upload in uploads]
+
+    def _upload(self, folder: str, address: str, file: str) -> None:
+        from seq_assets.warehouse.storage.object_store import find_object
+        from seq_assets.warehouse.storage.uploads import PART, Upload, part_size
+
+        upload = Upload(address, SettingsError)
+        self._uploads[folder].append(upload)
+        if file.startswith(S3):
+            found = find_object(file)
+            assert found is not None, "it was written by whoever hands it over"
+            upload.copy(found)
+            return
+        with Path(file).open("rb") as source:
+            for content in _pieces(source, part_size(Path(file).stat().st_size, PART)):
+                upload.send(content)
+
+    def _standing(self, folder: str) -> "list[StoredObject]":
+        """What such deliveries have written into a folder.
+
+        Raises:
+            SettingsError: There is something else.
+        """
+        from seq_assets.warehouse.storage.object_store import list_objects
+
+        root = f"{self._place}/{folder}/"
+        found = [one for one in list_objects(root, SettingsError) if one.address != root or one.size > 0]
+        for one in found:
+            if not is_ours(one.address.removeprefix(root)):
+                raise refuse_foreign(one.address)
+        return found
+
+
+def _together(work: "Callable[[Upload], None]", uploads: "Iterable[Upload]") -> None:
+    """Does the same with several uploads at once, with all of them, and raises the first error."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        futures = [pool.submit(work, upload) for upload in uploads]
+    for future in futures:
+        future.result()
