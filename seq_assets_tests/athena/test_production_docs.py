@@ -26,6 +26,7 @@ from seq_assets.errors import QueryError
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.warehouse.storage import cloud, object_store
 from seq_assets_tests.athena.fixtures import AthenaClient
+from seq_assets_tests.cli.running import run
 from seq_assets_tests.warehouse.building import Workspace
 
 pytestmark = pytest.mark.athena
@@ -172,11 +173,12 @@ def recorded_actions() -> Iterator[set[str]]:
 
 
 @pytest.mark.usefixtures("production")
-def test_the_policies_allow_every_call_of_an_ingest_of_sequences_and_of_loading(
+def test_the_policies_allow_every_call_of_an_ingest_of_sequences_of_the_command_sequence_and_of_loading(
     athena: AthenaClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
+    monkeypatch.setenv("SEQ_ASSETS_MODELS", str(folder))
     workspace = Workspace(folder, current_environment().warehouse())
     address = f"{athena.folder}/sources"
     athena.s3.put_object(
@@ -205,6 +207,12 @@ def test_the_policies_allow_every_call_of_an_ingest_of_sequences_and_of_loading(
         workspace.warehouse.inspect(sequences)
         workspace.warehouse.source_fingerprint(IngestPlan(spec, f"glue://{athena.database}/elsewhere", str(folder)))
         stop_a_query(athena, workspace, monkeypatch)
+    with recorded_actions() as sequenced:
+        for _ in range(2):
+            run(
+                *("sequence", "--s3_data_location", f"{address}/", "--output_s3_location", f"{athena.folder}/out"),
+                *("--sequence_length", "2", "--model", spec.name),
+            )
     with recorded_actions() as loaded:
         train, _ = seq_assets.load_split(spec.name, sequence_length=2)
         assert len(train.to_numpy()["item_sequence"]) == len(train)
@@ -217,6 +225,10 @@ def test_the_policies_allow_every_call_of_an_ingest_of_sequences_and_of_loading(
     )
     assert {"s3:GetObject", "glue:GetTables"} <= loaded
     assert built - allowed_by("build.json") == set()
+    assert {"glue:DeleteDatabase", "s3:PutObject", "s3:DeleteObject"} <= sequenced
+    assert sequenced - allowed_by("build.json") - allowed_by("sequence.json") == set()
+    in_catalog = {action for action in sequenced if action.startswith("glue:")}
+    assert in_catalog <= allowed_by("sequence.json"), "all of it in the database of its own"
     assert loaded - allowed_by("load.json") == set()
     assert allowed_by("load.json") <= allowed_by("build.json")
 

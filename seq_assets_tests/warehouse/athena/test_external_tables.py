@@ -63,6 +63,13 @@ def test_a_table_is_dropped_when_its_use_fails() -> None:
     assert is_dropped(athena)
 
 
+def test_a_table_is_left_to_whoever_removes_the_database() -> None:
+    athena = Recording()
+    with ExternalTables(cast(AthenaClient, athena), "theirs", are_left=True).over("s3://bucket/a", COLUMNS):
+        pass
+    assert [statement.split("`")[0] for statement in athena.statements] == ["CREATE EXTERNAL TABLE IF NOT EXISTS "]
+
+
 def test_what_ended_the_use_of_a_table_is_told_and_not_that_it_cannot_be_dropped(caplog: pytest.LogCaptureFixture) -> None:
     athena = Recording(refused="DROP")
     with pytest.raises(ZeroDivisionError), tables_of(athena).over("s3://bucket/a", COLUMNS):

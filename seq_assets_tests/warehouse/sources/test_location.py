@@ -7,7 +7,7 @@ import pytest
 
 from seq_assets.errors import SourceError
 from seq_assets.sample import school_path
-from seq_assets.warehouse.sources.location import SourceFiles, find_files
+from seq_assets.warehouse.sources.location import SourceFiles, find_files, would_read
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -229,3 +229,62 @@ def test_one_file_more_or_less_changes_the_fingerprint(tmp_path: Path) -> None:
     assert find(tmp_path, "data").fingerprint != before
     (tmp_path / "data" / "y.csv").unlink()
     assert find(tmp_path, "data").fingerprint == before
+
+
+# What would be read
+
+LOCATIONS = [
+    "data",
+    "data/",
+    "data/*",
+    "data/*.csv",
+    "data/*/*.parquet",
+    "data/**",
+    "**/out/*",
+    "x.csv",
+    ".",
+    "data/out",
+    "[d]ata/**/*",
+]
+PLACES = ["data", "data/out", "data/_out", "data/out/deep", "out", ".", "database"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_what_would_be_read_is_what_is_found_once_it_is_there(tmp_path: Path, location: str, place: str) -> None:
+    touch(tmp_path, "x.csv", "data/x.csv", "data/out/x.csv", "database/x.csv")
+    touch(tmp_path, f"{place}/any.parquet")
+    is_found = str(tmp_path / place / "any.parquet") in {
+        os.path.normpath(file.location) for file in find(tmp_path, location).files
+    }
+    is_inside = (tmp_path / location).resolve().is_relative_to((tmp_path / place).resolve())
+    assert would_read(location, tmp_path, place) == (is_found or is_inside)
+
+
+def test_links_are_followed_to_what_would_be_read(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    assert would_read("data", tmp_path, str(tmp_path / "link" / "out"))
+    assert would_read("link", tmp_path, "data/out")
+
+
+@pytest.mark.parametrize(
+    ("location", "place", "expected"),
+    [
+        ("s3://b/data/", "s3://b/data/out", True),
+        ("s3://b/data", "s3://b/data/out/", True),
+        ("s3://b", "s3://b/out", True),
+        ("s3://b/data/", "s3://b/data/_out", False),
+        ("s3://b/data/", "s3://b/data2", False),
+        ("s3://b/data/", "s3://c/data/out", False),
+        ("s3://b/*/*.parquet", "s3://b/out", True),
+        ("s3://b/*/*.csv", "s3://b/out", False),
+        ("s3://b/out/x.csv", "s3://b/out", True),
+        ("s3://b/data/", "data", False),
+        ("data", "s3://data", False),
+        ("sample://school", "school", False),
+        ("glue://data/answers", "data", False),
+    ],
+)
+def test_what_would_be_read_on_s3_goes_by_the_addresses(location: str, place: str, expected: bool, tmp_path: Path) -> None:
+    assert would_read(location, tmp_path, place) is expected
