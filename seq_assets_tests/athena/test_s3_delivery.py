@@ -160,9 +160,26 @@ def test_what_cannot_be_removed_after_all_is_told_and_a_rerun_mends_it(
     object_storage: ObjectStorage, out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(out, ["a"], b"old")
-    message = r"permission denied.* The new files are in place, beside old ones; run the same command again\.$"
+    message = r"permission denied.* New files may stand beside old ones; run the same command again"
     with refused("DeleteObjects", monkeypatch, after=1), pytest.raises(SettingsError, match=message):
         deliver(out, ["a"], b"new")
+    assert sorted(seen(object_storage)["a"]) == [b"new", b"old"]
+    deliver(out, ["a"], b"newest")
+    assert seen(object_storage) == {"a": [b"newest"]}
+
+
+def test_what_can_neither_be_completed_nor_be_removed_is_told(
+    object_storage: ObjectStorage, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(out, ["a"], b"old")
+    message = r"permission denied.*CompleteMultipartUpload.* New files may stand beside old ones; run the same command again"
+    with (
+        refused("DeleteObjects", monkeypatch, after=1),
+        refused("CompleteMultipartUpload", monkeypatch, after=1),
+        pytest.raises(SettingsError, match=message),
+    ):
+        deliver(out, ["a"], b"new", b"newer")
+    assert uploads(object_storage) == 0
     deliver(out, ["a"], b"newest")
     assert seen(object_storage) == {"a": [b"newest"]}
 

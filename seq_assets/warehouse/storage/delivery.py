@@ -33,6 +33,7 @@ _SCRATCH: Final = ".seq_assets_"
 _READ_AT_ONCE: Final = 1 << 24
 _AT_ONCE: Final = 8
 _MORE_ROOM: Final = "make room there, or choose another place"
+_BOTH: Final = "New files may stand beside old ones; run the same command again, which leaves the newest alone."
 _REMEDIES: Final[Mapping[int | None, str]] = {
     errno.ENOSPC: _MORE_ROOM,
     errno.EDQUOT: _MORE_ROOM,
@@ -301,14 +302,17 @@ class _S3Delivery(Delivery):
         completed = [upload.address for upload in self._all_uploads()]
         try:
             _together(lambda upload: upload.complete(), self._all_uploads())
-        except SeqAssetsError:
-            remove_each(completed, SettingsError)
+        except SeqAssetsError as error:
+            try:
+                remove_each(completed, SettingsError)
+            except SeqAssetsError:
+                raise type(error)(f"{error} {_BOTH}") from error
             raise
         self._uploads = {folder: [] for folder in self._uploads}
         try:
             remove_each(replaced, SettingsError)
         except SeqAssetsError as error:
-            raise type(error)(f"{error} The new files are in place, beside old ones; run the same command again.") from error
+            raise type(error)(f"{error} {_BOTH}") from error
         self._refuse_others(completed)
         return [f"{self._place}/{folder}" for folder in self._uploads]
 

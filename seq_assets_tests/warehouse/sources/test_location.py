@@ -238,7 +238,7 @@ LOCATIONS = [
     "data/",
     "data/*",
     "data/*.csv",
-    "data/*/*.parquet",
+    "data/*/*[vt]",
     "data/**",
     "**/out/*",
     "x.csv",
