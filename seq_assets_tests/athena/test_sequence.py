@@ -33,17 +33,25 @@ __all__ = ["object_storage", "s3_endpoint"]
 ROWS = [(pupil, time, 10 * (pupil % 7) + time) for pupil in range(1, 13) for time in range(1, 2 + pupil % 5)]
 RECORDS = "".join(f"{pupil},{time},{item}\n" for pupil, time, item in ROWS)
 FOLDERS = ["train_sequenced_3", "validation_sequenced_3", "vocabulary"]
-SLOW_COMMIT = """
-import pathlib, time
-from seq_assets.warehouse.storage import uploads
-complete = uploads.Upload.complete
-def slow(upload):
-    pathlib.Path("committing").touch()
-    time.sleep(1)
+STOPPED_IN_THE_MIDST = """
+import os, threading, time
+from seq_assets import cli
+from seq_assets.cli import stopping
+from seq_assets.warehouse.storage.uploads import Upload
+heard, end, complete = threading.Event(), stopping._end, Upload.complete
+def hearing(*arguments):
+    heard.set()
+    end(*arguments)
+def told_to_stop(upload):
+    if not heard.is_set():
+        os.kill(os.getpid(), NUMBER)
+    assert heard.wait(100)
+    time.sleep(0.2)
     complete(upload)
-uploads.Upload.complete = slow
+stopping._end, Upload.complete, cli._seconds_to_stop = hearing, told_to_stop, lambda: 0.0
+cli.main()
 """
-"""Begins what must not be torn, and takes its time."""
+"""The command, told to stop in the midst of what must not be torn, and with no time to end."""
 
 
 @dataclass(frozen=True)
@@ -198,14 +206,15 @@ def test_credentials_that_may_nothing_are_one_sentence(object_storage: ObjectSto
 @pytest.mark.usefixtures("interruptible", "store")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_waits_until_the_result_is_in_place(
-    number: signal.Signals, code: int, store: Store, data: Path, expected: dict[str, list[dict[str, Any]]], tmp_path: Path
+    number: signal.Signals, code: int, store: Store, data: Path, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
     run(*arguments(data, f"{store.address}/out"))
     before = set(store.read())
-    program = f"{SLOW_COMMIT}\nimport seq_assets.cli as cli; cli._seconds_to_stop = lambda: 0.0; cli.main()"
-    ended, shown = interrupted(program, arguments(data, f"{store.address}/out"), number, (tmp_path / "committing").exists)
-    assert ended == code
-    assert f"Stopped when {data} was sequenced already: what is new is in {store.address}/out, whole." in shown
+    program = STOPPED_IN_THE_MIDST.replace("NUMBER", str(int(number)))
+    command = [sys.executable, "-c", program, *arguments(data, f"{store.address}/out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert f"Stopped when {data} was sequenced already: what is new is in {store.address}/out, whole." in done.stderr
     after = store.read()
     assert not before & set(after)
     assert rows({key.removeprefix("out/"): content for key, content in after.items()}) == expected

@@ -53,6 +53,7 @@ _CLIENT: Final = "client/datasets.py"
 _COMPONENT: Final = "component.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _LOCATION: Final = "warehouse/sources/location.py"
+_DELIVERY: Final = "warehouse/storage/delivery.py"
 _THREE_LINE: Final = "warehouse/sources/three_line_format.py"
 
 _TEST_WINDOWS: Final = ("sequencing/test_windows.py", "sequencing/test_kernel.py")
@@ -61,6 +62,7 @@ _TEST_OPERATION: Final = ("sequencing/test_operation.py",)
 _TEST_ACCOUNTING: Final = ("sequencing/test_accounting.py",)
 _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
+_TEST_DELIVERY: Final = ("warehouse/storage/test_delivery.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
 _TEST_UNIQUE_VALUES: Final = ("warehouse/local/test_unique_values.py",)
@@ -1316,6 +1318,34 @@ _AUDIT_FAULTS: Final = (
         'return f"{plan.identity}:{source.fingerprint}"',
         "return plan.identity",
         _contract("a_changed_source_rebuilds_its_model_whole"),
+    ),
+    Fault(
+        "a command reads its own output the next time",
+        _LOCATION,
+        "if written[: len(found)] == found:",
+        "if written == found:",
+        _TEST_LOCATION,
+    ),
+    Fault(
+        "a folder with files of others is replaced",
+        _DELIVERY,
+        "if not is_ours(found.name) or not found.is_file():",
+        "if not found.is_file():",
+        ("cli/test_sequence.py",),
+    ),
+    Fault(
+        "a file that somebody adds while a folder is replaced is removed",
+        _DELIVERY,
+        "if not is_ours(found.name):",
+        "if is_ours(found.name) and not found.is_file():",
+        _TEST_DELIVERY,
+    ),
+    Fault(
+        "a folder that cannot be replaced leaves others that are",
+        _DELIVERY,
+        "undo.callback(old.rename, place)",
+        "undo.callback(old.exists)",
+        _TEST_DELIVERY,
     ),
     Fault(
         "a source that was written again with the same size keeps its version",
