@@ -1,14 +1,13 @@
 """From the text of a model file to a `ModelSpec`, or to all of its mistakes at once.
 
-Belongs here: YAML, and the wording of pydantic's findings for the person who wrote the file. What is allowed stands in
-`models.spec` and `models.cross_checks`.
+Belongs here: which field a mistake is in, and that one hides no other. What is allowed stands in `models.spec` and
+`models.cross_checks`; the words for it in `models.wording`, and those for text that is no YAML in `models.yaml_text`.
 """
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -32,6 +31,8 @@ from seq_assets.models.spec import (
     TimeSplit,
     WindowSpec,
 )
+from seq_assets.models.wording import QUOTED_NAME, REQUIRED, TWO_ENDS, allowed_text
+from seq_assets.models.yaml_text import NotYamlError, load_yaml
 
 _LONGEST_FOUND: Final = 80
 _ENTRIES: Final[Mapping[str, type[ColumnSpec] | type[FeatureSpec]]] = {"columns": ColumnSpec, "features": FeatureSpec}
@@ -51,24 +52,6 @@ _PARTS: Final[Mapping[str, type[Part]]] = {
     "checks.rejected_ratio": RejectedRatioBounds,
     "checks.drift": DriftBounds,
 }
-
-
-class _DuplicateKeyError(yaml.MarkedYAMLError):
-    """YAML itself keeps the last of two equal keys, which would hide a mistake."""
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which also refuses a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """As the base class, but a duplicate key is an error."""
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(getattr(key_node, "value", ""))
-            if key in seen and key != "<<":
-                raise _DuplicateKeyError(problem=f"the key {key!r} twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
 
 
 def read_model_file(path: Path) -> ModelSpec:
@@ -94,11 +77,9 @@ def parse_model(text: str, file: str) -> ModelSpec:
         ModelFileError: The text has mistakes; all of them are listed.
     """
     try:
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
-    except yaml.YAMLError as error:
-        raise ModelFileError([Mistake(file, "", _yaml_problem(error), "well-formed YAML")]) from error
-    except (ValueError, RecursionError) as error:  # an impossible date such as 2024-02-30, a number of 5,000 digits
-        raise ModelFileError([Mistake(file, "", f"a value that YAML cannot read ({error})", "YAML values")]) from error
+        content = load_yaml(text)
+    except NotYamlError as error:
+        raise ModelFileError([Mistake(file, "", error.found, error.allowed)]) from error
     if not isinstance(content, dict):
         raise ModelFileError([Mistake(file, "", _found(content), "a mapping that begins with name:")])
     findings, parts = _read_fields(content)
@@ -108,12 +89,6 @@ def parse_model(text: str, file: str) -> ModelSpec:
     return ModelSpec.model_validate(content)
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    problem = getattr(error, "problem", None) or "no YAML"
-    mark = getattr(error, "problem_mark", None)
-    return f"{problem} at line {mark.line + 1}, column {mark.column + 1}" if mark else str(problem)
-
-
 def _read_fields(content: Mapping[Any, Any]) -> tuple[list[Finding], ReadableParts]:
     """Reads every field on its own, so that a mistake in one hides none in another."""
     findings = [_unknown_field("", str(key), ModelSpec.model_fields) for key in content if key not in ModelSpec.model_fields]
@@ -121,7 +96,7 @@ def _read_fields(content: Mapping[Any, Any]) -> tuple[list[Finding], ReadablePar
     for name, info in ModelSpec.model_fields.items():
         if name not in content:
             if info.is_required():
-                findings.append(Finding(name, "nothing", "a value; this field is required"))
+                findings.append(Finding(name, "nothing", REQUIRED))
             else:
                 readable[name] = info.get_default()
             continue
@@ -156,44 +131,36 @@ def _read_field(name: str, value: Any) -> tuple[list[Finding], Any]:
 
 
 def _finding(details: ErrorDetails, value: Any) -> Finding:
-    if details["loc"][-1] == "[key]" and details["type"] == "string_type":
-        return Finding(str(details["loc"][0]), _found(details["input"]), "names that YAML reads as text; quote this one")
+    kind, place, found = details["type"], details["loc"], details["input"]
+    if place[-1] == "[key]" and kind == "string_type":
+        return Finding(str(place[0]), _found(found), QUOTED_NAME)
     # A discriminated union puts the variant's tag, and a mapping's key the marker "[key]", into the path.
-    path = [str(part) for part in details["loc"] if part != "[key]"]
+    path = [str(part) for part in place if part != "[key]"]
     if path[0] == "split" and len(path) > 1 and isinstance(value, dict) and path[1] == value.get("strategy"):
         del path[1]
+    if path[-1] == "is_between" or path[-2:-1] == ["is_between"]:
+        end = path.index("is_between") + 1
+        return Finding(".".join(path[:end]), _found(found), TWO_ENDS)
     field = ".".join(path)
-    context = details.get("ctx", {})
-    match details["type"]:
-        case "extra_forbidden":
-            return _unknown_field(".".join(path[:-1]), path[-1], _fields_at(path[:-1], value))
-        case "missing":
-            return Finding(field, "nothing", "a value; this field is required")
-        case "value_error":
-            return Finding(field, _found(details["input"]), str(context.get("error")))
-        case "string_pattern_mismatch":
-            return Finding(field, _found(details["input"]), "a name: a to z first, then a to z, 0 to 9 and _, 63 at most")
-        case "literal_error" | "enum":
-            return Finding(field, _found(details["input"]), _one_of(str(context["expected"]), details["input"]))
-        case "union_tag_invalid":
-            found = f"strategy {context['tag']!r}"
-            return Finding(field, found, _one_of(str(context["expected_tags"]), str(context["tag"])))
-        case "union_tag_not_found":
-            return Finding(f"{field}.strategy", "nothing", "'entity_hash', 'column', 'time' or 'location'")
-        case _:
-            message = details["msg"].removeprefix("Input should be ").removeprefix("Value should have ")
-            return Finding(field, _found(details["input"]), message)
-
-
-def _one_of(expected: str, found: Any) -> str:
-    words = [word.strip(" '") for part in expected.split(",") for word in part.split(" or ")]
-    return f"one of {', '.join(words)}{nearest(str(found), words)}"
+    if kind == "extra_forbidden":
+        return _unknown_field(".".join(path[:-1]), path[-1], _fields_at(path[:-1], value))
+    if kind == "union_tag_invalid":
+        return Finding(field, f"strategy {details['ctx']['tag']!r}", allowed_text(kind, details["ctx"], found, ()))
+    if kind == "union_tag_not_found":
+        return Finding(f"{field}.strategy", "nothing", allowed_text(kind, {}, found, ()))
+    fields = _names(_fields_at(path, value)) if kind == "model_type" else ()
+    shown = "nothing" if kind == "missing" else _found(found)
+    return Finding(field, shown, allowed_text(kind, details.get("ctx", {}), found, fields))
 
 
 def _unknown_field(parent: str, key: str, fields: Mapping[str, Any]) -> Finding:
-    names = sorted(getattr(info, "alias", None) or name for name, info in fields.items())
+    names = _names(fields)
     field = f"{parent}.{key}" if parent else key
     return Finding(field, "an unknown field", f"{', '.join(names)}{nearest(key, names)}" if names else "no such field")
+
+
+def _names(fields: Mapping[str, Any]) -> list[str]:
+    return sorted(getattr(info, "alias", None) or name for name, info in fields.items())
 
 
 def _fields_at(path: list[str], value: Any) -> Mapping[str, Any]:

@@ -48,7 +48,7 @@ class SourceOptions(Part):
     def _known_encoding(cls, value: str) -> str:
         try:
             "".encode(value)
-        except LookupError as error:
+        except (LookupError, ValueError) as error:  # the latter of characters that no name has
             raise ValueError("an encoding that Python knows, such as utf-8, latin-1, cp1252") from error
         return value
 

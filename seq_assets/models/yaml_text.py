@@ -1,0 +1,186 @@
+"""From the text of a model file to plain values, and what is wrong with text that is no YAML, in words for who wrote it.
+
+Belongs here: everything that knows the YAML library. Not here: what a model file may say (`models.spec`), and the wording of
+mistakes in its fields (`models.wording`).
+"""
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import yaml
+
+_LONGEST_FOUND: Final = 80
+_KINDS: Final = {
+    "int": "a whole number",
+    "float": "a number",
+    "timestamp": "a date that exists",
+    "bool": "true or false",
+}
+"""What a value should be that looks like one and is none, by the end of its tag."""
+
+
+class NotYamlError(Exception):
+    """What keeps a text from being YAML.
+
+    Attributes:
+        found: What stands there, and where: line and column from 1.
+        allowed: What may stand there instead, the remedy.
+    """
+
+    def __init__(self, found: str, allowed: str) -> None:
+        """Keeps both."""
+        super().__init__(found, allowed)
+        self.found, self.allowed = found, allowed
+
+
+class _DuplicateKeyError(yaml.MarkedYAMLError):
+    """YAML itself keeps the last of two equal keys, which would hide a mistake."""
+
+
+class _ValueError(yaml.MarkedYAMLError):
+    """A value looks like a number or a date and is none; its problem is the end of the tag."""
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that stands twice, and knows where a value stands that it cannot read."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """As the base class, but a duplicate key is an error."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(getattr(key_node, "value", ""))
+            if key in seen and key != "<<":
+                raise _DuplicateKeyError(problem=key, problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As the base class, but a value that cannot be read is an error with its place."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            raise _ValueError(str(node.value), node.start_mark, node.tag.rpartition(":")[2], node.start_mark) from error
+
+
+def load_yaml(text: str) -> Any:
+    """The plain values of a YAML text.
+
+    Raises:
+        NotYamlError: It is none.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+    except yaml.reader.ReaderError as error:
+        raise _unprintable(error, text) from error
+    except yaml.MarkedYAMLError as error:
+        raise _mistake(error, text) from error
+    except RecursionError as error:
+        raise NotYamlError(
+            "values within values, too deep to read", "well-formed YAML: each [ and { closed, by ] and }"
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A kind of error of the YAML library, in our words.
+
+    Attributes:
+        pattern: Found in its context and problem.
+        found: What stands there; `{at}` is the character there.
+        allowed: The remedy.
+        at_start: Whether the place that helps is where the part begins that is wrong, not where it was seen to be.
+    """
+
+    pattern: str
+    found: str
+    allowed: str
+    at_start: bool = False
+
+
+_CASES: Final = (
+    _Case("quoted scalar.*(end of stream|separator)", "a quote {at} that is never closed", "the same quote at its end", True),
+    _Case(
+        "double-quoted scalar.*escape",
+        "a backslash before {at} in double quotes",
+        "single quotes, in which a backslash is itself, or two backslashes",
+    ),
+    _Case("flow sequence", "a bracket [ that is not closed", "] where the list ends, and a comma between its values", True),
+    _Case("flow mapping", "a brace { that is not closed", "} where it ends, and a comma between its fields", True),
+    _Case("node content.*stream end", "the end of the file within a list or mapping", "each [ and { closed, by ] and }"),
+    _Case("node content", "{at} in the place of a value", "a value; in quotes, if it begins with this character"),
+    _Case(
+        "mapping values",
+        "a colon within a value",
+        "the value in quotes, or the field on a line of its own, indented as its neighbours",
+    ),
+    _Case(
+        "sequence entries", "a dash that begins no item of a list", "the items on lines of their own, below the field's name"
+    ),
+    _Case("mapping keys", "a question mark that begins a value", "the value in quotes"),
+    _Case("simple key", "a line without a colon", "field: value", True),
+    _Case("undefined alias", "a value that begins with *", "the value in quotes (`*name` repeats what `&name` marks earlier)"),
+    _Case("duplicate anchor", "the same mark `&name` twice", "another name for the second one, or the value in quotes"),
+    _Case("scanning an (alias|anchor)", "a value that begins with & or *", "the value in quotes"),
+    _Case(
+        "(tag|could not determine a constructor)",
+        "a tag, which begins with !",
+        "no tag; the value in quotes, if it begins with !",
+    ),
+    _Case("directive", "a line that begins with %", "the value in quotes"),
+    _Case("incompatible|single document", "a second document after ---", "one model in one file"),
+    _Case("document start", "text after the end of the mapping", "one mapping, field: value"),
+    _Case("unhashable|recursive", "a list or mapping as the name of a field", "a name; in quotes, if it begins with [ or {"),
+    _Case("merging", "a << that merges no mapping", "<<: *name of a mapping that &name marks earlier"),
+    _Case("block scalar", "more after | or > than they allow", "the text on the lines below, or in quotes"),
+    _Case("start any token", "a value that begins with {at}", "the value in quotes"),
+    _Case("node, but found|base64|constructing", "a tag that does not fit its value", "no tag, which begins with !!"),
+)
+_TAB: Final = _Case("", "a tab at the beginning of a line", "spaces, because tabs do not indent YAML")
+_INDENTED: Final = _Case("", "a line that is indented otherwise than its neighbours", "equal indentation of a mapping's fields")
+_MORE: Final = _Case("", "more after the end of a value", "one value; in quotes from its beginning to its end")
+_UNKNOWN: Final = _Case(
+    "", "what is no YAML", "field: value, with values in quotes that have other characters than letters and digits"
+)
+
+
+def _mistake(error: yaml.MarkedYAMLError, text: str) -> NotYamlError:
+    mark = error.problem_mark or error.context_mark
+    if isinstance(error, _DuplicateKeyError):
+        return NotYamlError(f"the key {error.problem!r} twice{_place(mark)}", "well-formed YAML: each key once")
+    if isinstance(error, _ValueError):
+        kind = _KINDS.get(str(error.problem), "a value of its tag")
+        return NotYamlError(f"{_shown(str(error.context))}{_place(mark)}", f"YAML values: {kind}, or text in quotes")
+    case = _case(error, mark, text)
+    if case.at_start and error.context_mark:
+        mark = error.context_mark
+    at = repr(text[mark.index]) if mark and mark.index < len(text) else "the end"
+    return NotYamlError(f"{case.found.replace('{at}', at)}{_place(mark)}", f"well-formed YAML: {case.allowed}")
+
+
+def _case(error: yaml.MarkedYAMLError, mark: yaml.Mark | None, text: str) -> _Case:
+    said = f"{error.context}: {error.problem}"
+    before = text[: mark.index].rpartition("\n")[2] if mark else ""
+    following = text[mark.index : mark.index + 1] if mark else ""
+    if mark and not before.strip() and "\t" in before + following:
+        return _TAB
+    if "block end" in said:
+        return _MORE if before.strip() else _INDENTED
+    return next((case for case in _CASES if re.search(case.pattern, said)), _UNKNOWN)
+
+
+def _unprintable(error: yaml.reader.ReaderError, text: str) -> NotYamlError:
+    """A character that no YAML text has; its place is counted here, because the error has none."""
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    found = f"the character U+{ord(text[error.position]):04X} at line {line}, column {column}"
+    return NotYamlError(found, "well-formed YAML: text without control characters")
+
+
+def _place(mark: yaml.Mark | None) -> str:
+    return f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _LONGEST_FOUND else f"{value[:_LONGEST_FOUND]}…")
