@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from seq_assets.models import Subset
+from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableSchema
@@ -84,6 +85,27 @@ class Finding:
     def passed(self) -> bool:
         """Whether the condition holds."""
         return not self.problems
+
+
+@dataclass(frozen=True)
+class SourceSample:
+    """What a look at a model's source found: its columns, and what the contract says of its first records.
+
+    Attributes:
+        described: What is there, for people: `2 files (csv)`.
+        ignored: Its columns that the contract does not read, as far as they were seen.
+        absent: Columns of the contract that may be null and were not seen, so that they would be null everywhere.
+        accounting: Where each record of the sample went; None where no record was read.
+        rejected: The first rejected records, a line each.
+        problem: What is above the model's maximum, with the remedies; None where nothing is.
+    """
+
+    described: str
+    ignored: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+    accounting: IngestAccounting | None = None
+    rejected: tuple[str, ...] = ()
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,6 +193,20 @@ class Warehouse(ABC):
 
         Raises:
             SourceError: It cannot be listed.
+        """
+
+    @abstractmethod
+    def sample_source(self, plan: IngestPlan, most_records: int) -> SourceSample:
+        """Looks at the source of a plan: what is there, its columns, and its first records through the contract.
+
+        Nothing is written or published, and no query of Athena runs: of a table of the Glue catalog no record is read.
+
+        Args:
+            plan: Whose source.
+            most_records: As many are read, from the first files.
+
+        Raises:
+            SourceError: It is not there, has no record, lacks a column, or cannot be read.
         """
 
     @abstractmethod

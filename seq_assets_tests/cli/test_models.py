@@ -6,8 +6,8 @@ import pytest
 
 import seq_assets
 from seq_assets.models import bundled_models_folder
-from seq_assets_tests.cli.running import run, run_json
-from seq_assets_tests.warehouse.building import Workspace
+from seq_assets_tests.cli.running import SOURCE, run, run_json
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
 
 
 @pytest.mark.usefixtures("bundled_home")
@@ -72,7 +72,7 @@ def test_a_models_folder_without_models_is_said(workspace: Workspace) -> None:
 
 
 def test_validate_says_which_files_are_right() -> None:
-    shown = run("validate").output.splitlines()
+    shown = run("validate").stdout.splitlines()
     assert shown == [f"{bundled_models_folder() / name}.yaml: ok" for name in ("dkt", "irt", "recommender", "sakt")]
 
 
@@ -90,7 +90,7 @@ def test_validate_shows_every_mistake_of_every_file_at_once(plain: Workspace) ->
 
 def test_validate_takes_files(plain: Workspace, tmp_path: Path) -> None:
     good = plain.folder / "plain.yaml"
-    assert run("validate", good).output == f"{good}: ok\n"
+    assert run("validate", good).stdout == f"{good}: ok\n"
     copy = tmp_path / "copy.yaml"
     copy.write_text(good.read_text(encoding="utf-8"), encoding="utf-8")
     assert (
@@ -102,3 +102,90 @@ def test_validate_takes_files(plain: Workspace, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["missing.yaml", "."])
 def test_validate_says_what_is_no_file(name: str) -> None:
     assert f"Error: {name}: found " in run("validate", name, code=1).stderr
+
+
+# The source of a model file
+
+
+def test_validate_looks_at_the_source_and_writes_nothing(plain: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = plain.folder.parent / "unused"
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(home))
+    plain.write("source.csv", SOURCE.replace("item\n", "item,mood\n").replace("0\n", "0,good\n"))
+    file = plain.folder / "plain.yaml"
+    result = run("validate")
+    assert result.stdout == f"{file}: ok\n"
+    assert result.stderr.splitlines() == [
+        f"{file}: its source, source.csv, is 1 file (csv)",
+        "  columns that the contract does not read: mood",
+        "  records: the first 4 meet the contract",
+    ]
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (None, "No source file at 'source.csv'"),
+        ("", "is empty (0 bytes)"),
+        ("pupil,time,item\n", "has no rows"),
+        ("pupil,tme,item\n1,1,1\n", "has no column 'time' (columns.time); found: 'pupil', 'tme', 'item'; did you mean 'tme'?"),
+    ],
+)
+def test_validate_says_what_is_wrong_with_the_source(plain: Workspace, source: str | None, said: str) -> None:
+    (plain.folder / "source.csv").unlink()
+    if source is not None:
+        plain.write("source.csv", source)
+    other = plain.folder / "other.yaml"
+    other.write_text((plain.folder / "plain.yaml").read_text().replace("plain", "other").replace("source.csv", "other.csv"))
+    plain.write("other.csv", SOURCE)
+    result = run("validate", code=1)
+    assert result.stdout == f"{other}: ok\n"
+    assert f"Error: {plain.folder / 'plain.yaml'}: " in result.stderr
+    assert said in result.stderr
+    assert run("validate", "--no-source").stdout == f"{other}: ok\n{plain.folder / 'plain.yaml'}: ok\n"
+
+
+def test_more_rejected_records_than_the_model_allows_are_a_mistake(plain: Workspace) -> None:
+    plain.write("source.csv", SOURCE + "2,x,50\n")
+    said = run("validate", code=1).stderr
+    assert "of the first records of source.csv, 1 of 5 records were rejected (unreadable 1), a ratio of 0.2" in said
+    assert "columns.time.type" in said
+    assert "source.csv, row 5, column 'time', value 'x': unreadable" in said
+
+
+def test_as_many_rejected_records_as_the_model_allows_are_said(plain: Workspace) -> None:
+    plain.write("source.csv", SOURCE + "2,x,50\n")
+    plain.sequence_model(checks={"rejected_ratio": {"max": 0.25}})
+    result = run("validate")
+    assert result.stdout == f"{plain.folder / 'plain.yaml'}: ok\n"
+    assert result.stderr.splitlines()[1:] == [
+        "  records: 1 of the first 5 are rejected (unreadable 1), within checks.rejected_ratio.max, 0.25; the first of them:",
+        "    source.csv, row 5, column 'time', value 'x': unreadable",
+    ]
+
+
+def test_a_column_that_may_be_null_and_is_nowhere_is_said(plain: Workspace) -> None:
+    plain.sequence_model(columns=PLAIN_COLUMNS | {"mood": {"type": "string", "nullable": True}})
+    assert "columns that were not found, and are null: mood" in run("validate").stderr
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [
+        ({"prod": "s3://bucket/answers/"}, "names none for the environment local"),
+        ("glue://lake/answers", "glue://lake/answers is a table, which the environment prod alone can read"),
+    ],
+)
+def test_a_source_that_is_elsewhere_is_not_looked_at(plain: Workspace, location: object, said: str) -> None:
+    plain.sequence_model(source={"location": location})
+    result = run("validate")
+    assert result.stdout == f"{plain.folder / 'plain.yaml'}: ok\n"
+    assert said in result.stderr
+
+
+def test_only_the_beginning_of_a_large_file_is_read(plain: Workspace) -> None:
+    """Its end cannot be read at all."""
+    records = "".join(f"1,{number:>25},{number}\n" for number in range(100_000)) * 15
+    plain.write("source.csv", "pupil,time,item\n" + records + '"never closed')
+    assert "records: the first 1,000 meet the contract" in run("validate").stderr
+    assert "1,000" not in run("materialize", code=1).stderr

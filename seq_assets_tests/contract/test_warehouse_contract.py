@@ -109,6 +109,32 @@ def test_a_plan_stands_that_would_change_nothing(workspace: Workspace, spec: Mod
         warehouse.stands(ingest)
 
 
+@covers("sample_source")
+@pytest.mark.parametrize("form", ["source.csv", "source.parquet"])
+def test_a_look_at_a_source_says_what_an_ingest_would_and_publishes_nothing(workspace: Workspace, form: str) -> None:
+    records: list[Row] = [*RECORDS[:20], {"pupil": 1, "time": 99, "item": 2**40}]
+    write_source(workspace, records)
+    workspace.write("source.parquet", pa.Table.from_pylist(records).append_column("more", pa.nulls(21)))
+    spec = workspace.model(source={"location": form}, checks={"rejected_ratio": {"max": 0.05}})
+    plan = workspace.ingest_plan(spec)
+    sample = workspace.warehouse.sample_source(plan, 1_000)
+    assert sample.accounting is not None
+    assert (sample.accounting.read, sample.accounting.rejected_by_reason) == (21, {"unreadable": 1})
+    assert sample.rejected == (f"{form}, row 21, column 'item', value '1099511627776': unreadable",)
+    assert sample.problem is None
+    assert sample.ignored == (("more",) if form == "source.parquet" else ())
+    first = workspace.warehouse.sample_source(plan, 20)
+    assert first.accounting is not None
+    assert (first.accounting.read, first.accounting.rejected) == (20, 0)
+    assert workspace.warehouse.datasets() == []
+    strict = workspace.ingest_plan(workspace.model(source={"location": form}))
+    problem = workspace.warehouse.sample_source(strict, 1_000).problem
+    assert problem is not None
+    with pytest.raises(AuditError) as error:
+        workspace.warehouse.execute(strict)
+    assert problem in str(error.value)
+
+
 @covers("execute", "versions")
 def test_force_rebuilds_what_is_unchanged(workspace: Workspace, spec: ModelSpec) -> None:
     first = workspace.ingest(spec).version

@@ -11,6 +11,7 @@ from seq_assets.models.cross_checks import nearest
 from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
+from seq_assets.warehouse.interface import SourceSample
 from seq_assets.warehouse.sources.records import WantedColumn, text_column, wanted_columns
 from seq_assets.warehouse.storage.object_store import list_objects
 
@@ -59,6 +60,15 @@ class GlueSource:
         """The columns that the contract does not read."""
         wanted = {column.source.lower() for column in wanted_columns(spec)}
         return [name for name in self.columns if name not in wanted]
+
+    def sample(self, spec: ModelSpec) -> SourceSample:
+        """What its columns say, without a query.
+
+        Raises:
+            SourceError: The table lacks a column that may not be null.
+        """
+        absent = tuple(column.source for column in wanted_columns(spec) if self._type_of(column) is None)
+        return SourceSample("a table", tuple(self.ignored(spec)), absent)
 
     def _type_of(self, column: WantedColumn) -> str | None:
         """The type of a wanted column; None where it is missing and may be null."""

@@ -45,7 +45,8 @@ from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import quoted, table_name
 from seq_assets.warehouse.engine import MEMORY_LIMIT
-from seq_assets.warehouse.interface import Finding, Progress, Version
+from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version
+from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
@@ -116,6 +117,15 @@ class AthenaWarehouse(PublishingWarehouse):
             )
         with glue_explained(plan.location, SourceError):
             return find_table(plan.location, boto3_client("glue"))
+
+    def sample_source(self, plan: IngestPlan, most_records: int) -> SourceSample:
+        """Looks at the first records of files, on this machine, or at the columns of a table."""
+        source = self._find_source(plan)
+        return (
+            source.sample(plan.spec)
+            if isinstance(source, GlueSource)
+            else sample_files(plan.spec, source, self.connect, most_records)
+        )
 
     def _count_histories(self, version: Version, subset: Subset) -> Histories:
         entity = quoted(version.metadata["model"]["entity"])

@@ -76,18 +76,15 @@ def ingest(
         SourceError: The source cannot be read, or has no rows.
     """
     spec = plan.spec
-    validation_files = source.by_subset()[1] if isinstance(spec.split, LocationSplit) else []
+    if isinstance(spec.split, LocationSplit):
+        source.by_subset()  # refuses files of neither subset, before all are read
     # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
     engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
     found = FoundColumns()
     read = _stage(spec, source, engine, progress, found)
     if read == 0:
         raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
-    engine.execute(f"CREATE TEMP TABLE files AS {_names(source)}")
-    if isinstance(spec.split, EntityHashSplit):
-        # Each entity is hashed once, not each of its records.
-        engine.execute(f"CREATE TEMP TABLE {ENTITIES} AS {entities_query(spec, STAGE)}")
-    engine.execute(f"CREATE TEMP VIEW {ACCEPTED} AS {accepted_query(spec, STAGE, ENTITIES, validation_files)}")
+    judge_stage(spec, source, engine)
     schema = plan.schema.stored()
     names = pa.array(file.name for file in source.files)
     raw: dict[Subset, str] = {}
@@ -105,7 +102,7 @@ def ingest(
         raw=raw,
         rejected=rejected,
         rejected_rows=rejected_rows,
-        accounting=_accounting(engine, read),
+        accounting=stage_accounting(engine, read),
         metrics=column_metrics(engine, MEASURES, spec, accepted, unique_counts(engine, spec, accepted)),
         label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
         ignored=tuple(found.ignored(wanted_columns(spec))),
@@ -116,7 +113,7 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        queries = [f"({_part_query(spec, part)})" for part in files.parts(spec, found)]
+        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, found)]
         with files.explained():
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
         progress("read", files.rows)
@@ -133,10 +130,21 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
     return counted.rows
 
 
-def _part_query(spec: ModelSpec, part: ParquetPart) -> str:
+def part_query(spec: ModelSpec, part: ParquetPart) -> str:
+    """The query that makes stage rows out of a part of a source of Parquet files."""
     unfit = {name for name, column in spec.columns.items() if not is_readable(part.types[name], column)}
     details = {name: written for name, written in part.written.items() if name in unfit}
     return stage_query(spec, part.records, part.types, part.texts, details)
+
+
+def judge_stage(spec: ModelSpec, source: SourceFiles, engine: Engine) -> None:
+    """Makes, of the stage table, the view of accepted records with their subset, and the names of the files."""
+    engine.execute(f"CREATE TEMP TABLE files AS {_names(source)}")
+    if isinstance(spec.split, EntityHashSplit):
+        # Each entity is hashed once, not each of its records.
+        engine.execute(f"CREATE TEMP TABLE {ENTITIES} AS {entities_query(spec, STAGE)}")
+    validation_files = source.by_subset()[1] if isinstance(spec.split, LocationSplit) else []
+    engine.execute(f"CREATE TEMP VIEW {ACCEPTED} AS {accepted_query(spec, STAGE, ENTITIES, validation_files)}")
 
 
 def _names(source: SourceFiles) -> str:
@@ -151,7 +159,7 @@ def _sorted_query(spec: ModelSpec, subset: Subset) -> str:
         WHERE subset = '{subset}' ORDER BY {order_sql(spec)}"""
 
 
-_REJECTED_QUERY: Final = f"""
+REJECTED_QUERY: Final = f"""
     SELECT name AS file, _row AS "row", failed."column" AS "column", failed.value AS "value", failed.detail AS detail,
         failed.reason AS reason
     FROM (
@@ -163,7 +171,7 @@ _REJECTED_QUERY: Final = f"""
 
 def _rejected(engine: Engine) -> Iterator[pa.RecordBatch]:
     schema = REJECTED_SCHEMA.stored()
-    return (batch.cast(schema) for batch in engine.stream(_REJECTED_QUERY))
+    return (batch.cast(schema) for batch in engine.stream(REJECTED_QUERY))
 
 
 def _finished(
@@ -201,7 +209,8 @@ def label_counts(engine: Engine, spec: ModelSpec, train: str) -> dict[str, pa.Ta
     return found
 
 
-def _accounting(engine: Engine, read: int) -> IngestAccounting:
+def stage_accounting(engine: Engine, read: int) -> IngestAccounting:
+    """Where every record of the stage went, after `judge_stage`; `read` is what the reader counted."""
     counts = engine.row(f"""
         SELECT count(*) FILTER (_rejections IS NULL) AS accepted, count(*) FILTER (_rejections IS NOT NULL) AS rejected
         FROM {STAGE}""")

@@ -14,10 +14,11 @@ from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet, quoted
-from seq_assets.warehouse.interface import Finding, Progress, Version
+from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts
+from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.storage.parquet_files import read_batches, write_parquet
@@ -67,6 +68,10 @@ class LocalWarehouse(PublishingWarehouse):
 
     def _find_source(self, plan: IngestPlan) -> SourceFiles:
         return find_files(plan.location, plan.folder, plan.spec.source.format)
+
+    def sample_source(self, plan: IngestPlan, most_records: int) -> SourceSample:
+        """Looks at the first records of the files."""
+        return sample_files(plan.spec, self._find_source(plan), self.connect, most_records)
 
     def _count_histories(self, version: Version, subset: Subset) -> Histories:
         entity = quoted(version.metadata["model"]["entity"])

@@ -50,9 +50,9 @@ class RawAudit:
         violations = self.queries.row(f"SELECT {', '.join(self._violation_counts())} FROM {self.raw}")
         problems = [f"{count} accepted rows break {name}" for name, count in violations.items() if count]
         problems += list(self._table_problems())
-        first = self._first_rejected() if accounting.rejected else []
+        first = self.first_rejected() if accounting.rejected else []
         if accounting.rejected_ratio > self.spec.checks.rejected_ratio.max:
-            problems.append(too_many_rejected(self.spec, accounting, self._failed_columns(), first))
+            problems.append(too_many_rejected(self.spec, accounting, self.failed_columns(), first))
         numbers: dict[str, int | float | str] = {
             "accepted": accounting.accepted,
             "rejected": accounting.rejected,
@@ -99,14 +99,14 @@ class RawAudit:
         )
         return (repeated for (repeated,) in map(cells, rows))
 
-    def _failed_columns(self) -> list[tuple[str | None, str, int]]:
+    def failed_columns(self) -> list[tuple[str | None, str, int]]:
         """Column, reason and count of rejections, whole records first, then in contract order."""
         found = self.queries.rows(f'SELECT "column", reason, count(*) AS rejections FROM {self.rejected} GROUP BY 1, 2')
         order = [None, *self.spec.columns]
         failed = [(column, reason, count) for column, reason, count in map(cells, found)]
         return sorted(failed, key=lambda row: (order.index(row[0]), REASONS.index(row[1])))
 
-    def _first_rejected(self) -> list[Rejection]:
+    def first_rejected(self) -> list[Rejection]:
         """In the order of the source, each record's columns in that of the contract; tables have rows in no order."""
         names = [self.contract.dialect.literal(name, ColumnType.STRING) for name in self.spec.columns]
         rows = self.queries.rows(f"""

@@ -73,6 +73,10 @@ class FoundColumns:
         wanted = {column.source for column in columns}
         return [name for name in self._names if name not in wanted]
 
+    def absent(self, columns: tuple[WantedColumn, ...]) -> list[str]:
+        """The wanted ones that no file has."""
+        return [column.source for column in columns if column.source not in self._names]
+
 
 def records_schema(columns: tuple[WantedColumn, ...]) -> pa.Schema:
     """The columns of text records.

@@ -14,6 +14,7 @@ from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec, parse_model
 from seq_assets.warehouse.athena.casts import Carrier
 from seq_assets.warehouse.athena.glue_source import GlueSource, find_table
+from seq_assets.warehouse.interface import SourceSample
 from seq_assets.warehouse.storage.object_store import StoredObject
 
 LOCATION = "glue://lake/answers"
@@ -112,6 +113,15 @@ def test_columns_are_found_in_any_case_and_the_others_are_ignored(glue: Glue) ->
     assert "CAST(NULL AS bigint) AS _row" in records.relation, "rows of a table have no numbers"
     assert f"'{LOCATION}' AS _name" in records.relation
     assert found.ignored(spec) == ["note"]
+    assert found.sample(spec) == SourceSample("a table", ignored=("note",))
+
+
+def test_a_look_at_a_table_tells_its_columns_without_a_query(glue: Glue) -> None:
+    found = find_table(LOCATION, glue)
+    maybe = {"type": "string", "nullable": True}
+    assert found.sample(spec_of(pupil={"type": "int64"}, mood=maybe)).absent == ("mood",)
+    with pytest.raises(SourceError, match="has no column 'mood'"):
+        found.sample(spec_of(pupil={"type": "int64"}, mood={"type": "string"}))
 
 
 def test_a_missing_column_is_null_where_it_may_be(glue: Glue) -> None:
