@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from seq_assets.cli.building import materialize
+from seq_assets.cli.init import init
 from seq_assets.cli.models import models, validate
 from seq_assets.cli.published import advise, versions
 from seq_assets.cli.sequence import sequence
@@ -35,5 +36,5 @@ def cli() -> None:
     """
 
 
-for _command in (models, validate, materialize, advise, versions, sequence):
+for _command in (init, models, validate, materialize, advise, versions, sequence):
     cli.add_command(_command)

@@ -165,7 +165,7 @@ def test_as_many_rejected_records_as_the_model_allows_are_said(plain: Workspace)
 
 
 def test_a_column_that_may_be_null_and_is_nowhere_is_said(plain: Workspace) -> None:
-    plain.sequence_model(columns=PLAIN_COLUMNS | {"mood": {"type": "string", "nullable": True}})
+    plain.sequence_model(columns={**PLAIN_COLUMNS, "mood": {"type": "string", "nullable": True}})
     assert "columns that were not found, and are null: mood" in run("validate").stderr
 
 

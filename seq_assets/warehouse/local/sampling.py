@@ -87,13 +87,13 @@ def _stage_parquet(spec: ModelSpec, source: SourceFiles, engine: Engine, found: 
 def _stage_text(spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, most_records: int) -> None:
     columns = wanted_columns(spec)
     batches = read_records(source, columns, spec.source.options, found)
-    records = pa.Table.from_batches(_enough(batches, most_records), records_schema(columns))
+    records = pa.Table.from_batches(enough_records(batches, most_records), records_schema(columns))
     engine.register("records", records.sort_by([(FILE, "ascending"), (ROW, "ascending")]).slice(0, most_records))
     query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
     engine.execute(f"CREATE TABLE {STAGE} AS {query}")
 
 
-def _enough(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:
+def enough_records(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:
     """The first batches, until the records that are asked for are among theirs."""
     rows = 0
     for batch in batches:

@@ -256,12 +256,18 @@ def _is_match(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return any(_is_match(parts[number:], pattern[1:]) for number in range(len(parts) + 1))
 
 
+def format_by_name(files: Sequence[SourceFile]) -> str | None:
+    """The format that the extensions of all files tell; None where they tell none, or several."""
+    formats = {_FORMATS.get(file.extension) for file in files}
+    return formats.pop() if len(formats) == 1 else None
+
+
 def _format_of(files: list[SourceFile], wanted: str) -> str:
     if wanted != "auto":
         return wanted
+    if told := format_by_name(files):
+        return told
     formats = Counter(_FORMATS.get(file.extension, "") for file in files)
-    if len(formats) == 1 and "" not in formats:
-        return next(iter(formats))
     unknown = next((file.name for file in files if file.extension not in _FORMATS), None)
     found = f"the file {unknown!r}" if unknown else f"files of several formats ({', '.join(sorted(formats))})"
     raise SourceError(f"source.format auto: found {found}; allowed: one of {', '.join(_FORMATS)}, or set source.format.")

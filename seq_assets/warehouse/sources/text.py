@@ -87,6 +87,16 @@ def decoded_lines(file: SourceFile, encoding: str) -> Iterator[TextIO]:
         yield lines
 
 
+def first_bytes(file: SourceFile, size: int) -> bytes:
+    """The beginning of a file's bytes without the compression; all of them where it has no more.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
+    with _opened(file) as source:
+        return source.read(size)
+
+
 def _opened(file: SourceFile) -> IO[bytes]:
     """The file's bytes without the compression."""
     opened: IO[bytes] = pa.input_stream(file.open(), compression=file.compression, buffer_size=_READ_AHEAD)

@@ -1,0 +1,147 @@
+"""What a source file that nobody has described looks like, from its first bytes: format, encoding, delimiter, header, columns.
+
+Belongs here: pure functions from bytes and text to a guess. Not here: reading records (the formats' own modules), and what the
+columns hold.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from seq_assets.errors import SourceError
+from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.text import first_bytes
+from seq_assets.warehouse.sources.three_line_format import COLUMNS
+
+Format = Literal["parquet", "csv", "json", "dkt"]
+
+_HEAD_BYTES: Final = 1 << 20
+_RECORDS: Final = 200
+_DELIMITERS: Final = ",\t;|"
+_MAGIC: Final = b"PAR1"
+_MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_VALUE: Final = re.compile(r"\s*[+-]?[0-9][0-9.,:eETZ/ +-]*\s*")
+"""A number, a date or a time, which no column is named after."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What a file looks like.
+
+    Attributes:
+        format: Its format.
+        encoding: Of text.
+        delimiter: Of CSV: what separates fields.
+        header: Of CSV: whether the first record names the columns.
+        columns: The names of its columns, or their numbers from 1 without a header; none of Parquet, which says them itself.
+    """
+
+    format: Format
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    header: bool = True
+    columns: tuple[str, ...] = ()
+
+
+def appearance_of(file: SourceFile) -> Appearance:
+    """What a file looks like.
+
+    Raises:
+        SourceError: It cannot be opened, or has no record.
+    """
+    head = first_bytes(file, _HEAD_BYTES)
+    if head.startswith(_MAGIC):
+        return Appearance("parquet")
+    encoding = encoding_of(head)
+    text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
+    if len(head) == _HEAD_BYTES:
+        text = text.rpartition("\n")[0] or text  # the last line may be cut
+    if not text.strip():
+        raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
+    looks = text_appearance(text, encoding)
+    if not looks.columns:
+        raise SourceError(
+            f"The source file {file.location} is JSON without an object on its lines; JSON lines are read: one object each."
+        )
+    return looks
+
+
+def encoding_of(head: bytes) -> str:
+    """The encoding of text: UTF-8 where it can be that, else what its first bytes say, else the usual one of Western Europe."""
+    for mark, encoding in _MARKS.items():
+        if head.startswith(mark):
+            return encoding
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if len(head) - error.start >= len("\U0010ffff".encode()):  # else a character that is cut
+            return "latin-1"
+    return "utf-8"
+
+
+def text_appearance(text: str, encoding: str = "utf-8") -> Appearance:
+    """What a text looks like of which there is at least one line."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if lines[0].lstrip().startswith(("{", "[")):
+        return Appearance("json", encoding, columns=_keys(lines[: _RECORDS * 5]))
+    if is_three_line(lines):
+        return Appearance("dkt", encoding, columns=tuple(COLUMNS))
+    delimiter = delimiter_of(text)
+    records = _records(text, delimiter)
+    header = is_header(records)
+    names = tuple(records[0]) if header else tuple(str(number + 1) for number in range(len(records[0])))
+    return Appearance("csv", encoding, delimiter, header, names)
+
+
+def is_three_line(lines: Sequence[str]) -> bool:
+    """Whether the first three lines are a count, as many skills and as many answers."""
+    if len(lines) < 3 or not lines[0].strip().isdecimal():
+        return False
+    skills, answers = (line.strip().removesuffix(",").split(",") for line in lines[1:3])
+    return int(lines[0]) == len(skills) == len(answers)
+
+
+def delimiter_of(text: str) -> str:
+    """The character that cuts most of the first records into the same number of fields, more than one; else a comma."""
+
+    def judged(delimiter: str) -> tuple[float, int]:
+        (fields, records), *_ = Counter(map(len, _records(text, delimiter))).most_common(1)
+        share = records / len(_records(text, delimiter))
+        return (round(share, 1) if fields > 1 else 0.0, fields)
+
+    return max(_DELIMITERS, key=judged)
+
+
+def is_header(records: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record names the columns: its fields are different, and none is empty, a number or a time."""
+    first = [field.strip() for field in records[0]]
+    return len(set(first)) == len(first) and not any(not field or _VALUE.fullmatch(field) for field in first)
+
+
+def _records(text: str, delimiter: str) -> list[list[str]]:
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+    found = []
+    for record in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+        if record:
+            found.append(record)
+        if len(found) == _RECORDS:
+            break
+    return found
+
+
+def _keys(lines: Sequence[str]) -> tuple[str, ...]:
+    """The keys of the first objects, in order of appearance."""
+    keys: dict[str, None] = {}
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue  # the reader says why it is none
+        if isinstance(value, dict):
+            keys |= dict.fromkeys(value)
+    return tuple(keys)

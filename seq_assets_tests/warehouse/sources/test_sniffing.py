@@ -1,0 +1,69 @@
+"""What a file that nobody has described looks like."""
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from seq_assets.errors import SourceError
+from seq_assets.warehouse.sources.location import find_files
+from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of, encoding_of, text_appearance
+
+
+@pytest.mark.parametrize(
+    ("text", "looks"),
+    [
+        ("a,b\n1,2\n", Appearance("csv", columns=("a", "b"))),
+        ("a\tb\n1,5\t2\n", Appearance("csv", delimiter="\t", columns=("a", "b"))),
+        ("a;b\n1,5;2,5\n", Appearance("csv", delimiter=";", columns=("a", "b"))),
+        ("a|b|c\n1|2|3\n", Appearance("csv", delimiter="|", columns=("a", "b", "c"))),
+        ('"a, b",c\n"x, y, z",2\n', Appearance("csv", columns=("a, b", "c"))),
+        ("1,2\n3,4\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("x,2024-01-01 08:00\ny,2024-01-01 09:00\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("a,a\n1,2\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("a,\n1,2\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("a\n1\n2\n", Appearance("csv", columns=("a",))),
+        ('{"a": 1}\n{"b": 2, "a": 3}\n', Appearance("json", columns=("a", "b"))),
+        ("2\n5,6\n0,1\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
+        ("2\n5,6,\n0,1,\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
+        ("2\n5,6,7\n0,1,1\n", Appearance("csv", header=False, columns=("1",))),
+    ],
+)
+def test_text_is_told_by_its_first_lines(text: str, looks: Appearance) -> None:
+    assert text_appearance(text) == looks
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        (b"abc", "utf-8"),
+        ("é".encode(), "utf-8"),
+        ("é".encode()[:1], "utf-8"),
+        ("\ufeffa".encode(), "utf-8"),
+        ("a".encode("utf-16"), "utf-16"),
+        ("é, und so weiter".encode("latin-1"), "latin-1"),
+    ],
+)
+def test_the_encoding_is_utf_8_where_it_can_be(head: bytes, encoding: str) -> None:
+    assert encoding_of(head) == encoding
+
+
+def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "a.txt")
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"x;y\n1;2\n"))
+    (tmp_path / "c.dat").write_bytes("\ufeffname\n".encode() + "ü\n".encode() * 10)
+    looks = [appearance_of(file) for file in find_files(str(tmp_path), "", "csv").files]
+    assert [(found.format, found.delimiter, found.columns) for found in looks] == [
+        ("parquet", ",", ()),
+        ("csv", ";", ("x", "y")),
+        ("csv", ",", ("name",)),
+    ]
+
+
+@pytest.mark.parametrize(("text", "said"), [("\n \n", "only blank lines"), ("[1, 2]\n", "one object each")])
+def test_what_has_no_record_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(SourceError, match=said):
+        appearance_of(find_files(str(tmp_path), "", "csv").files[0])
