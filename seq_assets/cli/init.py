@@ -33,9 +33,8 @@ def init(files: tuple[str, ...], name: str | None, output: Path | None) -> None:
     location = _location(files)
     chosen = name if name is not None else model_name(_stem(location)) or "model"
     if not _NAME.fullmatch(chosen):
-        raise click.UsageError(
-            f"--name: found {name!r}; allowed: a to z first, then a to z, 0 to 9 and _, such as {model_name(name)}"
-        )
+        allowed = f"a to z first, then a to z, 0 to 9 and _, such as {model_name(chosen) or 'answers'}"
+        raise click.UsageError(f"--name: found {chosen!r}; allowed: {allowed}")
     from seq_assets.warehouse.local.profiling import sample_source
 
     sampled = sample_source(location, ".", _shown(location, output))

@@ -73,7 +73,11 @@ def _judged(
         absent=tuple(found.absent(columns)),
         accounting=accounting,
         rejected=tuple(map(str, first)),
-        problem=too_many_rejected(spec, accounting, audit.failed_columns(), first) if is_too_much else None,
+        problem=(
+            too_many_rejected(spec, accounting, audit.failed_columns(), first, audit.unreadable_values())
+            if is_too_much
+            else None
+        ),
     )
 
 

@@ -52,7 +52,7 @@ class RawAudit:
         problems += list(self._table_problems())
         first = self.first_rejected() if accounting.rejected else []
         if accounting.rejected_ratio > self.spec.checks.rejected_ratio.max:
-            problems.append(too_many_rejected(self.spec, accounting, self.failed_columns(), first))
+            problems.append(too_many_rejected(self.spec, accounting, self.failed_columns(), first, self.unreadable_values()))
         numbers: dict[str, int | float | str] = {
             "accepted": accounting.accepted,
             "rejected": accounting.rejected,
@@ -105,6 +105,13 @@ class RawAudit:
         order = [None, *self.spec.columns]
         failed = [(column, reason, count) for column, reason, count in map(cells, found)]
         return sorted(failed, key=lambda row: (order.index(row[0]), REASONS.index(row[1])))
+
+    def unreadable_values(self) -> dict[str, list[str]]:
+        """Some values of each column that were not readable: the first, the last and the longest, which tell most."""
+        rows = self.queries.rows(f"""
+            SELECT "column", min(value), max(value), max_by(value, length(value)) FROM {self.rejected}
+            WHERE reason = 'unreadable' GROUP BY 1""")
+        return {name: [value for value in dict.fromkeys(values) if value is not None] for name, *values in map(cells, rows)}
 
     def first_rejected(self) -> list[Rejection]:
         """In the order of the source, each record's columns in that of the contract; tables have rows in no order."""

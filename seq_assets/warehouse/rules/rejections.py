@@ -3,11 +3,12 @@
 Pure functions from counts and rows to text, the same for every warehouse.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
+from seq_assets.warehouse.rules.remedies import value_remedies
 
 ROWS_SHOWN = 5
 _LONGEST_TEXT = 80
@@ -37,6 +38,7 @@ def too_many_rejected(
     accounting: IngestAccounting,
     failed_columns: Iterable[tuple[str | None, str, int]],
     first: Iterable[Rejection],
+    unreadable: Mapping[str, Sequence[str]],
 ) -> str:
     """The message for a rejected ratio above the model's maximum.
 
@@ -45,20 +47,23 @@ def too_many_rejected(
         accounting: Where every record went.
         failed_columns: Column (None for a whole record), reason, and how often it stands in `rejected_observations`.
         first: The first rows of `rejected_observations`.
+        unreadable: Some values of each column that were not readable, as they stood.
     """
     reasons = ", ".join(f"{reason} {count}" for reason, count in accounting.rejected_by_reason.items())
     lines = [
         f"{accounting.rejected} of {accounting.read} records were rejected ({reasons}), a ratio of "
         f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {spec.checks.rejected_ratio.max:g}.",
         "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
-        *_remedies(spec, failed_columns),
+        *_remedies(spec, failed_columns, unreadable),
         "The first rejected:",
         *(f"  {rejection}" for rejection in first),
     ]
     return "\n".join(lines)
 
 
-def _remedies(spec: ModelSpec, failed_columns: Iterable[tuple[str | None, str, int]]) -> Iterator[str]:
+def _remedies(
+    spec: ModelSpec, failed_columns: Iterable[tuple[str | None, str, int]], unreadable: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     for column, reason, count in failed_columns:
         if column is None:
             yield f"  {count} {reason}: source.format, source.options (delimiter, encoding)"
@@ -69,3 +74,5 @@ def _remedies(spec: ModelSpec, failed_columns: Iterable[tuple[str | None, str, i
             said = getattr(spec.columns[column], field)
             shown = list(said) if isinstance(said, tuple) else str(said).lower() if isinstance(said, bool) else said
             yield f"  {count} {reason}: columns.{column}.{field}, now {shown}"
+            if reason == "unreadable":
+                yield from (f"    {remedy}" for remedy in value_remedies(spec, column, unreadable.get(column, ())))

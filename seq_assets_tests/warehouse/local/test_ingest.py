@@ -609,6 +609,22 @@ def test_too_many_rejected_records_publish_nothing_and_say_which(workspace: Work
     assert len(workspace.warehouse.versions(Dataset.rejected("plain"))) == 1
 
 
+def test_too_many_unreadable_values_are_told_with_the_field_that_reads_them(workspace: Workspace) -> None:
+    spec = workspace.model(columns={**PLAIN_COLUMNS, "item": {"type": "int8"}})
+    workspace.write("source.csv", "pupil,time,item\n1,1565096190.5,300\n1,2,70000\n1,3,NA\n")
+    with pytest.raises(AuditError) as caught:
+        workspace.ingest(spec)
+    assert "\n".join(
+        [
+            "  1 unreadable: columns.time.type, now int64",
+            "    '1565096190.5' is no whole number: columns.time.type: float64",
+            "  3 unreadable: columns.item.type, now int8",
+            '    \'NA\' looks like a null: source.options.null_values: ["", "NA"], with columns.item.nullable: true',
+            "    '70000' does not fit int8, -128 to 127: columns.item.type: int32",
+        ]
+    ) in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["source.csv", "source.parquet"])
 def test_a_record_that_gets_lost_after_it_was_read_publishes_nothing(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str

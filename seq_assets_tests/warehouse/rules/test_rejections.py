@@ -51,12 +51,13 @@ def test_the_message_has_the_counts_the_remedies_and_the_first_rows() -> None:
         ("side", "split_value", 1),
     ]
     first = [Rejection("a.csv", 1, "pupil", "x", None, "unreadable")]
-    assert too_many_rejected(SPEC, counted, columns, first).splitlines() == [
+    assert too_many_rejected(SPEC, counted, columns, first, {"pupil": ["x", str(2**63)]}).splitlines() == [
         "5 of 8 records were rejected (malformed 1, unreadable 1, is_in 2, split_value 1), a ratio of 0.625; allowed: "
         "checks.rejected_ratio.max, 0.25.",
         "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
         "  1 malformed: source.format, source.options (delimiter, encoding)",
         "  1 unreadable: columns.pupil.type, now int64",
+        "    '9223372036854775808' does not fit int64, -9223372036854775808 to 9223372036854775807: columns.pupil.type: string",
         "  2 null: columns.pupil.nullable, now false",
         "  2 is_in: columns.correct.is_in, now [0, 1]",
         "  1 is_lower_than: columns.correct.is_lower_than, now 5",
