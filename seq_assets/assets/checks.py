@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date
+from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date, with_empty_subsets
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import SeqAssetsError
 from seq_assets.io_managers.data_versions import newest_materializations
@@ -30,9 +30,9 @@ Judgements: TypeAlias = Mapping[str, Callable[[], list[Result]]]
 _DESCRIPTIONS: Final = {
     "contract": "Every accepted value meets the model's contract, and not too many records were rejected.",
     "nothing_lost": "Every observation is accounted for; un-padding the sequences gives back the raw observations, in order.",
-    "no_leakage": "Every observation is in the subset that the split's rule says.",
+    "no_leakage": "Every observation is in the subset that the split's rule says; of a raw model, no subset is empty.",
     "well_formed": "Columns, order, sizes, masks and pad values are as documented.",
-    "pad_ratio": "The share of padding stays within the bounds of the model file.",
+    "pad_ratio": "There are sequences, and the share of padding stays within the bounds of the model file.",
     "up_to_date": "Source, model file and raw observations are still those that the newest version was made from.",
     "drift": "The newest version is as near to the one before it as the model file's checks.drift says.",
 }
@@ -251,7 +251,11 @@ def _raw_results(inspection: _Inspection, grid: Grid, model: str) -> list[Result
         "up_to_date": lambda: [raw_up_to_date(warehouse, grid, model)],
         "drift": lambda: [drift(warehouse, grid, dataset)],
     }
-    return [*inspection.conditions(dataset, _BLOCKING_RAW), *inspection.said(dataset, judgements)]
+    conditions = [
+        with_empty_subsets(warehouse, grid, model, result) if result.check == "no_leakage" else result
+        for result in inspection.conditions(dataset, _BLOCKING_RAW)
+    ]
+    return [*conditions, *inspection.said(dataset, judgements)]
 
 
 def _cell_results(inspection: _Inspection, grid: Grid, subset: Subset, key: str) -> list[Result]:

@@ -1,4 +1,4 @@
-"""What the checks say that warn and block nothing: pad ratios, what is out of date, and drift.
+"""What the checks say that warn and block nothing: pad ratios, what is empty or out of date, and drift.
 
 Belongs here: comparing what is published with the bounds of the model file, with what is there now, and with the version
 before. Not here: the blocking conditions (the warehouses), and how results become Dagster's events (`checks`).
@@ -11,12 +11,13 @@ from typing import Any, Final
 import dagster as dg
 import pyarrow.compute as pc
 
+from seq_assets.assets.emptiness import empty_sequences, empty_subset
 from seq_assets.assets.partitions import Grid
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.errors import SeqAssetsError
 from seq_assets.io_managers.partition_keys import cell_key
-from seq_assets.models import ModelSpec, Subset
+from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import DriftBounds
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.advice import advise, longest_within
@@ -64,6 +65,10 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
         others = warehouse.versions(replace(dataset, sequence_length=length))
         if length != dataset.sequence_length and others:
             metadata[f"pad_ratio_{length}"] = ratio_of(others[0])
+    if not version.rows:
+        accounting = SequenceAccounting(**version.metadata["accounting"])
+        problem = empty_sequences(spec, plan, accounting, histories.longest)
+        return warning("pad_ratio", metadata, [] if problem is None else [problem])
     name = bounds.exceeded(ratio)
     if name is None:
         return Result("pad_ratio", True, metadata)
@@ -80,6 +85,20 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
         f"advise {dataset.model} shows all), or raise the bound.",
         dg.AssetCheckSeverity.ERROR if name == "max" else dg.AssetCheckSeverity.WARN,
     )
+
+
+def with_empty_subsets(warehouse: Warehouse, grid: Grid, model: str, result: Result) -> Result:
+    """The result of a check of a raw model's observations, which warns of a subset that came out empty if nothing is worse.
+
+    Of a model with sequences, their own check says it.
+    """
+    spec = grid.registry.specs.get(model)
+    if spec is None or not spec.is_raw or not result.passed:
+        return result
+    accounting = warehouse.find(Dataset.raw(model)).metadata["accounting"]
+    problems = [empty_subset(spec, subset) for subset in SUBSETS if not accounting[subset]]
+    said = [problem for problem in problems if problem is not None]
+    return warning(result.check, result.metadata, said) if said else result
 
 
 def ratio_of(version: Version) -> float:
