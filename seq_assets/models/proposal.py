@@ -15,7 +15,7 @@ import yaml
 from seq_assets.models.columns import ColumnType, Scalar
 from seq_assets.models.cross_checks import RESERVED_NAMES
 
-Unit = Literal["s", "ms", "us"]
+Unit = Literal["s", "ms", "us", "ns"]
 
 _ENTITY_WORDS: Final = (
     "user",
@@ -45,7 +45,7 @@ _FIRST_YEAR: Final = 631_152_000
 """1990, in seconds since the epoch."""
 _LAST_YEAR: Final = 4_102_444_800
 """2100."""
-_PER_SECOND: Final[dict[Unit, int]] = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_PER_SECOND: Final[dict[Unit, int]] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _ROOM: Final = 1_000
 """An int32 is proposed where it holds numbers this many times larger than those that were seen."""
 _SAFE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -201,7 +201,7 @@ def _epoch_unit(name: str, values: Sequence[Scalar]) -> Unit | None:
         return None
     for unit, per_second in _PER_SECOND.items():
         if all(_FIRST_YEAR * per_second <= number < _LAST_YEAR * per_second for number in numbers):
-            return unit
+            return unit if unit != "ns" or all(number % 1_000 == 0 for number in numbers) else None
     return None
 
 

@@ -96,7 +96,9 @@ def timed_columns() -> dict[str, Any]:
 def test_the_command_line_warns_of_what_came_out_empty(workspace: Workspace) -> None:
     workspace.write("source.csv", SOURCE)
     workspace.sequence_model(min_length=4, sequence_lengths=[4])
-    warned = "warn: pad_ratio of sequenced_train, plain|4: train has 4 observations and no sequence: every window is shorter than 4 items"
+    warned = (
+        "warn: pad_ratio of sequenced_train, plain|4: train has 4 observations and no sequence: every window is shorter than 4"
+    )
     assert warned in run("materialize").stdout
     checks = run_json("materialize")["checks"]
     assert [(check["check"], check["asset"], check["severity"]) for check in checks] == [

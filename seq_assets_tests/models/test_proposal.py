@@ -55,6 +55,8 @@ def test_a_proposal_is_a_model_file_that_explains_each_line() -> None:
         ("created_at", SECONDS, "timestamp", "s"),
         ("timestamp", [1_000 * second for second in SECONDS], "timestamp", "ms"),
         ("event_time", [1_000_000 * second for second in SECONDS], "timestamp", "us"),
+        ("event_time", [1_000_000_000 * second for second in SECONDS], "timestamp", "ns"),
+        ("event_time", [1_000_000_000 * second + 1 for second in SECONDS], "int64", None),
         ("time", list(range(40)), "int32", None),
         ("amount", SECONDS, "int64", None),
     ],

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
-from seq_assets.models import ColumnSpec, ColumnType
+from seq_assets.models import ColumnSpec, ColumnType, ModelSpec
 from seq_assets.models.proposal import SampledColumn, SampledSource
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.engine import Engine, connect_in_memory, text_literal
@@ -23,7 +23,16 @@ from seq_assets.warehouse.local.sampling import enough_records
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files, format_by_name
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import FILE, MALFORMED, ROW, UNREADABLE, FoundColumns, WantedColumn, records_schema
+from seq_assets.warehouse.sources.records import (
+    FILE,
+    MALFORMED,
+    ROW,
+    UNREADABLE,
+    FoundColumns,
+    WantedColumn,
+    records_schema,
+    wanted_columns,
+)
 from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of
 
 RECORDS: Final = 20_000
@@ -167,7 +176,7 @@ def _reader_options(options: Mapping[str, tuple[object, str]]) -> SourceOptions:
 
 def _read_text(source: SourceFiles, names: Sequence[str], options: SourceOptions, engine: Engine) -> _Sample:
     """The first records of each file, as text."""
-    wanted = _wanted(names)
+    wanted = wanted_columns(_everything(names, source.format))
     table = pa.concat_tables(_first_records(source, wanted, options))
     engine.register(_RECORDS, table)
     malformed = table.num_rows - table.column(MALFORMED).null_count
@@ -175,9 +184,11 @@ def _read_text(source: SourceFiles, names: Sequence[str], options: SourceOptions
     return _Sample(fields, table.num_rows, malformed)
 
 
-def _wanted(names: Sequence[str]) -> tuple[WantedColumn, ...]:
-    """All columns as text; numbered, because names of a source may be any."""
-    return tuple(WantedColumn(f"c{number}", name, ColumnType.STRING, True) for number, name in enumerate(names))
+def _everything(names: Sequence[str], source_format: str) -> ModelSpec:
+    """A model that reads all columns as text, numbered, because names of a source may be any; one without a name is not read."""
+    columns = {f"c{number}": {"type": "string", "from": name, "nullable": True} for number, name in enumerate(names) if name}
+    source = {"location": "sampled", "format": source_format}
+    return ModelSpec.model_validate({"name": "sampled", "source": source, "entity": "c0", "columns": columns})
 
 
 def _first_records(source: SourceFiles, wanted: tuple[WantedColumn, ...], options: SourceOptions) -> Iterator[pa.Table]:
@@ -219,13 +230,13 @@ def _pieces(source: SourceFiles, file: SourceFile, options: SourceOptions, folde
 def _read_parquet(source: SourceFiles, engine: Engine) -> _Sample:
     """The first records of the files whose columns have the types of the first one's."""
     with source.files[0].open() as opened:
-        wanted = _wanted(pq.read_schema(opened).names)
+        spec = _everything(pq.read_schema(opened).names, source.format)
     files = ParquetFiles(source, engine)
-    part = files.parts(wanted, FoundColumns())[0]
+    part = files.parts(spec, FoundColumns())[0]
     with files.explained():
         engine.execute(f"CREATE TABLE {_RECORDS} AS SELECT * FROM {part.records} LIMIT {RECORDS}")
     records = engine.row(f"SELECT count(*) AS records FROM {_RECORDS}")["records"]
-    fields = [_Field(column.name, column.source, part.types[column.name]) for column in wanted]
+    fields = [_Field(column.name, column.source, part.types[column.name]) for column in wanted_columns(spec)]
     return _Sample(fields, records, malformed=0)
 
 

@@ -5,12 +5,15 @@ Pure functions from counts and rows to text, the same for every warehouse.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.rules.remedies import value_remedies
 
 ROWS_SHOWN = 5
+_NONE_KNOWN: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _LONGEST_TEXT = 80
 
 
@@ -38,7 +41,7 @@ def too_many_rejected(
     accounting: IngestAccounting,
     failed_columns: Iterable[tuple[str | None, str, int]],
     first: Iterable[Rejection],
-    unreadable: Mapping[str, Sequence[str]],
+    unreadable: Mapping[str, Sequence[str]] = _NONE_KNOWN,
 ) -> str:
     """The message for a rejected ratio above the model's maximum.
 
@@ -47,7 +50,7 @@ def too_many_rejected(
         accounting: Where every record went.
         failed_columns: Column (None for a whole record), reason, and how often it stands in `rejected_observations`.
         first: The first rows of `rejected_observations`.
-        unreadable: Some values of each column that were not readable, as they stood.
+        unreadable: Some values of columns that were not readable, as they stood, where any are known.
     """
     reasons = ", ".join(f"{reason} {count}" for reason, count in accounting.rejected_by_reason.items())
     lines = [
