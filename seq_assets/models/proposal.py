@@ -49,6 +49,7 @@ _PER_SECOND: Final[dict[Unit, int]] = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns
 _ROOM: Final = 1_000
 """An int32 is proposed where it holds numbers this many times larger than those that were seen."""
 _SAFE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NEARLY_ALL: Final = 0.9
 _LONGEST_SUGGESTION: Final = 100
 _LENGTH: Final = 100
 _ALSO_A_VALUE: Final = "it may be a value, too: is_pad_sequence tells padding"
@@ -172,13 +173,10 @@ def _columns(sampled: Iterable[SampledColumn], records: int) -> list[_Column]:
 
 def _typed(name: str, column: SampledColumn, found: ColumnType, records: int) -> _Column:
     values = [value for value in column.values if value is not None]
-    if found.is_integer or found.is_float:
-        numbers = [float(value) for value in values]
-        unit = _epoch_unit(name, numbers)
-        if unit:
-            return _Column(
-                name, column, ColumnType.TIMESTAMP, unit, f"numbers that are times since 1970 in {unit}, by size and name"
-            )
+    unit = _epoch_unit(name, values) if found.is_number else None
+    if unit:
+        why = f"numbers that are times since 1970 in {unit}, by their size and name"
+        return _Column(name, column, ColumnType.TIMESTAMP, unit, why)
     if column.is_declared:
         return _Column(name, column, found, None, "the source's own type")
     if not found.is_integer:
@@ -189,9 +187,14 @@ def _typed(name: str, column: SampledColumn, found: ColumnType, records: int) ->
         return _Column(name, column, ColumnType.INT64, None, f"{seen}; ids grow, so the widest type")
     if low >= -1 and high <= _MOST_LABELS and records >= _LEAST_RECORDS:
         return _Column(name, column, ColumnType.INT8, None, f"{seen}; int8 holds -128 to 127")
-    if max(abs(low), abs(high)) * _ROOM < 2**31:
+    if max(abs(low), abs(high)) * _ROOM < 2**31 and not _is_of_its_own(values):
         return _Column(name, column, ColumnType.INT32, None, f"{seen}; int32 has room for {_ROOM:,} times as much")
     return _Column(name, column, ColumnType.INT64, None, f"{seen}; they need, or may come to need, the widest type")
+
+
+def _is_of_its_own(values: Sequence[Scalar]) -> bool:
+    """Whether nearly every record has a value of its own, so that more records have more of them."""
+    return len(values) >= _LEAST_RECORDS and len(set(values)) > _NEARLY_ALL * len(values)
 
 
 def _epoch_unit(name: str, values: Sequence[Scalar]) -> Unit | None:
@@ -321,9 +324,8 @@ def _features(columns: Sequence[_Column], entity: _Column, order: Collection[_Co
 
 def _is_of_one_record(column: _Column) -> bool:
     """Whether the values tell records apart, so that a model can learn nothing from them."""
-    values = sum(value is not None for value in column.sampled.values)
     is_label = column.type.is_integer or column.type is ColumnType.STRING
-    return is_label and values >= _LEAST_RECORDS and len(column.different) > 0.9 * values
+    return is_label and _is_of_its_own([value for value in column.sampled.values if value is not None])
 
 
 def _feature(column: _Column) -> tuple[str, str]:

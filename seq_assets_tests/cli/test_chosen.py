@@ -65,3 +65,8 @@ def test_wrong_settings_complete_nothing_and_disturb_nobody(tmp_path: Path, monk
     assert completed("materialize ") == completed("materialize --sequence-length ") == []
     monkeypatch.setenv("SEQ_ASSETS_ENV", "prot")
     assert completed("materialize ") == []
+
+
+@pytest.mark.parametrize("command", ["init ", "init --output ", "validate ", "validate models/a.yaml "])
+def test_commands_that_take_files_leave_completing_them_to_the_shell(command: str) -> None:
+    assert completed(command) == ["file,"]

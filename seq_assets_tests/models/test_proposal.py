@@ -48,7 +48,8 @@ def test_a_proposal_is_a_model_file_that_explains_each_line() -> None:
     [
         ("correct", [0, 1] * 20, "int8", None),
         ("grade", list(range(-1, 9)) * 4, "int8", None),
-        ("points", list(range(40)), "int32", None),
+        ("points", list(range(20)) * 2, "int32", None),
+        ("row", list(range(40)), "int64", None),
         ("steps", [-5_000, 2_000_000] * 20, "int32", None),
         ("amount", [2_200_000, 5] * 20, "int64", None),
         ("item_id", list(range(40)), "int64", None),
@@ -57,7 +58,7 @@ def test_a_proposal_is_a_model_file_that_explains_each_line() -> None:
         ("event_time", [1_000_000 * second for second in SECONDS], "timestamp", "us"),
         ("event_time", [1_000_000_000 * second for second in SECONDS], "timestamp", "ns"),
         ("event_time", [1_000_000_000 * second + 1 for second in SECONDS], "int64", None),
-        ("time", list(range(40)), "int32", None),
+        ("time", list(range(20)) * 2, "int32", None),
         ("amount", SECONDS, "int64", None),
     ],
 )

@@ -185,7 +185,7 @@ def _read_text(source: SourceFiles, names: Sequence[str], options: SourceOptions
 
 
 def _everything(names: Sequence[str], source_format: str) -> ModelSpec:
-    """A model that reads all columns as text, numbered, because names of a source may be any; one without a name is not read."""
+    """A model that reads all columns as text; numbered, because a source may name them in any way, or not at all."""
     columns = {f"c{number}": {"type": "string", "from": name, "nullable": True} for number, name in enumerate(names) if name}
     source = {"location": "sampled", "format": source_format}
     return ModelSpec.model_validate({"name": "sampled", "source": source, "entity": "c0", "columns": columns})
