@@ -11,11 +11,12 @@ from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType, ModelSpec
 from seq_assets.models.columns import integer_range
-from seq_assets.models.spec import SourceOptions
+from seq_assets.models.spec import SourceSpec
 from seq_assets.warehouse.rules.value_grammar import FLOAT, INT, TIMESTAMP
 
 _LONGEST_SHOWN: Final = 40
 _NULL_WORDS: Final = ("na", "n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", "")
+_TYPED_EXTENSIONS: Final = (".parquet", ".pq", ".json", ".jsonl", ".ndjson")
 _WIDER: Final = (ColumnType.INT16, ColumnType.INT32, ColumnType.INT64)
 _EPOCH_UNITS: Final = (("s", 10**11), ("ms", 10**14), ("us", 10**17), ("ns", 10**20))
 """Below which size a number is a time in the unit: each begins in 1973 and ends after the year 5000."""
@@ -40,7 +41,7 @@ def value_remedies(spec: ModelSpec, name: str, values: Iterable[str]) -> list[st
     found: dict[str, str] = {}
     # Of numbers that do not fit, the longest needs the widest type.
     for value in sorted(values, key=len):
-        remedy = _remedy(spec.columns[name], name, value, spec.source.options)
+        remedy = _remedy(spec.columns[name], name, value, spec.source)
         if remedy is not None and not (remedy.is_unsure and remedy.kind in found):
             found[remedy.kind] = f"{_shown(value)} {remedy.says}"
     return list(found.values())
@@ -55,38 +56,48 @@ class _Remedy:
     is_unsure: bool = False
 
 
-def _remedy(column: ColumnSpec, name: str, value: str, options: SourceOptions) -> _Remedy | None:
+def _remedy(column: ColumnSpec, name: str, value: str, source: SourceSpec) -> _Remedy | None:
     text = value.strip(" \t")
     for look in (_null_word, _number, _time):
-        remedy = look(column, f"columns.{name}", text, options)
+        remedy = look(column, f"columns.{name}", text, source)
         if remedy is not None:
             return remedy
     return None
 
 
-def _null_word(column: ColumnSpec, path: str, text: str, options: SourceOptions) -> _Remedy | None:
-    if column.type is ColumnType.STRING or text.lower() not in _NULL_WORDS:
+def _has_text_options(source: SourceSpec) -> bool:
+    """Whether words for null and signs of numbers can be told: JSON and Parquet have nulls and numbers of their own."""
+    locations = source.location.values() if isinstance(source.location, dict) else [source.location]
+    if source.format == "auto":
+        return not any(location.rstrip("/").endswith(_TYPED_EXTENSIONS) for location in locations)
+    return source.format in ("csv", "dkt")
+
+
+def _null_word(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Remedy | None:
+    if column.type is ColumnType.STRING or text.lower() not in _NULL_WORDS or not _has_text_options(source):
         return None
+    nulls = source.options.null_values
     nullable = "" if column.nullable else f", with {path}.nullable: true"
-    if text in options.null_values:
+    if text in nulls:
         return _Remedy("quoted null", f"stands in quotes, so that it is no null: source.options.quoted_nulls: true{nullable}")
-    words = ", ".join(f'"{word}"' for word in (*options.null_values, text.replace("\\", "\\\\")))
+    words = ", ".join(f'"{word}"' for word in (*nulls, text.replace("\\", "\\\\")))
     return _Remedy(f"null {text}", f"looks like a null: source.options.null_values: [{words}]{nullable}")
 
 
-def _number(column: ColumnSpec, path: str, text: str, options: SourceOptions) -> _Remedy | None:
+def _number(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Remedy | None:
     if not column.type.is_number:
         return None
     if column.type.is_integer and re.fullmatch(INT, text):
         return _out_of_range(column, path, int(text.partition(".")[0]))
-    if _THOUSANDS_COMMA.fullmatch(text):
+    is_csv = _has_text_options(source)
+    if is_csv and _THOUSANDS_COMMA.fullmatch(text):
         either = (
             ', or, where it is the decimal sign, source.options.decimal: ","'
             if text.count(",") == 1 and "." not in text
             else ""
         )
         return _Remedy("thousands", f'has commas between thousands: source.options.thousands: ","{either}')
-    if _DECIMAL_COMMA.fullmatch(text):
+    if is_csv and _DECIMAL_COMMA.fullmatch(text):
         thousands = ' and source.options.thousands: "."' if "." in text else ""
         return _Remedy("decimal", f'has a decimal comma: source.options.decimal: ","{thousands}')
     if column.type.is_integer and re.fullmatch(FLOAT, text):
@@ -106,7 +117,7 @@ def _out_of_range(column: ColumnSpec, path: str, number: int) -> _Remedy | None:
     return _Remedy("range", f"does not fit {column.type}, {low} to {high}: {path}.type: {wider}")
 
 
-def _time(column: ColumnSpec, path: str, text: str, options: SourceOptions) -> _Remedy | None:
+def _time(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Remedy | None:
     if column.type not in (ColumnType.TIMESTAMP, ColumnType.DATE):
         return None
     if re.fullmatch(r"[+-]?\d+(\.\d*)?", text):

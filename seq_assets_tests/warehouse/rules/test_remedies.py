@@ -10,12 +10,12 @@ from seq_assets.warehouse.rules.remedies import value_remedies
 FORMAT = "looks like a date in another form: columns.x.format: "
 
 
-def remedies(values: list[str], type_: str, **fields: Any) -> list[str]:
+def remedies(values: list[str], type_: str, location: str = "x.csv", **fields: Any) -> list[str]:
     """What is said of values of a column `x`."""
     spec = ModelSpec.model_validate(
         {
             "name": "plain",
-            "source": {"location": "x.csv", "options": {"null_values": ["", "none"]}},
+            "source": {"location": location, "options": {"null_values": ["", "none"]}},
             "entity": "pupil",
             "columns": {"pupil": {"type": "int64"}, "x": {"type": type_, "nullable": True, **fields}},
         }
@@ -92,6 +92,13 @@ def test_a_unit_that_is_another_one_is_told() -> None:
     assert remedies(["2024-01-31 08:00"], "timestamp", unit="s") == [
         "'2024-01-31 08:00' is a written time, not a number of s: leave columns.x.unit out"
     ]
+
+
+@pytest.mark.parametrize("value", ["NA", "1,5", "1,234"])
+@pytest.mark.parametrize("location", ["x.parquet", "days/*.jsonl"])
+def test_options_of_text_are_no_remedy_for_other_formats(value: str, location: str) -> None:
+    assert remedies([value], "float64", location) == []
+    assert remedies(["300"], "int8", location) != []
 
 
 def test_a_null_needs_a_column_that_may_be_null() -> None:
