@@ -42,7 +42,7 @@ NULL_WORDS: Final = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "
 LARGE: Final = 1 << 23
 _PIECE: Final = 1 << 18
 """Bytes."""
-_EVERY_LINE_ENDS_ALIKE: Final = ("utf-8", "latin-1")
+_EVERY_LINE_ENDS_ALIKE: Final = ("utf-8", "cp1252", "latin-1")
 _MEMORY_LIMIT: Final = "1024MiB"
 _RECORDS: Final = "sampled_records"
 _CANDIDATES: Final = (

@@ -4,6 +4,7 @@ Belongs here: pure functions from bytes and text to a guess. Not here: reading r
 columns hold.
 """
 
+import codecs
 import csv
 import io
 import json
@@ -57,9 +58,10 @@ def appearance_of(file: SourceFile) -> Appearance:
     head = first_bytes(file, _HEAD_BYTES)
     if head.startswith(_MAGIC):
         return Appearance("parquet")
-    encoding = encoding_of(head)
+    is_cut = len(head) == _HEAD_BYTES
+    encoding = encoding_of(head, is_cut=is_cut)
     text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
-    if len(head) == _HEAD_BYTES:
+    if is_cut:
         text = text.rpartition("\n")[0] or text  # the last line may be cut
     if not text.strip():
         raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
@@ -71,17 +73,23 @@ def appearance_of(file: SourceFile) -> Appearance:
     return looks
 
 
-def encoding_of(head: bytes) -> str:
-    """The encoding of text: UTF-8 where it can be that, else what its first bytes say, else the usual one of Western Europe."""
+def encoding_of(head: bytes, *, is_cut: bool) -> str:
+    """The encoding of text: UTF-8 where it can be that, else what its first bytes say, else the usual one of Western Europe.
+
+    Args:
+        head: The first bytes of a file.
+        is_cut: Whether there are more, so that the last character may be half of one.
+    """
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if len(head) - error.start >= len("\U0010ffff".encode()):  # else a character that is cut
-            return "latin-1"
-    return "utf-8"
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            codecs.getincrementaldecoder(encoding)().decode(head, final=not is_cut)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return "latin-1"  # in which every byte is a character
 
 
 def text_appearance(text: str, encoding: str = "utf-8") -> Appearance:

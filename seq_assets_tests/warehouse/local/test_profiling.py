@@ -108,6 +108,14 @@ def test_words_for_null_are_found_where_the_rest_are_numbers(tmp_path: Path) -> 
     assert spec.columns["word"].nullable
 
 
+def test_text_of_another_encoding_is_proposed_as_such_and_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("user,word\n1,café\n1,caf\u00e9".encode("cp1252"))
+    spec = proposed_for(path)
+    assert (spec.source.options.encoding, list(spec.columns)) == ("cp1252", ["user", "word"])
+    assert spec.checks.rejected_ratio.max == 0
+
+
 def test_words_alone_are_no_nulls(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("user,word,only\n1,NA,-\n1,x,-\n", encoding="utf-8")

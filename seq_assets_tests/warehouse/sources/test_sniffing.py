@@ -36,18 +36,20 @@ def test_text_is_told_by_its_first_lines(text: str, looks: Appearance) -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "encoding"),
+    ("head", "is_cut", "encoding"),
     [
-        (b"abc", "utf-8"),
-        ("é".encode(), "utf-8"),
-        ("é".encode()[:1], "utf-8"),
-        ("\ufeffa".encode(), "utf-8"),
-        ("a".encode("utf-16"), "utf-16"),
-        ("é, und so weiter".encode("latin-1"), "latin-1"),
+        (b"abc", False, "utf-8"),
+        ("é".encode(), False, "utf-8"),
+        ("é".encode()[:1], True, "utf-8"),
+        ("\ufeffa".encode(), False, "utf-8"),
+        ("a".encode("utf-16"), False, "utf-16"),
+        ("caf\u00e9".encode("cp1252"), False, "cp1252"),
+        ("\u20ac 5, so".encode("cp1252"), True, "cp1252"),
+        (b"\x81 and more", False, "latin-1"),
     ],
 )
-def test_the_encoding_is_utf_8_where_it_can_be(head: bytes, encoding: str) -> None:
-    assert encoding_of(head) == encoding
+def test_the_encoding_is_utf_8_where_it_can_be(head: bytes, is_cut: bool, encoding: str) -> None:
+    assert encoding_of(head, is_cut=is_cut) == encoding
 
 
 def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None:
