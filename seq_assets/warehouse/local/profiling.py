@@ -4,35 +4,23 @@ The values are read as a contract would read them, so that the model proposed fo
 of them (`models.proposal`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
-from seq_assets.models import ColumnSpec, ColumnType, ModelSpec
+from seq_assets.models import ColumnType, ModelSpec, Scalar
 from seq_assets.models.proposal import SampledColumn, SampledSource
 from seq_assets.models.spec import SourceOptions
-from seq_assets.warehouse.engine import Engine, connect_in_memory, text_literal
-from seq_assets.warehouse.local.casts import null_sql, readable_sql, trimmed_sql
-from seq_assets.warehouse.local.sampling import enough_records
+from seq_assets.warehouse.engine import Engine, connect_in_memory
+from seq_assets.warehouse.local.sampling import first_records_query
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files, format_by_name
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
-from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import (
-    FILE,
-    MALFORMED,
-    ROW,
-    UNREADABLE,
-    FoundColumns,
-    WantedColumn,
-    records_schema,
-    wanted_columns,
-)
+from seq_assets.warehouse.sources.records import FoundColumns
 from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of
 
 RECORDS: Final = 20_000
@@ -40,11 +28,13 @@ RECORDS: Final = 20_000
 NULL_WORDS: Final = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "?")
 """Texts that mean null in a column that is otherwise of numbers or times."""
 LARGE: Final = 1 << 23
-_PIECE: Final = 1 << 18
+_PIECE: Final = 1 << 19
 """Bytes."""
+_PIECE_LINES: Final = 2_000
+"""Of the end: fewer than the records that are looked at, so that the last ones are among them."""
 _EVERY_LINE_ENDS_ALIKE: Final = ("utf-8", "cp1252", "latin-1")
 _MEMORY_LIMIT: Final = "1024MiB"
-_RECORDS: Final = "sampled_records"
+_STAGE: Final = "sampled"
 _CANDIDATES: Final = (
     ColumnType.INT64,
     ColumnType.BOOL,
@@ -66,27 +56,58 @@ _DECLARED: Final = {
 
 
 @dataclass(frozen=True)
-class _Field:
-    """A column of the table `sampled_records`: its name there, its name in the source, its DuckDB type."""
-
-    key: str
-    source: str
-    type: str
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Records as they stand in the source.
+class _Looked:
+    """What a look with one model saw.
 
     Attributes:
-        fields: Their columns.
-        records: How many there are, those that are malformed included.
-        malformed: Those.
+        unreadable: The columns with a value that the model's type does not read.
+        malformed: The records that are none.
+        columns: The values of each column, over the others.
     """
 
-    fields: Sequence[_Field]
-    records: int
+    unreadable: frozenset[str]
     malformed: int
+    columns: Mapping[str, Sequence[Scalar | None]]
+
+
+class _Sample:
+    """The first records of some files, read by one model after another."""
+
+    def __init__(self, parts: Sequence[SourceFiles], names: Sequence[str], engine: Engine) -> None:
+        """The files one by one, and the names of their columns; one without a name is not read."""
+        self._parts = parts
+        self._engine = engine
+        self.names = {f"c{number}": name for number, name in enumerate(names) if name}
+
+    def look(self, types: Mapping[str, ColumnType], options: SourceOptions) -> _Looked:
+        """The records by a model that reads columns as these types, exactly as an ingest does."""
+        spec = self._model(types, options)
+        for number, part in enumerate(self._parts):
+            query = first_records_query(spec, part, self._engine, FoundColumns(), RECORDS // len(self._parts))
+            self._engine.execute(f"{f'CREATE OR REPLACE TABLE {_STAGE} AS' if not number else f'INSERT INTO {_STAGE}'} {query}")
+        failed = f"SELECT unnest(_rejections) AS failed FROM {_STAGE} WHERE _rejections IS NOT NULL"
+        counts = dict(self._engine.rows(f'SELECT failed."column", count(*) FROM ({failed}) GROUP BY 1'))
+        malformed = counts.pop(None, 0)
+        values = ", ".join(map(_plain, types, types.values()))
+        is_record = '_rejections IS NULL OR _rejections[1]."column" IS NOT NULL'
+        rows = self._engine.rows(f"SELECT {values} FROM {_STAGE} WHERE {is_record} ORDER BY rowid")
+        columns = {key: [row[number] for row in rows] for number, key in enumerate(types)}
+        return _Looked(frozenset(counts), malformed, columns)
+
+    def stored_types(self) -> Mapping[str, str]:
+        """Of Parquet: the DuckDB type of each column of the first file."""
+        spec = self._model(dict.fromkeys(self.names, ColumnType.STRING), SourceOptions())
+        return ParquetFiles(self._parts[0], self._engine).parts(spec, FoundColumns())[0].types
+
+    def _model(self, types: Mapping[str, ColumnType], options: SourceOptions) -> ModelSpec:
+        """Columns are numbered, because a source may name them in any way."""
+        columns = {key: {"type": type_, "from": self.names[key], "nullable": True} for key, type_ in types.items()}
+        source = {"location": "sampled", "format": self._parts[0].format, "options": options}
+        return ModelSpec.model_validate({"name": "sampled", "source": source, "entity": "c0", "columns": columns})
+
+
+def _plain(key: str, column_type: ColumnType) -> str:
+    return f"CAST({key} - DATE '1970-01-01' AS BIGINT)" if column_type is ColumnType.DATE else key
 
 
 def sample_source(location: str, folder: str, shown_location: str) -> SampledSource:
@@ -103,32 +124,36 @@ def sample_source(location: str, folder: str, shown_location: str) -> SampledSou
     source = find_files(location, folder, "csv")  # any format: what the files are is found by their content
     chosen = _spread(source)
     looks = _common_appearance(chosen)
-    source, chosen = replace(source, format=looks.format), replace(chosen, format=looks.format)
-    with connect_in_memory({"memory_limit": _MEMORY_LIMIT}) as connection:
+    chosen = replace(chosen, format=looks.format)
+    options = _options(looks, source.files[0])
+    with connect_in_memory({"memory_limit": _MEMORY_LIMIT}) as connection, TemporaryDirectory() as scratch:
         engine = Engine(connection)
         engine.execute("SET preserve_insertion_order = true")
-        options = _options(looks, source.files[0])
-        nulls: tuple[str, ...] = ("",)
-        if looks.format == "parquet":
-            sample = _read_parquet(chosen, engine)
-        else:
-            sample = _read_text(chosen, looks.columns, _reader_options(options), engine)
-            nulls += _null_words(engine, sample)
-            if nulls != ("",):
-                options["null_values"] = (list(nulls), "texts that mean null, found in columns of numbers or times")
-                sample = _read_text(chosen, looks.columns, _reader_options(options), engine)
-        if sample.records == 0:
-            raise SourceError(f"The source {location!r} has no rows in {len(source.files)} file(s); put some there.")
-        columns = [_column(engine, field) for field in sample.fields]
+        parts = list(_parts(chosen, looks, Path(scratch)))
+        sample = _Sample(parts, looks.columns or _parquet_columns(chosen.files[0]), engine)
+        stored = sample.stored_types() if looks.format == "parquet" else {}
+        if looks.format == "csv":
+            words = _null_words(sample, _reader_options(options))
+            if words:
+                options["null_values"] = (["", *words], "texts that mean null, found in columns of numbers or times")
+        types = _narrowest(sample, _reader_options(options), stored)
+        readable = {key: type_ for key, type_ in types.items() if type_ is not None}
+        looked = sample.look(readable or dict.fromkeys(types, ColumnType.STRING), _reader_options(options))
+    records = looked.malformed + len(next(iter(looked.columns.values()), ()))
+    if records == 0:
+        raise SourceError(f"The source {location!r} has no rows in {len(source.files)} file(s); put some there.")
     return SampledSource(
         location=shown_location,
         format=looks.format,
         is_told_by_name=format_by_name(source.files) == looks.format,
         options=options,
-        columns=columns,
-        records=sample.records,
-        malformed=sample.malformed,
-        described=_described(sample, source, chosen),
+        columns=[
+            SampledColumn(name, types[key], looked.columns[key] if types[key] else (), is_declared=stored.get(key) in _DECLARED)
+            for key, name in sample.names.items()
+        ],
+        records=records,
+        malformed=looked.malformed,
+        described=_described(records, source, chosen),
     )
 
 
@@ -149,13 +174,13 @@ def _common_appearance(chosen: SourceFiles) -> Appearance:
     return first
 
 
-def _described(sample: _Sample, source: SourceFiles, chosen: SourceFiles) -> str:
+def _described(records: int, source: SourceFiles, chosen: SourceFiles) -> str:
     files, seen = len(source.files), len(chosen.files)
     of_files = "" if files == 1 else f" of {files} files" if files == seen else f" of {seen} of {files:,} files"
-    is_whole = files == seen and sample.records < RECORDS // seen
-    is_large = source.format != "parquet" and any(file.size >= LARGE for file in chosen.files)
-    where = "all" if is_whole else "from the beginning, the middle and the end," if is_large else "the first"
-    return f"{where} {sample.records:,} records{of_files}"
+    is_whole = files == seen and records < RECORDS // seen
+    is_large = chosen.format in ("csv", "json") and any(file.size >= LARGE for file in chosen.files)
+    where = "from the beginning, the middle and the end," if is_large else "all" if is_whole else "the first"
+    return f"{where} {records:,} records{of_files}"
 
 
 def _options(looks: Appearance, file: SourceFile) -> dict[str, tuple[object, str]]:
@@ -174,130 +199,78 @@ def _reader_options(options: Mapping[str, tuple[object, str]]) -> SourceOptions:
     return SourceOptions.model_validate({name: value for name, (value, _) in options.items()})
 
 
-def _read_text(source: SourceFiles, names: Sequence[str], options: SourceOptions, engine: Engine) -> _Sample:
-    """The first records of each file, as text."""
-    wanted = wanted_columns(_everything(names, source.format))
-    table = pa.concat_tables(_first_records(source, wanted, options))
-    engine.register(_RECORDS, table)
-    malformed = table.num_rows - table.column(MALFORMED).null_count
-    fields = [_Field(column.name, column.source, "VARCHAR") for column in wanted]
-    return _Sample(fields, table.num_rows, malformed)
+def _parquet_columns(file: SourceFile) -> Sequence[str]:
+    with file.open() as opened:
+        names: list[str] = pq.read_schema(opened).names
+    return names
 
 
-def _everything(names: Sequence[str], source_format: str) -> ModelSpec:
-    """A model that reads all columns as text; numbered, because a source may name them in any way, or not at all."""
-    columns = {f"c{number}": {"type": "string", "from": name, "nullable": True} for number, name in enumerate(names) if name}
-    source = {"location": "sampled", "format": source_format}
-    return ModelSpec.model_validate({"name": "sampled", "source": source, "entity": "c0", "columns": columns})
+def _parts(source: SourceFiles, looks: Appearance, folder: Path) -> Iterator[SourceFiles]:
+    """Each file as a source of its own; of a large one pieces, as far as it can be cut."""
+    for number, file in enumerate(source.files):
+        pieces = {start: piece for start, piece in _pieces(file, looks, folder / str(number)) if piece}
+        for part in (pieces.pop(0, file), *pieces.values()):
+            yield replace(source, files=(part,))
 
 
-def _first_records(source: SourceFiles, wanted: tuple[WantedColumn, ...], options: SourceOptions) -> Iterator[pa.Table]:
-    most = RECORDS // len(source.files)
-    for file in source.files:
-        yield _first_of(source, file, wanted, options, most)
-        with TemporaryDirectory() as folder:
-            for piece in _pieces(source, file, options, Path(folder)):
-                yield _first_of(source, piece, wanted, options, RECORDS)
-
-
-def _first_of(
-    source: SourceFiles, file: SourceFile, wanted: tuple[WantedColumn, ...], options: SourceOptions, most: int
-) -> pa.Table:
-    batches = read_records(replace(source, files=(file,)), wanted, options, FoundColumns())
-    table = pa.Table.from_batches(enough_records(batches, most), records_schema(wanted))
-    return table.sort_by([(FILE, "ascending"), (ROW, "ascending")]).slice(0, most)
-
-
-def _pieces(source: SourceFiles, file: SourceFile, options: SourceOptions, folder: Path) -> Iterator[SourceFile]:
-    """Whole lines of the middle and of the end of a large file, each with the file's header, as files of their own.
+def _pieces(file: SourceFile, looks: Appearance, folder: Path) -> Iterator[tuple[int, SourceFile | None]]:
+    """Where the beginning, the middle and the end of a large file start, and their whole lines, with its header, as files.
 
     Only where each line is a record: not where a quote may hold a line break, or three lines are one block.
     """
-    if file.size < LARGE or file.compression or source.format == "dkt" or options.encoding not in _EVERY_LINE_ENDS_ALIKE:
+    is_lines = looks.format in ("csv", "json") and looks.encoding in _EVERY_LINE_ENDS_ALIKE
+    if file.size < LARGE or file.compression or not is_lines:
         return
+    folder.mkdir()
     with file.open() as opened:
-        has_header = source.format == "csv" and options.header
+        has_header = looks.format == "csv" and looks.header
         header = opened.read(_PIECE).partition(b"\n")[0] + b"\n" if has_header else b""
-        for number, start in enumerate((file.size // 2, file.size - _PIECE)):
+        for start in (0, file.size // 2, file.size - _PIECE):
             opened.seek(start)
-            lines = opened.read(_PIECE).partition(b"\n")[2].rpartition(b"\n")[0]
-            if lines and not (source.format == "csv" and b'"' in lines):
-                path = folder / f"{number}{file.extension}"
-                path.write_bytes(header + lines + b"\n")
-                yield replace(file, location=str(path), name=path.name, size=path.stat().st_size)
+            lines = opened.read(_PIECE).rpartition(b"\n")[0]
+            if start or has_header:
+                lines = lines.partition(b"\n")[2]
+            if start + _PIECE == file.size:
+                lines = b"\n".join(lines.split(b"\n")[-_PIECE_LINES:])
+            if not lines or (looks.format == "csv" and b'"' in lines):
+                yield start, None
+                continue
+            path = folder / f"{start}{file.extension}"
+            path.write_bytes(header + lines + b"\n")
+            yield start, replace(file, location=str(path), name=path.name, size=path.stat().st_size)
 
 
-def _read_parquet(source: SourceFiles, engine: Engine) -> _Sample:
-    """The first records of the files whose columns have the types of the first one's."""
-    with source.files[0].open() as opened:
-        spec = _everything(pq.read_schema(opened).names, source.format)
-    files = ParquetFiles(source, engine)
-    part = files.parts(spec, FoundColumns())[0]
-    with files.explained():
-        engine.execute(f"CREATE TABLE {_RECORDS} AS SELECT * FROM {part.records} LIMIT {RECORDS}")
-    records = engine.row(f"SELECT count(*) AS records FROM {_RECORDS}")["records"]
-    fields = [_Field(column.name, column.source, part.types[column.name]) for column in wanted_columns(spec)]
-    return _Sample(fields, records, malformed=0)
-
-
-def _null_words(engine: Engine, sample: _Sample) -> tuple[str, ...]:
+def _null_words(sample: _Sample, options: SourceOptions) -> tuple[str, ...]:
     """The words for null that keep a column from being one of numbers or times."""
-    found: set[str] = set()
-    words = ", ".join(map(text_literal, NULL_WORDS))
-    for field in sample.fields:
-        is_word = f"{field.key} IN ({words})"
-        seen = [word for (word,) in engine.rows(f"SELECT DISTINCT {field.key} FROM {_RECORDS} WHERE {is_word}")]
-        if not seen or _narrowest(engine, field, "true") is not ColumnType.STRING:
-            continue
-        rest = f"{field.key} IS NOT NULL AND NOT {is_word}"
-        is_any = engine.row(f"SELECT count(*) AS records FROM {_RECORDS} WHERE {rest}")["records"]
-        if is_any and _narrowest(engine, field, rest) is not ColumnType.STRING:
-            found.update(seen)
+    texts = sample.look(dict.fromkeys(sample.names, ColumnType.STRING), options).columns
+    seen = {key: [word for word in NULL_WORDS if word in set(texts[key])] for key in texts}
+    doubtful = {key: ColumnType.STRING for key in texts if seen[key] and set(texts[key]) - {None, *NULL_WORDS}}
+    before = _narrowest(sample, options, {}, doubtful)
+    without = options.model_copy(update={"null_values": ("", *NULL_WORDS)})
+    after = _narrowest(sample, without, {}, doubtful)
+    found = {
+        word
+        for key in doubtful
+        if before[key] is ColumnType.STRING and after[key] is not ColumnType.STRING
+        for word in seen[key]
+    }
     return tuple(word for word in NULL_WORDS if word in found)
 
 
-def _column(engine: Engine, field: _Field) -> SampledColumn:
-    found = _DECLARED.get(field.type) or _narrowest(engine, field, "true")
-    if found is None:
-        return SampledColumn(field.source, None, ())
-    value = _readable(field, found)
-    if found is ColumnType.DATE:
-        value = f"CAST({value} - DATE '1970-01-01' AS BIGINT)"
-    rows = engine.rows(f"SELECT {value} FROM {_RECORDS} WHERE {MALFORMED} IS NULL")
-    return SampledColumn(field.source, found, [value for (value,) in rows], is_declared=field.type in _DECLARED)
-
-
-def _narrowest(engine: Engine, field: _Field, condition: str) -> ColumnType | None:
-    """The first of the candidates that reads all values of the records that meet a condition; None where none does."""
-    unread = (
-        f"count(*) FILTER (WHERE {_readable(field, type_)} IS NULL AND NOT {_is_null(field, type_)})" for type_ in _CANDIDATES
-    )
-    nested = f"count(*) FILTER (WHERE {_is_nested(field)})"
-    [(is_nested, has_null, *counts)] = engine.rows(
-        f"SELECT {nested}, count(*) FILTER (WHERE {_is_null(field, ColumnType.FLOAT64)}), {', '.join(unread)} "
-        f"FROM {_RECORDS} WHERE {MALFORMED} IS NULL AND {condition}"
-    )
-    if is_nested:
-        return None
-    # Whole numbers are stored as floats where there are nulls among them; without nulls, floats were meant.
-    skipped = ColumnType.INT64 if field.type == "DOUBLE" and not has_null else None
-    readable = (type_ for type_, count in zip(_CANDIDATES, counts, strict=True) if count == 0 and type_ is not skipped)
-    return next(readable, None)
-
-
-def _readable(field: _Field, column_type: ColumnType) -> str:
-    column = ColumnSpec(type=column_type)
-    return readable_sql(trimmed_sql(field.key, field.type, column), field.type, column)
-
-
-def _is_null(field: _Field, column_type: ColumnType) -> str:
-    column = ColumnSpec(type=column_type)
-    return null_sql(trimmed_sql(field.key, field.type, column), field.type, column)
-
-
-def _is_nested(field: _Field) -> str:
-    """Whether a value of JSON is an object or an array: the reader has its text, too, and says that it is no string."""
-    if field.type != "VARCHAR":
-        return "false"
-    marked = f"list_contains(string_split(coalesce({UNREADABLE}, ''), ','), '{field.key}')"
-    return f"{marked} AND left({field.key}, 1) IN ('{{', '[')"
+def _narrowest(
+    sample: _Sample, options: SourceOptions, stored: Mapping[str, str], keys: Iterable[str] | None = None
+) -> dict[str, ColumnType | None]:
+    """Of each column the first of the candidates that reads all of its values; None where none does."""
+    found: dict[str, ColumnType | None] = {}
+    for key in sample.names if keys is None else keys:
+        found[key] = _DECLARED.get(stored.get(key, ""))
+    for candidate in _CANDIDATES:
+        remaining = {key: candidate for key, type_ in found.items() if type_ is None}
+        if not remaining:
+            break
+        looked = sample.look(remaining, options)
+        for key in remaining.keys() - looked.unreadable:
+            # Whole numbers are stored as floats where there are nulls among them; without nulls, floats were meant.
+            if candidate is not ColumnType.INT64 or stored.get(key) != "DOUBLE" or None in looked.columns[key]:
+                found[key] = candidate
+    return found

@@ -50,8 +50,7 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
         engine.execute("ATTACH ':memory:' AS stage")
         # The first records are those of the files, not those that a thread finds first.
         engine.execute("SET preserve_insertion_order = true")
-        stage = _stage_parquet if source.format == "parquet" else _stage_text
-        stage(spec, source, engine, found, most_records)
+        engine.execute(f"CREATE TABLE {STAGE} AS {first_records_query(spec, source, engine, found, most_records)}")
         read = engine.row(f"SELECT count(*) AS records FROM {STAGE}")["records"]
         if read == 0:
             raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
@@ -81,23 +80,26 @@ def _judged(
     )
 
 
-def _stage_parquet(spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, most_records: int) -> None:
-    files = ParquetFiles(replace(source, files=source.files[:_MOST_PARQUET_FILES]), engine)
-    queries = [f"({part_query(spec, part)})" for part in files.parts(spec, found)]
-    with files.explained():
-        engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)} LIMIT {most_records}")
+def first_records_query(spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, most_records: int) -> str:
+    """The query that makes the stage's rows of the first records of files; notes the columns that the files have.
 
+    Text is read at once. Parquet is read by the query, which is to keep the order of rows.
 
-def _stage_text(spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, most_records: int) -> None:
+    Raises:
+        SourceError: A file cannot be read, or lacks a column.
+    """
+    if source.format == "parquet":
+        files = ParquetFiles(replace(source, files=source.files[:_MOST_PARQUET_FILES]), engine)
+        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, found)]
+        return f"SELECT * FROM ({' UNION ALL '.join(queries)}) LIMIT {most_records}"
     columns = wanted_columns(spec)
     batches = read_records(source, columns, spec.source.options, found)
-    records = pa.Table.from_batches(enough_records(batches, most_records), records_schema(columns))
+    records = pa.Table.from_batches(_enough(batches, most_records), records_schema(columns))
     engine.register("records", records.sort_by([(FILE, "ascending"), (ROW, "ascending")]).slice(0, most_records))
-    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
-    engine.execute(f"CREATE TABLE {STAGE} AS {query}")
+    return stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
 
 
-def enough_records(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:
+def _enough(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:
     """The first batches, until the records that are asked for are among theirs."""
     rows = 0
     for batch in batches:

@@ -145,7 +145,7 @@ def test_files_of_several_formats_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "record"), [("csv", f"1,{{:>9}},{'x' * 40}\n"), ("jsonl", '{{"user": 1, "item": {:>9}, "word": "x"}}\n')]
 )
-@pytest.mark.parametrize("place", [100_500, 199_999])
+@pytest.mark.parametrize("place", [0, 100_500, 199_999])
 def test_of_a_large_file_its_middle_and_end_are_looked_at(tmp_path: Path, form: str, record: str, place: int) -> None:
     records = [record.format(number) for number in range(200_000)]
     records[place] = record.format('   "none"')
@@ -155,6 +155,14 @@ def test_of_a_large_file_its_middle_and_end_are_looked_at(tmp_path: Path, form: 
     assert path.stat().st_size > profiling.LARGE
     assert types_in(path)["item"] == "string"
     assert "from the beginning, the middle and the end" in sample_of(path).described
+
+
+def test_a_large_file_with_quotes_is_looked_at_from_its_beginning_and_where_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    records = ['1,"two\nlines",x\n', *(f"1,{number:>9},{'x' * 40}\n" for number in range(200_000))]
+    path.write_text("user,item,word\n" + "".join(records) + "1,2,late\n", encoding="utf-8")
+    assert types_in(path)["item"] == "string"
+    assert sample_of(path).malformed == 0
 
 
 def test_a_sample_leaves_nothing_behind(tmp_path: Path) -> None:
