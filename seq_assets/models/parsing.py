@@ -5,6 +5,7 @@ Belongs here: which field a mistake is in, and that one hides no other. What is 
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -173,5 +174,6 @@ def _fields_at(path: list[str], value: Any) -> Mapping[str, Any]:
 
 
 def _found(value: Any) -> str:
-    text = "nothing" if value is None else f"{value!r} ({type(value).__name__})"
+    shown = str(value) if isinstance(value, date) else repr(value)
+    text = "nothing" if value is None else f"{shown} ({type(value).__name__})"
     return text if len(text) <= _LONGEST_FOUND else f"{text[:_LONGEST_FOUND]}…"
