@@ -4,12 +4,16 @@ Belongs here: what a type means on its own (ranges, literals of a model file). N
 (`sequencing.schemas`), nor how text is read (the warehouses).
 """
 
+import difflib
 import math
+import zoneinfo
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from seq_assets.models.time_formats import parse_time_format
 
 Scalar: TypeAlias = int | float | bool | str
 
@@ -178,6 +182,12 @@ class ColumnSpec(BaseModel):
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
         None, description="Of a timestamp: its numbers are seconds, milliseconds, microseconds or nanoseconds since the epoch."
     )
+    format: str | None = Field(
+        None, description="Of a date or timestamp: how its text is written, in strptime's directives, such as %d/%m/%Y %H:%M."
+    )
+    timezone: str | None = Field(
+        None, description="Of a timestamp: the IANA name of the zone of values that name none, such as Europe/Amsterdam."
+    )
     nullable: bool = Field(False, strict=True, description="Whether null is accepted.")
     is_in: tuple[Any, ...] | None = Field(None, min_length=1, description="The values that are accepted.")
     is_greater_than: Any = Field(None, description="Accepted above this value.")
@@ -190,6 +200,22 @@ class ColumnSpec(BaseModel):
     has_acceptable_percentage_of_nulls: Share | None = Field(
         None, description="The largest share of nulls, from 0 to 1, among accepted rows."
     )
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_time_format(value)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        if value is not None and value not in zoneinfo.available_timezones():
+            close = difflib.get_close_matches(value, zoneinfo.available_timezones(), n=1)
+            suggestion = f"; did you mean {close[0]!r}?" if close else ""
+            raise ValueError(f"the IANA name of a time zone, such as Europe/Amsterdam{suggestion}")
+        return value
 
     def validations(self) -> list[tuple[Validation, tuple[Scalar, ...]]]:
         """The validations that this column asks for, in order, with their values as plain Python values.

@@ -145,6 +145,14 @@ def _column_values(parts: ReadableParts) -> Iterator[Finding]:
         path = f"columns.{name}"
         if column.unit and column.type is not ColumnType.TIMESTAMP:
             yield Finding(f"{path}.unit", repr(column.unit), "a unit on columns of type timestamp only")
+        if column.timezone and column.type is not ColumnType.TIMESTAMP:
+            yield Finding(f"{path}.timezone", repr(column.timezone), "a timezone on columns of type timestamp only")
+        if column.format and column.type not in (ColumnType.TIMESTAMP, ColumnType.DATE):
+            yield Finding(f"{path}.format", repr(column.format), "a format on columns of type timestamp or date only")
+        elif column.format and column.unit:
+            yield Finding(
+                f"{path}.format", repr(column.format), f"no format beside the unit {column.unit}, which reads numbers"
+            )
         if column.has_no_null_values is not None and column.has_no_null_values is column.nullable:
             yield Finding(f"{path}.has_no_null_values", str(column.has_no_null_values).lower(), "the opposite of nullable")
         if column.has_acceptable_percentage_of_nulls is not None and not column.nullable:

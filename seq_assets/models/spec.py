@@ -276,6 +276,9 @@ class ModelSpec(Part):
         for column in values.get("columns", {}).values():
             # Words for people: what is made from a column is the same.
             del column["description"]
+            for name in ("format", "timezone"):
+                if column[name] is None:
+                    del column[name]  # as `ties`
         # Contract and feature order are part of a table's schema, so sort_keys must not hide them.
         order = {part: list(values[part]) for part in ("columns", "features") if part in values}
         return hashlib.sha256(json.dumps([values, order], sort_keys=True).encode()).hexdigest()

@@ -17,20 +17,33 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq_assets.models import ColumnType
-from seq_assets.warehouse.athena.casts import Carrier, carrier_sql, null_sql, readable_sql, trimmed_sql
+from seq_assets.warehouse.athena.casts import Carrier, carrier_sql, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.athena.sql import text_literal
 from seq_assets.warehouse.local import casts as duckdb_casts
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference.reading import EPOCH, NULL, UNREADABLE, Instant, read_text, read_value
-from seq_assets_tests.reference_cases.texts import BOOLS, EPOCHS, FLOATS, INTEGERS, MIDNIGHTS, NOISE, TIMESTAMPS
+from seq_assets_tests.reference_cases.texts import (
+    BOOLS,
+    EPOCHS,
+    FLOATS,
+    INTEGERS,
+    MIDNIGHTS,
+    NOISE,
+    TIMESTAMPS,
+    local_times,
+    texts_of,
+)
 from seq_assets_tests.warehouse.local.test_casts import (
     COLUMNS,
     FINE_FLOATS,
+    FORMATS,
     INTEGER_LIMITS,
     OTHER_FLOATS,
     WHOLE_FLOATS,
-    type_and_unit,
+    ZONES,
+    column_of,
+    type_and_reading,
 )
 
 pytestmark = pytest.mark.athena
@@ -49,7 +62,7 @@ CARRIED_BY_DUCKDB: Final = {
 
 def value_of(name: str, text: str | None) -> Any:
     """What a cell of a result means for a column."""
-    type_ = COLUMNS[name].type
+    type_ = column_of(name).type
     if text is None or type_ is ColumnType.STRING:
         return UNREADABLE if text is None else text
     if type_.is_float:
@@ -62,16 +75,20 @@ def value_of(name: str, text: str | None) -> Any:
 def read(athena: AthenaClient, literals: Sequence[str], carrier: Carrier, *names: str) -> dict[str, list[Any]]:
     """Values, given as literals, as each of the named columns."""
     assert len(literals) <= PAGE
-    trimmed, shown = [], []
+    standard, typed, shown = [], [], []
     for number, name in enumerate(names):
-        column, value = COLUMNS[name], f"_w{number}"
-        trimmed.append(f"{trimmed_sql('value', carrier, column)} AS {value}")
+        column, value, local = column_of(name), f"_w{number}", f"_l{number}"
+        standard.append(f"{standard_sql('value', carrier, column)} AS {value}")
+        typed.append(f"{readable_sql(value, carrier, column)} AS {local}")
         # A real is shown by fewer digits than it needs as a double.
-        readable = readable_sql(value, carrier, column)
-        shown += [null_sql(value, carrier, column), f"CAST({readable} AS double)" if name == "float32" else readable]
+        placed = placed_sql(local, value, carrier, column) or local
+        shown += [null_sql(value, carrier, column), f"CAST({placed} AS double)" if name == "float32" else placed]
     values = ", ".join(f"({number}, CAST({literal} AS {carrier.athena_type}))" for number, literal in enumerate(literals))
+    # Without DISTINCT, Trino would plan the whole expression once for each value.
+    records = f"SELECT DISTINCT number, value FROM (VALUES {values}) AS records(number, value)"
     rows = athena.rows(f"""
-        SELECT {", ".join(shown)} FROM (SELECT number, {", ".join(trimmed)} FROM (VALUES {values}) AS records(number, value))
+        SELECT {", ".join(shown)}
+        FROM (SELECT *, {", ".join(typed)} FROM (SELECT number, {", ".join(standard)} FROM ({records})))
         ORDER BY number""")
     return {
         name: [NULL if row[2 * number] == "true" else value_of(name, row[2 * number + 1]) for row in rows]
@@ -80,15 +97,18 @@ def read(athena: AthenaClient, literals: Sequence[str], carrier: Carrier, *names
 
 
 def read_by_duckdb(values: Sequence[Any], source_type: str, name: str) -> list[Any]:
-    column = COLUMNS[name]
-    trimmed = duckdb_casts.trimmed_sql("value", source_type, column)
-    is_null = duckdb_casts.null_sql("trimmed", source_type, column)
+    column = column_of(name)
+    standard = duckdb_casts.standard_sql("value", source_type, column)
+    is_null = duckdb_casts.null_sql("standard", source_type, column)
+    placed = duckdb_casts.placed_sql("local", "standard", source_type, column) or "local"
     with closing(duckdb.connect()) as connection:
         connection.execute(f"CREATE TABLE records (number INTEGER, value {source_type})")
         connection.executemany("INSERT INTO records VALUES (?, ?)", list(enumerate(values)))
         rows = connection.execute(f"""
-            SELECT {is_null}, {duckdb_casts.readable_sql("trimmed", source_type, column)}
-            FROM (SELECT number, {trimmed} AS trimmed FROM records) ORDER BY number""").fetchall()
+            SELECT {is_null}, {placed} FROM (
+                SELECT *, {duckdb_casts.readable_sql("standard", source_type, column)} AS local
+                FROM (SELECT number, {standard} AS standard FROM records))
+            ORDER BY number""").fetchall()
     return [NULL if is_null else UNREADABLE if value is None else value for is_null, value in rows]
 
 
@@ -111,6 +131,8 @@ TEXT_CASES: Final = [
     (TIMESTAMPS | MIDNIGHTS | NOISE, ("date", "timestamp")),
     (EPOCHS, ("timestamp s", "timestamp ms", "timestamp us", "timestamp ns")),
     (st.text(st.characters(exclude_categories=["Cs"])), ("string",)),
+    *((texts_of(form) | TIMESTAMPS | NOISE, (f"timestamp {form}", f"date {form}")) for form in FORMATS),
+    (st.sampled_from(ZONES).flatmap(local_times) | TIMESTAMPS, tuple(f"timestamp {zone}" for zone in ZONES)),
 ]
 
 
@@ -133,7 +155,7 @@ def test_any_text_is_read_as_the_reference_and_duckdb_read_it(
 ) -> None:
     texts = generated(strategy, TEXTS)
     for name, found in read(athena, list(map(text_literal, texts)), Carrier.TEXT, *names).items():
-        assert_same(texts, found, [read_text(text, *type_and_unit(name)) for text in texts])
+        assert_same(texts, found, [read_text(text, *type_and_reading(name)) for text in texts])
         assert_same(texts, found, read_by_duckdb(texts, "VARCHAR", name))
 
 
@@ -159,7 +181,7 @@ ODD_TEXTS: Final = [
 def test_odd_texts_are_read_as_the_reference_reads_them(athena: AthenaClient) -> None:
     names = [name for name in COLUMNS if name != "string"]
     for name, found in read(athena, list(map(text_literal, ODD_TEXTS)), Carrier.TEXT, *names).items():
-        assert_same(ODD_TEXTS, found, [read_text(text, *type_and_unit(name)) for text in ODD_TEXTS])
+        assert_same(ODD_TEXTS, found, [read_text(text, *type_and_reading(name)) for text in ODD_TEXTS])
 
 
 # From other carriers
@@ -206,7 +228,7 @@ def read_carried(value: Any, carrier: Carrier, name: str) -> Any:
         value = Instant(Fraction(value, 1 if carrier is Carrier.MICROSECONDS else 1000))
     elif carrier is Carrier.DECIMAL_TEXT:
         value = Decimal(value)
-    return read_value(value, *type_and_unit(name))
+    return read_value(value, *type_and_reading(name))
 
 
 def is_left_open(carrier: Carrier, name: str) -> bool:

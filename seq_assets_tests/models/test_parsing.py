@@ -174,7 +174,7 @@ def test_a_cutoff_is_utc_unless_it_names_its_offset(cutoff: str, quote: str) -> 
             "delimiter, encoding, header, null_values; did you mean 'delimiter'?",
         ),
         ({"columns.correct.is_inn": [1]}, "columns.correct.is_inn", "an unknown field", "did you mean 'is_in'?"),
-        ({"columns.correct.form": "x"}, "columns.correct.form", "an unknown field", "did you mean 'from'?"),
+        ({"columns.correct.fro": "x"}, "columns.correct.fro", "an unknown field", "did you mean 'from'?"),
         ({"columns.correct.from_": "x"}, "columns.correct.from_", "an unknown field", "did you mean 'from'?"),
         (
             {"features.correct.pad": 0},
@@ -265,6 +265,22 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
             "{local: …, staging: …, prod: …}",
         ),
         ({"source.location": {"prod": " "}}, "source.location", "{'prod': ' '} (dict)", "not empty"),
+        ({"columns.timestamp.format": "%Y-%j"}, "columns.timestamp.format", "'%Y-%j' (str)", "%d and perhaps %H or %I"),
+        (
+            {"columns.timestamp.timezone": "Europe/Amstredam"},
+            "columns.timestamp.timezone",
+            "'Europe/Amstredam' (str)",
+            "did you mean 'Europe/Amsterdam'?",
+        ),
+        ({"columns.timestamp.timezone": "CEST"}, "columns.timestamp.timezone", "'CEST' (str)", "IANA name of a time zone"),
+        ({"columns.correct.timezone": "UTC"}, "columns.correct.timezone", "'UTC'", "of type timestamp only"),
+        ({"columns.correct.format": "%Y%m%d"}, "columns.correct.format", "'%Y%m%d'", "of type timestamp or date only"),
+        (
+            {"columns.timestamp.format": "%Y%m%d", "columns.timestamp.unit": "s"},
+            "columns.timestamp.format",
+            "'%Y%m%d'",
+            "no format beside the unit s, which reads numbers",
+        ),
         ({"source.options.delimiter": ", "}, "source.options.delimiter", "', ' (str)", "at most 1"),
         ({"source.options.delimiter": '"'}, "source.options.delimiter", "'\"' (str)", "neither a quote nor a line end"),
         (

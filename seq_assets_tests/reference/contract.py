@@ -25,6 +25,7 @@ from seq_assets_tests.reference.reading import (
     Instant,
     JsonNumber,
     Opaque,
+    Reading,
     as_text,
     nearest_float,
     read_text,
@@ -81,7 +82,7 @@ def check(record: Record, model: Model, forgotten: Iterable[Any] = ()) -> Row | 
     failures = []
     for name, column in model["columns"].items():
         stood = record.values.get(column.get("from", name))
-        value = read_value(stood, column["type"], column.get("unit"))
+        value = read_value(stood, column["type"], Reading.of(column))
         row[name] = None if value is NULL else value
         reason = _reason(value, name, column, model)
         if reason is None and name == model["entity"] and value in list(forgotten):

@@ -8,12 +8,14 @@ Timestamps are microseconds since the epoch, UTC, as they are stored; dates are 
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
+from zoneinfo import ZoneInfo
 
 
 class NoValue(Enum):
@@ -37,9 +39,10 @@ _PER_UNIT: Final = {"s": Fraction(1_000_000), "ms": Fraction(1_000), "us": Fract
 
 @dataclass(frozen=True)
 class Instant:
-    """A point in time of a Parquet file, with any precision."""
+    """A point in time of a Parquet file, with any precision; a local one where a column has a time zone for it."""
 
     microseconds: Fraction
+    is_local: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,30 @@ class JsonNumber:
         return re.fullmatch("-?[0-9]+", self.text) is not None and -(2**63) <= int(self.text) < 2**64
 
 
-def read_text(text: str, type_: str, unit: str | None = None) -> Any:
+@dataclass(frozen=True)
+class Reading:
+    """What a column says about how its values are read, beside its type.
+
+    Attributes:
+        unit: Of a timestamp whose numbers are epoch time.
+        format: Of a date or timestamp whose text is written in a way of its own.
+        timezone: Of a timestamp whose values without a zone are local times.
+    """
+
+    unit: str | None = None
+    format: str | None = None
+    timezone: str | None = None
+
+    @classmethod
+    def of(cls, column: Mapping[str, Any]) -> "Reading":
+        """What a column of a model file says."""
+        return cls(column.get("unit"), column.get("format"), column.get("timezone"))
+
+
+PLAIN: Final = Reading()
+
+
+def read_text(text: str, type_: str, reading: Reading = PLAIN) -> Any:
     """What a text is for a column of the type: a value, `NULL` or `UNREADABLE`."""
     if type_ == "string":
         return text
@@ -76,36 +102,40 @@ def read_text(text: str, type_: str, unit: str | None = None) -> Any:
         return nearest_float(Fraction(text), type_, text.startswith("-")) if match else UNREADABLE
     if type_ == "bool":
         return {"true": True, "1": True, "false": False, "0": False}.get(text.lower(), UNREADABLE)
-    if unit:
+    if reading.unit:
         match = re.fullmatch(r"[+-]?[0-9]+(\.[0-9]*)?", text)
-        return _in_time_range(Fraction(text) * _PER_UNIT[unit]) if match else UNREADABLE
-    microseconds = _read_timestamp(text)
+        return _in_time_range(Fraction(text) * _PER_UNIT[reading.unit]) if match else UNREADABLE
+    microseconds = _placed(_read_by_format(text, reading.format) if reading.format else _read_timestamp(text), reading.timezone)
     return _midnight(microseconds) if type_ == "date" else microseconds
 
 
-def read_value(value: Any, type_: str, unit: str | None = None) -> Any:
+def read_value(value: Any, type_: str, reading: Reading = PLAIN) -> Any:
     """The same for a value of any source: text, a value of JSON, a value of a Parquet file."""
     if value is None:
         return NULL
     if isinstance(value, bytes):
-        return read_text(value.decode(), type_, unit)
+        return read_text(value.decode(), type_, reading)
     if isinstance(value, str):
-        return read_text(value, type_, unit)
+        return read_text(value, type_, reading)
     if isinstance(value, JsonNumber):
-        return _read_json_number(value, type_, unit)
+        return _read_json_number(value, type_, reading)
     if isinstance(value, Decimal):
-        return UNREADABLE if type_ == "string" else read_text(f"{value:f}", type_, unit)
+        return UNREADABLE if type_ == "string" else read_text(f"{value:f}", type_, reading)
     if isinstance(value, bool):
         return {"bool": value, "string": str(value).lower()}.get(type_, UNREADABLE)
     if isinstance(value, int):
-        return _read_integer(value, type_, unit)
+        return _read_integer(value, type_, reading)
     if isinstance(value, float):
-        return _read_float(value, type_, unit)
+        return _read_float(value, type_, reading)
     if isinstance(value, date):
-        days = (value - EPOCH.date()).days
-        return {"date": value, "timestamp": days * DAY}.get(type_, UNREADABLE)
+        if type_ == "timestamp":
+            return _placed((datetime(value.year, value.month, value.day), None), reading.timezone)
+        return value if type_ == "date" else UNREADABLE
     if isinstance(value, Instant):
         microseconds = _in_time_range(value.microseconds)
+        if value.is_local and microseconds is not UNREADABLE:
+            local = (EPOCH + timedelta(microseconds=microseconds)).replace(tzinfo=None)
+            microseconds = _placed((local, None), reading.timezone)
         return {"timestamp": microseconds, "date": _midnight(microseconds)}.get(type_, UNREADABLE)
     return UNREADABLE  # nested, or opaque
 
@@ -132,18 +162,18 @@ def nearest_float(exact: Fraction, type_: str, negative: bool) -> Any:
     return math.copysign(float(result), -1 if negative else 1) if result <= largest else UNREADABLE
 
 
-def _read_json_number(number: JsonNumber, type_: str, unit: str | None) -> Any:
+def _read_json_number(number: JsonNumber, type_: str, reading: Reading) -> Any:
     """An integer as its text; any other as the float that it is, which is whole for an integer column or refused."""
     if number.is_integer:
-        return read_text(number.text, type_, unit)
+        return read_text(number.text, type_, reading)
     if type_ == "string":
         return UNREADABLE
     if type_ in INTEGER_BITS:
-        return _read_float(float(number.text), type_, unit)
-    return read_text(number.text, type_, unit)
+        return _read_float(float(number.text), type_, reading)
+    return read_text(number.text, type_, reading)
 
 
-def _read_integer(value: int, type_: str, unit: str | None) -> Any:
+def _read_integer(value: int, type_: str, reading: Reading) -> Any:
     if type_ in INTEGER_BITS:
         return _in_integer_range(value, type_)
     if type_ in FLOATS:
@@ -153,10 +183,10 @@ def _read_integer(value: int, type_: str, unit: str | None) -> Any:
         return {0: False, 1: True}.get(value, UNREADABLE)
     if type_ == "string":
         return str(value)
-    return _in_time_range(value * _PER_UNIT[unit]) if unit else UNREADABLE
+    return _in_time_range(value * _PER_UNIT[reading.unit]) if reading.unit else UNREADABLE
 
 
-def _read_float(value: float, type_: str, unit: str | None) -> Any:
+def _read_float(value: float, type_: str, reading: Reading) -> Any:
     if math.isnan(value):
         return NULL
     if not math.isfinite(value):
@@ -165,9 +195,9 @@ def _read_float(value: float, type_: str, unit: str | None) -> Any:
         return _in_integer_range(int(value), type_) if value == int(value) else UNREADABLE
     if type_ in FLOATS:
         return nearest_float(Fraction(value), type_, negative=math.copysign(1, value) < 0)
-    if unit == "s":
+    if reading.unit == "s":
         return _in_time_range(_nearest_microsecond(value))
-    return _in_time_range(Fraction(value) * _PER_UNIT[unit]) if unit else UNREADABLE
+    return _in_time_range(Fraction(value) * _PER_UNIT[reading.unit]) if reading.unit else UNREADABLE
 
 
 def _nearest_microsecond(seconds: float) -> Fraction:
@@ -178,25 +208,74 @@ def _nearest_microsecond(seconds: float) -> Fraction:
     return Fraction(whole * 1_000_000 + math.trunc(rest + math.copysign(0.5, rest)))
 
 
-def _read_timestamp(text: str) -> Any:
+_LocalTime: TypeAlias = tuple[datetime, timedelta | None]
+"""A time as it stands there, and what it is ahead of UTC where it says so."""
+
+
+def _read_timestamp(text: str) -> _LocalTime | None:
     time = r"[ T]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6})0*)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?"
     match = re.fullmatch(rf"([0-9]{{4}})-([0-9]{{2}})-([0-9]{{2}})(?:{time})?", text)
     if match is None:
-        return UNREADABLE
+        return None
     *numbers, fraction, zone = match.groups()
     year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
     microsecond = int((fraction or "0").ljust(6, "0"))
     try:
-        local = datetime(year, month, day, hour, minute, second, microsecond, UTC)
+        local = datetime(year, month, day, hour, minute, second, microsecond)
     except ValueError:
+        return None
+    if not zone:
+        return local, None
+    if zone[0] not in "+-":
+        return local, timedelta()
+    hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return local, timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+
+
+def _read_by_format(text: str, time_format: str) -> _LocalTime | None:
+    """As Python reads it, but for digits, spaces, offsets and other cases of the format's letters that only Python reads."""
+    if not text.isascii() or re.search(r"[^ -~\t]", text) or re.search(r"[+-]\d\d:?\d\d:?\d\d(\.\d+)?$", text):
+        return None
+    if not all(word in text for word in re.findall("[A-Za-z]+", re.sub("%.", " ", time_format))):
+        return None
+    try:
+        found = datetime.strptime(text, time_format)
+    except ValueError:
+        return None
+    return found.replace(tzinfo=None), found.utcoffset()
+
+
+def _placed(found: _LocalTime | None, timezone: str | None) -> Any:
+    """The microseconds of a time: by its own offset, or in the column's zone, or as UTC."""
+    if found is None:
         return UNREADABLE
-    offset = timedelta()
-    if zone and zone[0] in "+-":
-        hours, minutes = int(zone[1:3]), int(zone[3:].removeprefix(":") or 0)
-        if hours > 23 or minutes > 59:
+    local, offset = found
+    as_utc = (local.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    if offset is None and timezone:
+        offset = local_offset(local, timezone)
+        if offset is None:
             return UNREADABLE
-        offset = timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
-    return _in_time_range(Fraction((local - EPOCH) // timedelta(microseconds=1) - offset // timedelta(microseconds=1)))
+    return _in_time_range(Fraction(as_utc - (offset or timedelta()) // timedelta(microseconds=1)))
+
+
+def local_offset(local: datetime, timezone: str) -> timedelta | None:
+    """What a local time is ahead of UTC: of two possible ones the first; None where there is none, or none that is known."""
+    zone = ZoneInfo(timezone)
+    offset = local.replace(tzinfo=zone, fold=0).utcoffset()
+    assert offset is not None
+    if not datetime(3, 1, 1) < local < datetime(9997, 1, 1):
+        return None if _still_changes(zone) and local.year > 2100 else offset
+    point = (local - offset).replace(tzinfo=UTC)
+    if point.astimezone(zone).replace(tzinfo=None) != local:
+        return None
+    return None if _still_changes(zone) and point >= datetime(2101, 1, 1, tzinfo=UTC) else offset
+
+
+def _still_changes(zone: ZoneInfo) -> bool:
+    days = (datetime(2099, 6, 1, tzinfo=UTC) + timedelta(days=number) for number in range(500))
+    return len({day.astimezone(zone).utcoffset() for day in days}) > 1
 
 
 def _in_integer_range(value: int, type_: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from seq_assets_tests.reference.reading import EPOCH, FLOATS, INTEGER_BITS, NoValue, read_text
+from seq_assets_tests.reference.reading import EPOCH, FLOATS, INTEGER_BITS, NoValue, Reading, read_text
 from seq_assets_tests.reference_cases import texts
 
 TYPES: Final = ("int8", "int16", "int32", "int64", "float32", "float64", "bool", "string", "date", "timestamp")
@@ -39,7 +39,7 @@ class Cells:
 
     def values(self, type_: str, unit: str | None) -> list[Any]:
         """The values of the clean texts, each once."""
-        found = [read_text(text, type_, unit) for text in self.clean]
+        found = [read_text(text, type_, Reading(unit)) for text in self.clean]
         return list(dict.fromkeys(value for value in found if not isinstance(value, NoValue)))
 
 

@@ -33,6 +33,7 @@ from seq_assets_tests.reference.reading import (
     Instant,
     NoValue,
     Opaque,
+    Reading,
     nearest_float,
     read_text,
 )
@@ -275,7 +276,7 @@ def _json_value(shape: Shape, name: str, encoding: str) -> str:
     if generator.random() < shape.dirt / 2:
         return generator.choice((*_NESTED, "null"))
     text, type_, unit = shape.text(name), shape.columns[name]["type"], shape.columns[name].get("unit")
-    value = read_text(text, type_, unit)
+    value = read_text(text, type_, Reading(unit))
     if not isinstance(value, NoValue) and generator.random() < 0.5:
         if type_ == "bool":
             return generator.choice(["true", "1"] if value else ["false", "0"])
@@ -415,7 +416,7 @@ def _array(shape: Shape, name: str, rows: int) -> tuple[pa.Array, list[Any]]:
         return generator.choice([_other_array, _opaque_array])(type_, unit, rows, generator)
     if generator.random() < 0.3:
         return _text_array(texts, generator)
-    read = [None if text is None else read_text(text, type_, unit) for text in texts]
+    read = [None if text is None else read_text(text, type_, Reading(unit)) for text in texts]
     values = [None if isinstance(value, NoValue) else value for value in read]
     return generator.choice([_moments, _ticks] if unit else _MAKERS[type_])(values, type_, unit, generator)
 

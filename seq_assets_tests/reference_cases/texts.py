@@ -1,6 +1,10 @@
 """Texts that are, or are almost, values of each type."""
 
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
@@ -53,3 +57,40 @@ TIMESTAMPS = (
 )
 MIDNIGHTS = joined(DATES, st.sampled_from(["", " 00:00", "T00:00:00", "T00:00:00.000Z", " 01:00+01:00", " 00:00:01"]))
 EPOCHS = joined(SPACES, SIGNS, st.text("0123456789", min_size=1, max_size=22), FRACTIONS, SPACES)
+
+
+def texts_of(time_format: str) -> st.SearchStrategy[str]:
+    """Texts of a format: as Python writes them, or with fewer digits, other spaces, other cases, something more or less."""
+    zones = st.builds(timezone, st.integers(-1439, 1439).map(lambda minutes: timedelta(minutes=minutes)))
+    moments = st.datetimes(datetime(1000, 1, 1), timezones=zones) | st.datetimes(
+        datetime(1969, 1, 1), datetime(2068, 12, 31), timezones=zones
+    )
+    changes = st.sampled_from(
+        [
+            *[lambda text: text] * 4,
+            lambda text: re.sub(r"(?<![0-9])0(?=[0-9])", "", text),
+            lambda text: text.replace(" ", " \t "),
+            lambda text: re.sub(
+                "(?i)jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|am|pm", lambda name: name[0].upper(), text
+            ),
+            lambda text: f"{text}0",
+            lambda text: text[:-1],
+            lambda text: text.replace("1", "9"),
+        ]
+    )
+    return st.builds(lambda moment, change: change(moment.strftime(time_format)), moments, changes)
+
+
+@cache
+def local_times(zone: str) -> st.SearchStrategy[str]:
+    """Local times, most of them where the clocks of a zone change."""
+    info = ZoneInfo(zone)
+    days = [datetime(1850, 1, 1, tzinfo=UTC) + timedelta(days=number) for number in range(92_000)]
+    offsets = [day.astimezone(info).utcoffset() for day in days]
+    changing = [day for day, (before, after) in zip(days, pairwise(offsets), strict=False) if before != after]
+    near = st.builds(
+        lambda day, minutes: (day + timedelta(minutes=minutes)).replace(tzinfo=None),
+        st.sampled_from(changing or days[:1]),
+        st.integers(-1500, 3000) | st.integers(-50, 100).map(lambda halves: halves * 30),
+    )
+    return (near | st.datetimes()).map(str)

@@ -10,7 +10,10 @@ from enum import StrEnum
 from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType
+from seq_assets.models.time_formats import parse_time_format
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, text_literal
+from seq_assets.warehouse.rules.local_times import local_time_sql
+from seq_assets.warehouse.rules.time_formats import format_pattern, standard_text
 from seq_assets.warehouse.rules.value_grammar import (
     DAY,
     EPOCH_TIME,
@@ -24,6 +27,7 @@ from seq_assets.warehouse.rules.value_grammar import (
     PER_UNIT,
     SECOND,
     TIMESTAMP,
+    ZONED_TIMESTAMP,
 )
 
 
@@ -33,6 +37,8 @@ class Carrier(StrEnum):
     TEXT = "text"
     DECIMAL_TEXT = "decimal_text"
     """A decimal number, printed."""
+    TIME_TEXT = "time_text"
+    """A point in time or a date, printed, whose column has a time zone for those that name none."""
     INTEGER = "integer"
     BIG_INTEGER = "big_integer"
     """An integer that 64 bits with a sign may not hold."""
@@ -55,6 +61,7 @@ class Carrier(StrEnum):
 _CARRIER_TYPES: Final = {
     Carrier.TEXT: "varchar",
     Carrier.DECIMAL_TEXT: "varchar",
+    Carrier.TIME_TEXT: "varchar",
     Carrier.INTEGER: "bigint",
     Carrier.BIG_INTEGER: "decimal(38,0)",
     Carrier.FLOAT: "real",
@@ -78,16 +85,17 @@ _INT: Final = _pattern(INT)
 _FLOAT: Final = _pattern(FLOAT)
 _EPOCH_TIME: Final = _pattern(EPOCH_TIME)
 _TIMESTAMP: Final = _pattern(TIMESTAMP)
+_ZONED_TIMESTAMP: Final = _pattern(ZONED_TIMESTAMP)
 _EPOCH: Final = "DATE '1970-01-01'"
 _NO_TIME: Final = -(2**63)
 """Microseconds that no column accepts; they stand for a point in time that microseconds cannot hold."""
 
 
 def readable_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
-    """The expression that reads `value` as the contract's type.
+    """The expression that reads `value` as the contract's type; local times as if of UTC.
 
     Args:
-        value: A short SQL expression, best a column; text is trimmed beforehand (`trimmed_sql`).
+        value: A short SQL expression, best a column; text is in its standard form (`standard_sql`).
         carrier: What the expression gives.
         column: The contract of the column.
     """
@@ -100,11 +108,43 @@ def is_readable(carrier: Carrier, column: ColumnSpec) -> bool:
     return _readable("value", carrier, column) is not None
 
 
-def trimmed_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
-    """Text of a non-string column without the spaces and tabs around it; anything else as it is."""
-    if carrier is Carrier.TEXT and column.type is not ColumnType.STRING:
-        return f"trim(BOTH {_SPACES} FROM {value})"
-    return value
+def standard_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
+    """Text of a non-string column in the form that `readable_sql` reads; anything else as it is.
+
+    It is trimmed of spaces and tabs; in a column with a format, text in another one becomes an empty text, which no type reads.
+    """
+    if carrier is not Carrier.TEXT or column.type is ColumnType.STRING:
+        return value
+    trimmed = f"trim(BOTH {_SPACES} FROM {value})"
+    return trimmed if column.format is None else _by_format(trimmed, column.format)
+
+
+def _by_format(value: str, time_format: str) -> str:
+    tokens = parse_time_format(time_format)
+    pattern = text_literal(format_pattern(tokens))
+    count = sum(token.part is not None for token in tokens)
+    groups = ",".join(f"${number}" for number in range(1, count + 1))
+    standard = standard_text(tokens, [f"element_at(_it, {number})" for number in range(1, count + 1)])
+    found = f"split(regexp_replace({value}, {pattern}, '{groups}'), ',')"
+    return (
+        f"CASE WHEN {value} IS NOT NULL THEN "
+        f"CASE WHEN regexp_like({value}, {pattern}) THEN {_let(found, standard)} ELSE '' END END"
+    )
+
+
+def placed_sql(local: str, value: str, carrier: Carrier, column: ColumnSpec) -> str | None:
+    """The microseconds of what `readable_sql` has read in a column with a time zone; None where nothing is to be placed.
+
+    Args:
+        local: A short name of what was read; it stands many times in the expression.
+        value: A name of what it was read from, in its standard form.
+        carrier: What carries the latter.
+        column: The contract of the column.
+    """
+    is_read_as_numbers = carrier is Carrier.TEXT and column.unit is not None
+    if column.timezone is None or carrier not in (Carrier.TEXT, Carrier.TIME_TEXT) or is_read_as_numbers:
+        return None
+    return f"IF(regexp_like({value}, {_ZONED_TIMESTAMP}), {local}, {local_time_sql(local, column.timezone)})"
 
 
 def null_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
@@ -118,6 +158,8 @@ def null_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
 
 def _readable(value: str, carrier: Carrier, column: ColumnSpec) -> str | None:
     """The same; None where the type holds nothing that the carrier carries."""
+    if carrier is Carrier.TIME_TEXT:
+        return _from_time_text(value, column.type)
     if carrier is Carrier.TEXT or (carrier is Carrier.DECIMAL_TEXT and column.type is not ColumnType.STRING):
         return _from_text(value, column)
     if carrier in (Carrier.INTEGER, Carrier.BIG_INTEGER):
@@ -145,10 +187,12 @@ def _from_text(value: str, column: ColumnSpec) -> str:
         return f"CASE lower({value}) WHEN 'true' THEN true WHEN '1' THEN true WHEN 'false' THEN false WHEN '0' THEN false END"
     if column.type is ColumnType.TIMESTAMP and column.unit:
         return _epoch_text(value, column.unit)
-    if column.type in (ColumnType.DATE, ColumnType.TIMESTAMP):
-        matched = f"CASE WHEN regexp_like({value}, {_TIMESTAMP}) THEN {_timestamp_text(value)} END"
-        return _from_microseconds(matched, column.type) or ""
-    return value
+    return _from_time_text(value, column.type) or value
+
+
+def _from_time_text(value: str, column_type: ColumnType) -> str | None:
+    matched = f"CASE WHEN regexp_like({value}, {_TIMESTAMP}) THEN {_timestamp_text(value)} END"
+    return _from_microseconds(matched, column_type)
 
 
 def _timestamp_text(value: str) -> str:
@@ -306,17 +350,21 @@ def carrier_of(glue_type: str) -> Carrier:
     return _CARRIER_OF.get(found[1], Carrier.OTHER) if found else Carrier.OTHER
 
 
-def carrier_sql(expression: str, glue_type: str) -> tuple[str, Carrier, str | None]:
+def carrier_sql(expression: str, glue_type: str, has_timezone: bool = False) -> tuple[str, Carrier, str | None]:
     """A column of a Glue table, as its carrier.
 
     Args:
         expression: The column.
         glue_type: Its type as Hive or Athena writes it.
+        has_timezone: Whether the contract's column has a time zone, for values that name none.
 
     Returns:
         The expression in the carrier's type; the carrier; the text that shows a value, None where the carrier's own does.
     """
     carrier = carrier_of(glue_type)
+    if has_timezone and carrier in (Carrier.DAYS, Carrier.MICROSECONDS):
+        # The catalog does not say which timestamps have a zone; their text does.
+        return f"CAST({expression} AS varchar)", Carrier.TIME_TEXT, None
     if carrier is Carrier.DAYS:
         return f"date_diff('day', {_EPOCH}, {expression})", carrier, f"CAST({expression} AS varchar)"
     if carrier is Carrier.MICROSECONDS:

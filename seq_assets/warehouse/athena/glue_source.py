@@ -48,7 +48,9 @@ class GlueSource:
             if type_ is None:
                 value, carriers[column.name], text = "CAST(NULL AS varchar)", Carrier.TEXT, None
             else:
-                value, carriers[column.name], text = carrier_sql(quoted(column.source.lower()), type_)
+                value, carriers[column.name], text = carrier_sql(
+                    quoted(column.source.lower()), type_, has_timezone=spec.columns[column.name].timezone is not None
+                )
                 written[column.name] = type_
             found.append(f"{value} AS {quoted(column.name)}")
             if text is not None:

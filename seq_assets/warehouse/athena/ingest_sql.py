@@ -14,7 +14,7 @@ from typing import Final
 
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
-from seq_assets.warehouse.athena.casts import Carrier, null_sql, readable_sql, trimmed_sql
+from seq_assets.warehouse.athena.casts import Carrier, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
 from seq_assets.warehouse.rules.metrics import Measures
@@ -74,11 +74,14 @@ def stage_query(
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
     """
-    trimmed, typed, judged, rejections = [], [], [], []
+    standard, typed, placed, judged, rejections = [], [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
         carrier, source, value, reason = carriers[name], f"_w{number}", f"_v{number}", f"_r{number}"
-        trimmed.append(f"{trimmed_sql(quoted(name), carrier, column)} AS {source}")
-        typed.append(f"{readable_sql(source, carrier, column)} AS {value}")
+        standard.append(f"{standard_sql(quoted(name), carrier, column)} AS {source}")
+        local = f"_l{number}"
+        in_utc = placed_sql(local, source, carrier, column)
+        typed.append(f"{readable_sql(source, carrier, column)} AS {value if in_utc is None else local}")
+        placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
         judged.append(f"{CONTRACT.rejection_reason(spec, name, value, null_sql(source, carrier, column))} AS {reason}")
         stood = quoted(text_column(name)) if name in texts else f"CAST({quoted(name)} AS varchar)"
         detail = CONTRACT.rejection_detail(reason, unreadable.get(name))
@@ -86,9 +89,10 @@ def stage_query(
     reasons = ", ".join(f"_r{number}" for number in range(len(rejections)))
     columns = ", ".join(f"_v{number} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     return f"""
-        WITH trimmed AS (SELECT *, {", ".join(trimmed)} FROM {records}),
-        typed AS (SELECT *, {", ".join(typed)} FROM trimmed),
-        judged AS (SELECT *, {", ".join(judged)} FROM typed)
+        WITH standard AS (SELECT *, {", ".join(standard)} FROM {records}),
+        typed AS (SELECT *, {", ".join(typed)} FROM standard),
+        placed AS (SELECT {", ".join(["*", *placed])} FROM typed),
+        judged AS (SELECT *, {", ".join(judged)} FROM placed)
         SELECT _file, _name, _row, {_subset(spec)} AS subset,
             CASE WHEN _malformed IS NOT NULL
                 THEN CAST(ARRAY[ROW(NULL, _malformed, _detail, '{MALFORMED_REASON}')] AS {_REJECTIONS})

@@ -16,7 +16,7 @@ from seq_assets.warehouse.engine import Engine, quoted
 from seq_assets.warehouse.interface import Progress, no_progress
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
-from seq_assets.warehouse.sources.parquet_types import ABSENT
+from seq_assets.warehouse.sources.parquet_types import ABSENT, WITHOUT_ZONE
 from seq_assets.warehouse.sources.reading import CountedRecords
 from seq_assets.warehouse.sources.records import FoundColumns, text_column, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
@@ -104,7 +104,7 @@ def _from_parquet(
     found: FoundColumns,
 ) -> Iterator[WrittenRecords]:
     for number, part in enumerate(files.parts(spec, found)):
-        carried = {name: _carried(name, type_) for name, type_ in part.types.items()}
+        carried = {name: _carried(name, part.types[name], column.timezone is not None) for name, column in spec.columns.items()}
         place = f"{folder}/part_{number}"
         with files.explained():
             _write(source, storage, place, _carried_batches(part, carried, engine, progress))
@@ -130,12 +130,17 @@ def _carried_batches(
         yield batch
 
 
-def _carried(name: str, type_: str) -> tuple[str, Carrier, bool]:
-    """Of a column of this DuckDB type: its value as it is carried, how, and whether its text is carried too."""
+def _carried(name: str, type_: str, has_timezone: bool) -> tuple[str, Carrier, bool]:
+    """Of a column of this DuckDB type: its value as it is carried, how, and whether its text is carried too.
+
+    In a contract's column with a time zone, local times are carried as text, by which they are told from those with a zone.
+    """
     value = quoted(name)
     kind = "LIST" if type_.endswith("]") else type_.split("(", maxsplit=1)[0]
     if type_ == ABSENT or kind in ("VARCHAR", "ENUM"):
         return f"CAST({value} AS VARCHAR)", Carrier.TEXT, False
+    if has_timezone and kind in WITHOUT_ZONE:
+        return f"CAST({value} AS VARCHAR)", Carrier.TIME_TEXT, False
     if kind == "DECIMAL":
         return f"CAST({value} AS VARCHAR)", Carrier.DECIMAL_TEXT, False
     if kind in _INTEGERS:

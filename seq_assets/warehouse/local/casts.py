@@ -8,7 +8,10 @@ values were null before.
 from typing import Final
 
 from seq_assets.models import ColumnSpec, ColumnType, Scalar
+from seq_assets.models.time_formats import parse_time_format
 from seq_assets.warehouse.engine import text_literal
+from seq_assets.warehouse.rules.local_times import local_time_sql
+from seq_assets.warehouse.rules.time_formats import format_pattern, standard_text
 from seq_assets.warehouse.rules.value_grammar import (
     DAY,
     EPOCH_TIME,
@@ -22,7 +25,9 @@ from seq_assets.warehouse.rules.value_grammar import (
     PER_UNIT,
     SECOND,
     TIMESTAMP,
+    ZONED_TIMESTAMP,
 )
+from seq_assets.warehouse.sources.parquet_types import WITHOUT_ZONE
 
 DUCKDB_TYPES: Final = {
     ColumnType.INT8: "TINYINT",
@@ -42,6 +47,7 @@ _INT: Final = text_literal(INT)
 _FLOAT: Final = text_literal(FLOAT)
 _EPOCH_TIME: Final = text_literal(EPOCH_TIME)
 _TIMESTAMP: Final = text_literal(TIMESTAMP)
+_ZONED_TIMESTAMP: Final = text_literal(ZONED_TIMESTAMP)
 
 
 def literal_sql(value: Scalar, column_type: ColumnType) -> str:
@@ -58,10 +64,10 @@ def literal_sql(value: Scalar, column_type: ColumnType) -> str:
 
 
 def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
-    """The expression that reads `value`, of DuckDB type `source_type`, as the contract's type.
+    """The expression that reads `value`, of DuckDB type `source_type`, as the contract's type; local times as if of UTC.
 
     Args:
-        value: A SQL expression; text of a non-string column is trimmed of spaces and tabs beforehand (`trimmed_sql`).
+        value: A SQL expression; text of a non-string column is in its standard form (`standard_sql`).
         source_type: The DuckDB type of the expression, for example VARCHAR, BIGINT, TIMESTAMP WITH TIME ZONE.
         column: The contract of the column.
     """
@@ -85,6 +91,24 @@ def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
     return "NULL"
 
 
+def placed_sql(local: str, value: str, source_type: str, column: ColumnSpec) -> str | None:
+    """The microseconds of what `readable_sql` has read in a column with a time zone; None where nothing is to be placed.
+
+    Args:
+        local: A name of what was read; it stands many times in the expression.
+        value: A name of what it was read from, in its standard form.
+        source_type: The DuckDB type of the latter.
+        column: The contract of the column.
+    """
+    if column.timezone is None:
+        return None
+    placed = local_time_sql(local, column.timezone)
+    if source_type == "VARCHAR":
+        is_point = "true" if column.unit else f"regexp_full_match({value}, {_ZONED_TIMESTAMP})"
+        return f"CASE WHEN {is_point} THEN {local} ELSE {placed} END"
+    return placed if source_type in WITHOUT_ZONE else None
+
+
 def is_readable(source_type: str, column: ColumnSpec) -> bool:
     """Whether any value of a DuckDB type is one of the contract's type."""
     return readable_sql("value", source_type, column) != "NULL"
@@ -95,11 +119,24 @@ _INTEGERS: Final = frozenset(
 )
 
 
-def trimmed_sql(value: str, source_type: str, column: ColumnSpec) -> str:
-    """Text of a non-string column without the spaces and tabs around it; anything else as it is."""
-    if source_type == "VARCHAR" and column.type is not ColumnType.STRING:
-        return f"trim({value}, ' \t')"
-    return value
+def standard_sql(value: str, source_type: str, column: ColumnSpec) -> str:
+    """Text of a non-string column in the form that `readable_sql` reads; anything else as it is.
+
+    It is trimmed of spaces and tabs; in a column with a format, text in another one becomes an empty text, which no type reads.
+    """
+    if source_type != "VARCHAR" or column.type is ColumnType.STRING:
+        return value
+    trimmed = f"trim({value}, ' \t')"
+    return trimmed if column.format is None else _by_format(trimmed, column.format)
+
+
+def _by_format(value: str, time_format: str) -> str:
+    tokens = parse_time_format(time_format)
+    names = [f"g{number}" for number, _ in enumerate(filter(lambda token: token.part, tokens))]
+    listed = ", ".join(map(text_literal, names))
+    found = f"regexp_extract({value}, {text_literal(format_pattern(tokens))}, [{listed}])"
+    standard = standard_text(tokens, [f"{found}.{name}" for name in names])
+    return f"CASE WHEN {value} IS NOT NULL THEN CASE WHEN {found}.g0 = '' THEN '' ELSE {standard} END END"
 
 
 def null_sql(value: str, source_type: str, column: ColumnSpec) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.warehouse.engine import quoted, text_literal
-from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
+from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect
 from seq_assets.warehouse.rules.metrics import Measures
 from seq_assets.warehouse.sources.records import text_column
@@ -44,22 +44,27 @@ def stage_query(
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
     """
-    values, typed, rejections = [], [], []
+    values, typed, placed, rejections = [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
         source, value = quoted(name), quoted(f"_v{number}")
-        values.append(f"{trimmed_sql(source, source_types[name], column)} AS {quoted(f'_w{number}')}")
-        typed.append(f"{readable_sql(quoted(f'_w{number}'), source_types[name], column)} AS {value}")
+        standard, type_ = quoted(f"_w{number}"), source_types[name]
+        values.append(f"{standard_sql(source, type_, column)} AS {standard}")
+        local = quoted(f"_l{number}")
+        in_utc = placed_sql(local, standard, type_, column)
+        typed.append(f"{readable_sql(standard, type_, column)} AS {value if in_utc is None else local}")
+        placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
         stood = quoted(text_column(name)) if name in texts else f"CAST({source} AS VARCHAR)"
         rejections.append(_rejection(spec, name, number, source_types[name], stood, unreadable.get(name)))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': '{MALFORMED_REASON}'}}]"
     return f"""
-        WITH trimmed AS (SELECT *, {", ".join(values)} FROM {records}),
-        typed AS (SELECT *, {", ".join(typed)} FROM trimmed),
+        WITH standard AS (SELECT *, {", ".join(values)} FROM {records}),
+        typed AS (SELECT *, {", ".join(typed)} FROM standard),
+        placed AS (SELECT {", ".join(["*", *placed])} FROM typed),
         checked AS (
             SELECT *, CASE WHEN _malformed IS NOT NULL THEN {malformed}
                 ELSE list_filter([{", ".join(rejections)}], lambda rejection: rejection IS NOT NULL) END AS _failed
-            FROM typed)
+            FROM placed)
         SELECT _file, _row, nullif(_failed, []) AS _rejections, {columns}
         FROM checked"""
 

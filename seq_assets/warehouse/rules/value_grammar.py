@@ -14,6 +14,7 @@ _DATE: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME: Final = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6}0*)?)?"
 _ZONE: Final = "(Z| UTC|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)"
 TIMESTAMP: Final = f"{_DATE}([ T]{_TIME}{_ZONE}?)?"
+ZONED_TIMESTAMP: Final = f"{_DATE}[ T]{_TIME}{_ZONE}"
 
 FIRST_MICROSECOND: Final = -62_135_596_800_000_000
 """Of the year 1, since the epoch."""

@@ -19,6 +19,8 @@ ABSENT: Final = '"NULL"'
 """DuckDB's type of a column that a file does not have, or that holds nulls alone."""
 UNFIT: Final = '"UNFIT"'
 """Stands for the type of a column whose values DuckDB narrows, or takes for something else; no contract can hold them."""
+WITHOUT_ZONE: Final = frozenset({"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
+"""DuckDB's types of days and times of no zone."""
 
 _TEXT_EXTENSIONS: Final = ("arrow.json", "arrow.uuid")
 """Extension types whose values are one text each."""

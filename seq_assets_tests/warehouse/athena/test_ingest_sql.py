@@ -43,6 +43,11 @@ def test_a_hundred_columns_of_any_type_fit_in_one_query(type_: ColumnType) -> No
     assert len(stage_of(spec_of(columns)).encode()) < MOST_BYTES
 
 
+def test_a_dozen_columns_of_local_times_fit_in_one_query() -> None:
+    local = {"type": "timestamp", "timezone": "Europe/Amsterdam", "format": "%d %B %Y %I:%M:%S.%f %p", "nullable": True}
+    assert len(stage_of(spec_of({f"t{number}": local for number in range(12)})).encode()) < MOST_BYTES
+
+
 def test_values_of_the_model_file_stay_in_their_quotes() -> None:
     spec = spec_of(
         {"side": {"type": "string", "is_in": [HOSTILE, "a\nb"], "is_lower_than": HOSTILE}},

@@ -117,6 +117,28 @@ def test_the_text_of_other_values_is_carried_beside_them(
     assert table.column("_text_v").to_pylist() == texts
 
 
+NANOSECONDS = pa.array([1, 1000], pa.timestamp("ns"))
+LOCAL = {"type": "timestamp", "timezone": "Asia/Tokyo"}
+
+
+def test_local_times_are_carried_as_text(tmp_path: Path, engine: Engine) -> None:
+    pq.write_table(pa.table({"e": [1, 2], "v": NANOSECONDS}), tmp_path / "a.parquet")
+    written = Written(tmp_path, engine, spec_of("a.parquet", v=LOCAL))
+    assert written.parts[0].carriers["v"] is Carrier.TIME_TEXT
+    assert written.tables[0].column("v").to_pylist() == ["1970-01-01 00:00:00.000000001", "1970-01-01 00:00:00.000001"]
+
+
+def test_int96_is_carried_as_microseconds_and_shown_with_its_nanoseconds(tmp_path: Path, engine: Engine) -> None:
+    pq.write_table(pa.table({"e": [1, 2], "v": NANOSECONDS}), tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    written = Written(tmp_path, engine, spec_of("a.parquet", v=LOCAL))
+    assert (written.parts[0].carriers["v"], written.parts[0].written["v"]) == (Carrier.MICROSECONDS, "INT96")
+    shown = written.tables[0].select(["_row", "v", "_text_v", "_unreadable"]).to_pydict()
+    assert sorted(zip(*shown.values(), strict=True)) == [
+        (1, 0, "1970-01-01 00:00:00.000000001+00", "v"),
+        (2, 1, "1970-01-01 00:00:00.000001+00", None),
+    ]
+
+
 def test_a_column_that_files_do_not_have_is_null_text(tmp_path: Path, engine: Engine) -> None:
     pq.write_table(pa.table({"e": [1], "other": [2]}), tmp_path / "a.parquet")
     spec = spec_of("a.parquet", v={"type": "int8", "nullable": True})

@@ -22,9 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.models import ColumnSpec, ColumnType
-from seq_assets.warehouse.local.casts import literal_sql, null_sql, readable_sql, trimmed_sql
+from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets_tests.reference import examples
-from seq_assets_tests.reference.reading import LAST_MICROSECOND, NULL, UNREADABLE, Instant, read_text, read_value
+from seq_assets_tests.reference.reading import LAST_MICROSECOND, NULL, UNREADABLE, Instant, Reading, read_text, read_value
 from seq_assets_tests.reference_cases.texts import (
     BOOLS,
     EPOCHS,
@@ -33,6 +33,8 @@ from seq_assets_tests.reference_cases.texts import (
     MIDNIGHTS,
     NOISE,
     TIMESTAMPS,
+    local_times,
+    texts_of,
 )
 
 COLUMNS: Final[Mapping[str, ColumnSpec]] = {
@@ -41,9 +43,42 @@ COLUMNS: Final[Mapping[str, ColumnSpec]] = {
 }
 
 
-def type_and_unit(name: str) -> tuple[str, str | None]:
-    """A column's type and unit, as the reference takes them."""
-    return COLUMNS[name].type.value, COLUMNS[name].unit
+FORMATS: Final = (
+    *(
+        "%d/%m/%Y %H:%M",
+        "%Y%m%d%H%M%S",
+        "%m-%d-%y",
+        "%b %d, %Y %I:%M:%S %p",
+        "%B/%d/%Y",
+        "%d.%m.%Y %H:%M:%S.%f",
+        "%Y-%m-%dT%H%z",
+    ),
+    *("100%% %Y (%m) [%d] %H:%M:%S.%f%z", "%H.%M %d-%b-%y", "%Y  %m\t%d"),
+)
+ZONES: Final = (
+    "Europe/Amsterdam",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Africa/Casablanca",
+    "Australia/Lord_Howe",
+    "Etc/GMT-14",
+)
+TIME_COLUMNS: Final[Mapping[str, ColumnSpec]] = {
+    **{f"timestamp {form}": ColumnSpec(type=ColumnType.TIMESTAMP, format=form) for form in FORMATS},
+    **{f"date {form}": ColumnSpec(type=ColumnType.DATE, format=form) for form in FORMATS},
+    **{f"timestamp {zone}": ColumnSpec(type=ColumnType.TIMESTAMP, timezone=zone) for zone in ZONES},
+    "timestamp in both": ColumnSpec(type=ColumnType.TIMESTAMP, format="%d/%m/%Y %H:%M", timezone="Europe/Amsterdam"),
+}
+
+
+def column_of(name: str) -> ColumnSpec:
+    return COLUMNS.get(name) or TIME_COLUMNS[name]
+
+
+def type_and_reading(name: str) -> tuple[str, Reading]:
+    """A column's type and the rest of how it is read, as the reference takes them."""
+    column = column_of(name)
+    return column.type.value, Reading(column.unit, column.format, column.timezone)
 
 
 # The SQL
@@ -67,15 +102,18 @@ class Sql:
     def read_array(self, array: pa.Array, source_type: str, name: str) -> list[Any]:
         """The values of an array as the named column."""
         self.connection.register("arrow", pa.table({"number": range(len(array)), "value": array}))
-        return self._read_as("arrow", source_type, COLUMNS[name])
+        return self._read_as("arrow", source_type, column_of(name))
 
     def read_texts(self, texts: Sequence[str], name: str) -> list[Any]:
         return self.read_array(pa.array(texts, pa.string()), "VARCHAR", name)
 
     def _read_as(self, relation: str, source_type: str, column: ColumnSpec) -> list[Any]:
+        placed = placed_sql("local", "standard", source_type, column) or "local"
         rows = self.rows(f"""
-            SELECT {null_sql("trimmed", source_type, column)}, {readable_sql("trimmed", source_type, column)}
-            FROM (SELECT number, {trimmed_sql("value", source_type, column)} AS trimmed FROM {relation}) ORDER BY number""")
+            SELECT {null_sql("standard", source_type, column)}, {placed} FROM (
+                SELECT *, {readable_sql("standard", source_type, column)} AS local
+                FROM (SELECT number, {standard_sql("value", source_type, column)} AS standard FROM {relation}))
+            ORDER BY number""")
         return [NULL if is_null else UNREADABLE if value is None else value for is_null, value in rows]
 
 
@@ -91,7 +129,7 @@ def sql() -> Iterator[Sql]:
 def assert_reads(sql: Sql, texts: Sequence[str], name: str) -> None:
     """The SQL and the reference agree on every text, the sign of zero included."""
     found = sql.read_texts(texts, name)
-    expected = [read_text(text, *type_and_unit(name)) for text in texts]
+    expected = [read_text(text, *type_and_reading(name)) for text in texts]
     assert dict(zip(texts, map(repr, found), strict=True)) == dict(zip(texts, map(repr, expected), strict=True))
 
 
@@ -154,7 +192,7 @@ def assert_reads(sql: Sql, texts: Sequence[str], name: str) -> None:
 )
 def test_text_is_read_as_the_design_says(sql: Sql, name: str, text: str, value: Any) -> None:
     assert sql.read_texts([text], name) == [value]
-    assert read_text(text, *type_and_unit(name)) == value
+    assert read_text(text, *type_and_reading(name)) == value
 
 
 @pytest.mark.parametrize(
@@ -205,7 +243,7 @@ def test_text_is_read_as_the_design_says(sql: Sql, name: str, text: str, value: 
 )
 def test_text_of_another_form_is_unreadable(sql: Sql, name: str, texts: list[str]) -> None:
     assert dict(zip(texts, sql.read_texts(texts, name), strict=True)) == dict.fromkeys(texts, UNREADABLE)
-    assert {read_text(text, *type_and_unit(name)) for text in texts} == {UNREADABLE}
+    assert {read_text(text, *type_and_reading(name)) for text in texts} == {UNREADABLE}
 
 
 @settings(deadline=None, max_examples=examples(25))
@@ -246,6 +284,70 @@ def test_any_number_is_an_epoch_time_exactly_where_the_reference_says(sql: Sql, 
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=10, max_size=30))
 def test_any_text_is_a_string_as_it_is(sql: Sql, texts: list[str]) -> None:
     assert_reads(sql, texts, "string")
+
+
+@settings(deadline=None, max_examples=examples(10))
+@given(data=st.data())
+@pytest.mark.parametrize("form", FORMATS)
+def test_any_text_of_a_format_is_the_time_that_python_reads(sql: Sql, form: str, data: st.DataObject) -> None:
+    texts = data.draw(st.lists(texts_of(form) | TIMESTAMPS | NOISE, min_size=10, max_size=30))
+    assert_reads(sql, texts, f"timestamp {form}")
+    assert_reads(sql, texts, f"date {form}")
+
+
+@settings(deadline=None, max_examples=examples(10))
+@given(data=st.data())
+@pytest.mark.parametrize("zone", ZONES)
+def test_any_local_time_is_the_point_in_time_that_python_says(sql: Sql, zone: str, data: st.DataObject) -> None:
+    texts = data.draw(st.lists(local_times(zone) | TIMESTAMPS, min_size=20, max_size=60))
+    assert_reads(sql, texts, f"timestamp {zone}")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "in_utc"),
+    [
+        # The first of two, past the change, skipped, past the change.
+        ("timestamp in both", "29/10/2023 02:30", "2023-10-29 00:30"),
+        ("timestamp in both", "29/10/2023 03:30", "2023-10-29 02:30"),
+        ("timestamp in both", "26/03/2023 02:30", None),
+        ("timestamp in both", "26/03/2023 03:30", "2023-03-26 01:30"),
+        ("timestamp in both", "1/7/2100 12:00", "2100-07-01 10:00"),
+        ("timestamp in both", "1/7/2101 12:00", None),
+        ("timestamp in both", "2023-07-01 12:00", None),
+        ("timestamp Asia/Kolkata", "9999-12-31 23:59:59", "9999-12-31 18:29:59"),
+        ("timestamp Asia/Kolkata", "0001-01-01 03:00", None),
+        ("timestamp Europe/Amsterdam", "2023-07-01 12:00Z", "2023-07-01 12:00"),
+        ("timestamp Europe/Amsterdam", "2023-07-01 12:00 UTC", "2023-07-01 12:00"),
+        ("timestamp Europe/Amsterdam", "2023-07-01", "2023-06-30 22:00"),
+        ("timestamp %Y-%m-%dT%H%z", "2023-07-01T12+0200", "2023-07-01 10:00"),
+        ("timestamp %Y-%m-%dT%H%z", "2023-07-01T12Z", "2023-07-01 12:00"),
+        ("timestamp %Y-%m-%dT%H%z", "2023-07-01t12Z", None),
+        ("timestamp %b %d, %Y %I:%M:%S %p", "jul  1, 2023 12:00:00 AM", "2023-07-01 00:00"),
+        ("timestamp %b %d, %Y %I:%M:%S %p", "JUL 1, 2023 12:00:00\tpm", "2023-07-01 12:00"),
+        ("timestamp %b %d, %Y %I:%M:%S %p", "Jul 1,2023 1:00:00 PM", None),
+        ("timestamp %m-%d-%y", "1-2-68", "2068-01-02 00:00"),
+        ("timestamp %m-%d-%y", "1-2-69", "1969-01-02 00:00"),
+        ("timestamp %m-%d-%y", "02-30-20", None),
+    ],
+)
+def test_text_is_read_by_the_columns_format_and_zone(sql: Sql, name: str, text: str, in_utc: str | None) -> None:
+    expected = UNREADABLE if in_utc is None else read_text(in_utc, "timestamp")
+    assert sql.read_texts([text], name) == [expected]
+    assert read_text(text, *type_and_reading(name)) == expected
+
+
+def test_times_of_parquet_without_a_zone_are_local_where_the_column_says_so(sql: Sql) -> None:
+    for unit, factor in (("s", 1), ("ms", 1000), ("us", 10**6), ("ns", 10**9)):
+        ticks = [1_698_546_600 * factor, 1_679_797_800 * factor]
+        without_zone = pa.array(ticks, pa.timestamp(unit))
+        type_ = {"s": "TIMESTAMP_S", "ms": "TIMESTAMP_MS", "us": "TIMESTAMP", "ns": "TIMESTAMP_NS"}[unit]
+        found = sql.read_array(without_zone, type_, "timestamp Europe/Amsterdam")
+        assert found == [1_698_539_400_000_000, UNREADABLE]
+    in_utc = pa.array([1_698_546_600_000_000], pa.timestamp("us", "UTC"))
+    found = sql.read_array(in_utc, "TIMESTAMP WITH TIME ZONE", "timestamp Europe/Amsterdam")
+    assert found == [1_698_546_600_000_000]
+    days = sql.read_array(pa.array([date(2023, 7, 1)]), "DATE", "timestamp Europe/Amsterdam")
+    assert days == [read_text("2023-06-30 22:00", "timestamp")]
 
 
 # From Parquet
@@ -317,7 +419,7 @@ def test_values_of_parquet_are_read_as_every_type_without_loss_or_refused(
     found = sql.read(relation, source_type, COLUMNS)
     for value, row in zip(values, found, strict=True):
         asked = [name for name, column in COLUMNS.items() if not is_left_open(value, column)]
-        expected = {name: repr(read_value(value, *type_and_unit(name))) for name in asked}
+        expected = {name: repr(read_value(value, *type_and_reading(name))) for name in asked}
         assert {name: repr(row[name]) for name in asked} == expected, value
 
 

@@ -437,6 +437,46 @@ def test_timestamps_as_databases_write_them_are_read(workspace: Workspace) -> No
     assert found == [(0, at + 238_544), (1, at + 238_000), (2, at), (3, at), (4, at), (5, at + 100_000)]
 
 
+def test_local_times_in_a_format_of_their_own_are_points_in_time(workspace: Workspace) -> None:
+    local = ["29/10/2023 02:30", "29/10/2023 03:30", "26/03/2023 02:30", "26/03/2023 03:30", "2023-10-29 02:30"]
+    workspace.write("source.csv", csv_text({"pupil": [1] * 5, "time": local, "item": range(5)}))
+    time = {"type": "timestamp", "format": "%d/%m/%Y %H:%M", "timezone": "Europe/Amsterdam"}
+    spec = workspace.model(columns=columns(time=time), checks=ANYTHING_MAY_BE_REJECTED)
+    workspace.ingest(spec)
+    in_utc = [datetime(2023, 3, 26, 1, 30), datetime(2023, 10, 29, 0, 30), datetime(2023, 10, 29, 2, 30)]
+    found = [
+        (int(moment.replace(tzinfo=UTC).timestamp()) * 1_000_000, item) for moment, item in zip(in_utc, (3, 0, 1), strict=True)
+    ]
+    assert picked(workspace.raw_rows(spec), "time", "item") == found
+    assert rejections(workspace, spec) == [(3, "time", local[2], "unreadable"), (5, "time", local[4], "unreadable")]
+
+
+def test_a_text_of_json_has_the_columns_format_and_zone_too(workspace: Workspace) -> None:
+    workspace.write("source.jsonl", '{"pupil": 1, "time": "1/7/2023", "item": 1}\n{"pupil": 1, "time": 5, "item": 1}\n')
+    time = {"type": "timestamp", "format": "%d/%m/%Y", "timezone": "Asia/Tokyo"}
+    spec = workspace.model(source={"location": "source.jsonl"}, columns=columns(time=time), checks=ANYTHING_MAY_BE_REJECTED)
+    workspace.ingest(spec)
+    assert picked(workspace.raw_rows(spec), "time") == [(int(datetime(2023, 6, 30, 15, tzinfo=UTC).timestamp()) * 1_000_000,)]
+    assert rejections(workspace, spec) == [(2, "time", "5", "unreadable")]
+
+
+def test_times_of_parquet_without_a_zone_are_local_and_int96_is_utc(workspace: Workspace) -> None:
+    moments = pa.array([1_698_546_600_000_000], pa.timestamp("us"))
+    table = pa.table({"pupil": [1], "time": moments, "item": [1]})
+    pq.write_table(table, workspace.folder / "local.parquet")
+    pq.write_table(table, workspace.folder / "int96.parquet", use_deprecated_int96_timestamps=True)
+    in_utc = table.set_column(1, "time", moments.cast(pa.timestamp("us", "UTC")))
+    pq.write_table(in_utc, workspace.folder / "utc.parquet")
+    time = {"type": "timestamp", "timezone": "Europe/Amsterdam"}
+    spec = workspace.model(source={"location": "*.parquet"}, columns=columns(time=time))
+    workspace.ingest(spec)
+    assert picked(workspace.raw_rows(spec), "_file", "time") == [
+        ("local.parquet", 1_698_539_400_000_000),
+        ("int96.parquet", 1_698_546_600_000_000),
+        ("utc.parquet", 1_698_546_600_000_000),
+    ]
+
+
 def test_the_first_reason_counts_and_every_failed_column_is_told(workspace: Workspace) -> None:
     workspace.write(
         "source.csv",
@@ -489,7 +529,7 @@ def test_the_detail_of_unreadable_values_is_that_of_their_column(workspace: Work
     fixed = "0 AS _file, 1 AS _row, NULL AS _malformed, NULL AS _detail, NULL AS _unreadable"
     types = {"pupil": "INTEGER", "time": "VARCHAR", "item": "VARCHAR"}
     said = {"time": "it's text", "item": "never shown", "pupil": "neither"}
-    query = stage_query(spec, f"(SELECT {fixed}, 1 AS pupil, 'x' AS time, NULL AS item)", types, said)
+    query = stage_query(spec, f"(SELECT {fixed}, 1 AS pupil, 'x' AS time, NULL AS item)", types, unreadable=said)
     with connect_in_memory({}) as connection:
         found = Engine(connection).row(query)["_rejections"]
     assert [(failed["column"], failed["detail"]) for failed in found] == [("time", "it's text"), ("item", None)]
