@@ -74,6 +74,22 @@ def cross_field_findings(parts: ReadableParts) -> list[Finding]:
     return [finding for check in _CHECKS for finding in check(parts)]
 
 
+def _numbers(parts: ReadableParts) -> Iterator[Finding]:
+    if parts.source is None:
+        return
+    options = parts.source.options
+    marks = {"decimal": options.decimal, "thousands": options.thousands}
+    for name, mark in marks.items():
+        path = f"source.options.{name}"
+        is_said = name in options.model_fields_set and mark is not None
+        if is_said and parts.source.format not in ("auto", "csv"):
+            yield Finding(path, repr(mark), f"numbers of CSV only; source.format is {parts.source.format}")
+        if mark is not None and mark == options.delimiter:
+            yield Finding(path, repr(mark), "another character than source.options.delimiter")
+    if options.decimal == options.thousands:
+        yield Finding("source.options.thousands", repr(options.thousands), "another character than source.options.decimal")
+
+
 def _source(parts: ReadableParts) -> Iterator[Finding]:
     if parts.source is None or parts.source.options.header:
         return
@@ -277,6 +293,7 @@ def _bounds(parts: ReadableParts) -> Iterator[Finding]:
 
 
 _CHECKS: Final[tuple[Callable[[ReadableParts], Iterator[Finding]], ...]] = (
+    _numbers,
     _source,
     _entity,
     _order_by,

@@ -43,6 +43,18 @@ class SourceOptions(Part):
         description="Whether the first record names the columns; if not, `from` gives each column's number, from 1.",
     )
 
+    decimal: str = Field(".", min_length=1, max_length=1, description="Of CSV: what stands before the fraction of a number.")
+    thousands: str | None = Field(
+        None, min_length=1, max_length=1, description="Of CSV: what stands between a number's groups of three digits."
+    )
+
+    @field_validator("decimal", "thousands")
+    @classmethod
+    def _no_part_of_a_number(cls, value: str | None) -> str | None:
+        if value is not None and (value in '+-eE"\t' or not value.isprintable() or value.isdecimal()):
+            raise ValueError("one character that is no digit, no sign, no quote, neither e nor E, and can be seen")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _known_encoding(cls, value: str) -> str:
@@ -273,6 +285,10 @@ class ModelSpec(Part):
         if values.get("ties", "") is None:
             # Unsaid it means what model files meant before there was this field, so their digests stay.
             del values["ties"]
+        options = values.get("source", {}).get("options", {})
+        for name, unsaid in (("decimal", "."), ("thousands", None)):
+            if options.get(name, "") == unsaid:
+                del options[name]  # as `ties`
         for column in values.get("columns", {}).values():
             # Words for people: what is made from a column is the same.
             del column["description"]

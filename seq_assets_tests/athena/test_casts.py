@@ -6,6 +6,7 @@ Each query reads hundreds of values, because a query takes a second whatever it 
 import math
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -20,6 +21,7 @@ from seq_assets.models import ColumnType
 from seq_assets.warehouse.athena.casts import Carrier, carrier_sql, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.athena.sql import text_literal
 from seq_assets.warehouse.local import casts as duckdb_casts
+from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference.reading import EPOCH, NULL, UNREADABLE, Instant, read_text, read_value
@@ -32,6 +34,7 @@ from seq_assets_tests.reference_cases.texts import (
     NOISE,
     TIMESTAMPS,
     local_times,
+    localised,
     texts_of,
 )
 from seq_assets_tests.warehouse.local.test_casts import (
@@ -39,6 +42,7 @@ from seq_assets_tests.warehouse.local.test_casts import (
     FINE_FLOATS,
     FORMATS,
     INTEGER_LIMITS,
+    NUMBER_FORMATS,
     OTHER_FLOATS,
     WHOLE_FLOATS,
     ZONES,
@@ -72,13 +76,15 @@ def value_of(name: str, text: str | None) -> Any:
     return date.fromisoformat(text) if type_ is ColumnType.DATE else int(text)
 
 
-def read(athena: AthenaClient, literals: Sequence[str], carrier: Carrier, *names: str) -> dict[str, list[Any]]:
+def read(
+    athena: AthenaClient, literals: Sequence[str], carrier: Carrier, *names: str, numbers: NumberFormat | None = None
+) -> dict[str, list[Any]]:
     """Values, given as literals, as each of the named columns."""
     assert len(literals) <= PAGE
     standard, typed, shown = [], [], []
     for number, name in enumerate(names):
         column, value, local = column_of(name), f"_w{number}", f"_l{number}"
-        standard.append(f"{standard_sql('value', carrier, column)} AS {value}")
+        standard.append(f"{standard_sql('value', carrier, column, numbers)} AS {value}")
         typed.append(f"{readable_sql(value, carrier, column)} AS {local}")
         # A real is shown by fewer digits than it needs as a double.
         placed = placed_sql(local, value, carrier, column) or local
@@ -157,6 +163,18 @@ def test_any_text_is_read_as_the_reference_and_duckdb_read_it(
     for name, found in read(athena, list(map(text_literal, texts)), Carrier.TEXT, *names).items():
         assert_same(texts, found, [read_text(text, *type_and_reading(name)) for text in texts])
         assert_same(texts, found, read_by_duckdb(texts, "VARCHAR", name))
+
+
+@pytest.mark.parametrize("numbers", NUMBER_FORMATS, ids=repr)
+def test_any_number_in_the_format_of_its_source_is_read_as_the_reference_reads_it(
+    athena: AthenaClient, numbers: NumberFormat
+) -> None:
+    texts = generated(localised(INTEGERS | FLOATS) | NOISE, TEXTS)
+    names = ("int16", "int64", "float32", "float64", "timestamp ms")
+    for name, found in read(athena, list(map(text_literal, texts)), Carrier.TEXT, *names, numbers=numbers).items():
+        type_, reading = type_and_reading(name)
+        reading = replace(reading, decimal=numbers.decimal, thousands=numbers.thousands)
+        assert_same(texts, found, [read_text(text, type_, reading) for text in texts])
 
 
 ODD_TEXTS: Final = [

@@ -82,7 +82,7 @@ def check(record: Record, model: Model, forgotten: Iterable[Any] = ()) -> Row | 
     failures = []
     for name, column in model["columns"].items():
         stood = record.values.get(column.get("from", name))
-        value = read_value(stood, column["type"], Reading.of(column))
+        value = read_value(stood, column["type"], Reading.of(column, model["source"].get("options", {})))
         row[name] = None if value is NULL else value
         reason = _reason(value, name, column, model)
         if reason is None and name == model["entity"] and value in list(forgotten):

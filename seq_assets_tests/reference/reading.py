@@ -72,16 +72,21 @@ class Reading:
         unit: Of a timestamp whose numbers are epoch time.
         format: Of a date or timestamp whose text is written in a way of its own.
         timezone: Of a timestamp whose values without a zone are local times.
+        decimal: Before the fraction of a number.
+        thousands: Between a number's groups of three digits.
     """
 
     unit: str | None = None
     format: str | None = None
     timezone: str | None = None
+    decimal: str = "."
+    thousands: str | None = None
 
     @classmethod
-    def of(cls, column: Mapping[str, Any]) -> "Reading":
-        """What a column of a model file says."""
-        return cls(column.get("unit"), column.get("format"), column.get("timezone"))
+    def of(cls, column: Mapping[str, Any], options: Mapping[str, Any]) -> "Reading":
+        """What a column of a model file and the options of its source say."""
+        numbers = options.get("decimal", "."), options.get("thousands")
+        return cls(column.get("unit"), column.get("format"), column.get("timezone"), *numbers)
 
 
 PLAIN: Final = Reading()
@@ -92,6 +97,8 @@ def read_text(text: str, type_: str, reading: Reading = PLAIN) -> Any:
     if type_ == "string":
         return text
     text = text.strip(" \t")
+    if type_ in INTEGER_BITS or type_ in FLOATS or reading.unit:
+        text = _with_a_point(text, reading)
     if type_ in INTEGER_BITS:
         match = re.fullmatch(r"([+-]?[0-9]+)(\.0*)?", text)
         return _in_integer_range(int(match[1]), type_) if match else UNREADABLE
@@ -206,6 +213,22 @@ def _nearest_microsecond(seconds: float) -> Fraction:
     # The fraction is exact, and so is all but the last bit of its microseconds.
     rest = (seconds - whole) * 1_000_000
     return Fraction(whole * 1_000_000 + math.trunc(rest + math.copysign(0.5, rest)))
+
+
+def _with_a_point(text: str, reading: Reading) -> str:
+    """A number with a decimal point and without groups; nothing where it is not of the source's form."""
+    if (reading.decimal, reading.thousands) == (".", None) or text.lower() == "nan":
+        return text
+    mantissa, letter, exponent = text, "", ""
+    for e in "eE":
+        if e in text:
+            mantissa, letter, exponent = text.partition(e)
+    whole, point, fraction = mantissa.partition(reading.decimal)
+    sign = whole[:1] if whole[:1] in ("+", "-") else ""
+    groups = whole.removeprefix(sign).split(reading.thousands) if reading.thousands else [whole.removeprefix(sign)]
+    is_grouped = len(groups) == 1 or (0 < len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:]))
+    is_digits = all(re.fullmatch("[0-9]*", part) for part in [*groups, fraction])
+    return f"{sign}{''.join(groups)}{'.' * len(point)}{fraction}{letter}{exponent}" if is_grouped and is_digits else ""
 
 
 _LocalTime: TypeAlias = tuple[datetime, timedelta | None]

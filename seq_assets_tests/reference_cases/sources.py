@@ -10,6 +10,7 @@ them.
 import gzip
 import json
 import random
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -159,6 +160,20 @@ class Dialect:
     encoding: str
     header: bool
     line_end: str
+    decimal: str = "."
+    thousands: str | None = None
+
+    def number(self, text: str, generator: random.Random) -> str:
+        """A number as this dialect writes it, now and then without its groups or wrongly grouped; any other text as it is."""
+        match = re.fullmatch(r"([ \t]*[+-]?)([0-9]*)(\.?)(.*)", text, re.DOTALL)
+        assert match is not None
+        start, whole, point, rest = match.groups()
+        if self.thousands and generator.random() < 0.7:
+            size = 3 if generator.random() < 0.9 else 2
+            places = range(len(whole) % size, len(whole) + 1, size)
+            groups = [whole[max(place - size, 0) : place] for place in places]
+            whole = self.thousands.join(group for group in groups if group)
+        return f"{start}{whole}{self.decimal if point and generator.random() < 0.9 else point}{rest}"
 
     def field(self, text: str | None, generator: random.Random) -> str:
         """A field; None is written as a null value, or as nothing where there is no other way."""
@@ -180,12 +195,16 @@ def csv_sources(draw: st.DrawFn) -> Source:
     extension = draw(st.sampled_from([".csv", ".csv", ".tsv", ".CSV"]))
     shape = draw(shapes(contracts(), extension + compression))
     delimiter = draw(st.sampled_from([None, None, ";", "|", ":", "\x01", " ", "0"]))
+    marks = [(".", None)] * 3 + [(",", None), (",", "."), (".", ","), (",", " "), (",", "'"), (";", "\u00a0")]
+    decimal, thousands = draw(st.sampled_from([pair for pair in marks if delimiter not in pair or delimiter is None]))
     dialect = Dialect(
         delimiter=delimiter or ("\t" if extension == ".tsv" else ","),
         null_values=draw(st.sampled_from([("",), ("",), ("", "NA"), ("NA", "\\N", "-"), ("nan", ""), ()])),
         encoding=draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])),
         header=draw(st.booleans()),
         line_end=draw(st.sampled_from(["\n", "\n", "\r\n", "\r"])),
+        decimal=decimal,
+        thousands=thousands,
     )
     malformed = draw(st.sampled_from([0.0, 0.0, 0.05]))
     blank = draw(st.sampled_from([0.0, 0.1]))
@@ -195,6 +214,8 @@ def csv_sources(draw: st.DrawFn) -> Source:
         for name, item in shape.columns.items():
             item["from"] = str(order.index(name) + 2)  # type: ignore[index]
     options: dict[str, Any] = {"null_values": list(dialect.null_values), "encoding": dialect.encoding, "header": dialect.header}
+    options |= {"decimal": decimal} if decimal != "." else {}
+    options |= {"thousands": thousands} if thousands else {}
     files, records = {}, {}
     for name, rows in shape.rows.items():
         # Without a header the first record says how many columns there are, so that a file needs one.
@@ -219,13 +240,19 @@ def _csv_text(shape: Shape, dialect: Dialect, order: list[str], rows: int, malfo
         written = [dialect.field(_encodable(name, dialect.encoding), generator) for name in names]
         lines.append(dialect.delimiter.join(written))
     for number in range(rows):
-        cells = ["x", *(_encodable(shape.text(name), dialect.encoding) for name in present)]
+        cells = ["x", *(_encodable(_cell(shape, dialect, name), dialect.encoding) for name in present)]
         fields = [dialect.field(None if generator.random() < shape.dirt else cell, generator) for cell in cells]
         if (number or dialect.header) and generator.random() < malformed:
             fields = _spoilt(fields, dialect, generator)
         lines.append(dialect.delimiter.join(fields))
         lines += [""] * (generator.random() < blank)
     return dialect.line_end.join(lines) + dialect.line_end * generator.randrange(3)
+
+
+def _cell(shape: Shape, dialect: Dialect, name: str) -> str:
+    text, column = shape.text(name), shape.columns[name]
+    is_number = column["type"] in INTEGER_BITS or column["type"] in FLOATS or column.get("unit")
+    return dialect.number(text, shape.generator) if is_number else text
 
 
 def _spoilt(fields: list[str], dialect: Dialect, generator: random.Random) -> list[str]:

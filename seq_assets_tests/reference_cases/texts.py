@@ -94,3 +94,15 @@ def local_times(zone: str) -> st.SearchStrategy[str]:
         st.integers(-1500, 3000) | st.integers(-50, 100).map(lambda halves: halves * 30),
     )
     return (near | st.datetimes()).map(str)
+
+
+def localised(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Numbers with other characters for a decimal point, and with such characters between digits."""
+    marks = st.sampled_from([",", ".", " ", "'", "\u00a0"])
+
+    def marked(text: str, decimal: str, thousands: str, size: int) -> str:
+        whole, point, rest = text.partition(".")
+        digits = re.sub(rf"(?<=[0-9])(?=(?:[0-9]{{{size}}})+$)", thousands, whole)
+        return f"{digits}{decimal if point else ''}{rest}"
+
+    return st.builds(marked, numbers, marks, st.just("") | marks, st.sampled_from([3, 3, 3, 2]))

@@ -13,6 +13,7 @@ from seq_assets.models import ColumnSpec, ColumnType
 from seq_assets.models.time_formats import parse_time_format
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, text_literal
 from seq_assets.warehouse.rules.local_times import local_time_sql
+from seq_assets.warehouse.rules.number_formats import NumberFormat, is_number, standard_number
 from seq_assets.warehouse.rules.time_formats import format_pattern, standard_text
 from seq_assets.warehouse.rules.value_grammar import (
     DAY,
@@ -108,14 +109,17 @@ def is_readable(carrier: Carrier, column: ColumnSpec) -> bool:
     return _readable("value", carrier, column) is not None
 
 
-def standard_sql(value: str, carrier: Carrier, column: ColumnSpec) -> str:
+def standard_sql(value: str, carrier: Carrier, column: ColumnSpec, numbers: NumberFormat | None = None) -> str:
     """Text of a non-string column in the form that `readable_sql` reads; anything else as it is.
 
-    It is trimmed of spaces and tabs; in a column with a format, text in another one becomes an empty text, which no type reads.
+    It is trimmed of spaces and tabs; where numbers or times have a format, text in another one becomes an empty text, which no
+    type reads.
     """
     if carrier is not Carrier.TEXT or column.type is ColumnType.STRING:
         return value
     trimmed = f"trim(BOTH {_SPACES} FROM {value})"
+    if numbers and is_number(column):
+        return standard_number(trimmed, f"regexp_like({trimmed}, {_pattern(numbers.pattern)})", numbers)
     return trimmed if column.format is None else _by_format(trimmed, column.format)
 
 

@@ -18,6 +18,7 @@ from seq_assets.warehouse.athena.casts import Carrier, null_sql, placed_sql, rea
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
 from seq_assets.warehouse.rules.metrics import Measures
+from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets.warehouse.sources.records import text_column
 
 _DIALECT: Final = Dialect(
@@ -64,6 +65,7 @@ def stage_query(
     carriers: Mapping[str, Carrier],
     texts: Collection[str],
     unreadable: Mapping[str, str] = MappingProxyType({}),
+    numbers: NumberFormat | None = None,
 ) -> str:
     """The query that makes the stage table out of source records.
 
@@ -73,11 +75,12 @@ def stage_query(
         carriers: By column of the contract.
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
+        numbers: How numbers are written, where that is not the standard.
     """
     standard, typed, placed, judged, rejections = [], [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
         carrier, source, value, reason = carriers[name], f"_w{number}", f"_v{number}", f"_r{number}"
-        standard.append(f"{standard_sql(quoted(name), carrier, column)} AS {source}")
+        standard.append(f"{standard_sql(quoted(name), carrier, column, numbers)} AS {source}")
         local = f"_l{number}"
         in_utc = placed_sql(local, source, carrier, column)
         typed.append(f"{readable_sql(source, carrier, column)} AS {value if in_utc is None else local}")

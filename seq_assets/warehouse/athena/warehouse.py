@@ -50,6 +50,7 @@ from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
+from seq_assets.warehouse.rules.number_formats import NumberFormat, number_format
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
 from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
@@ -156,7 +157,8 @@ class AthenaWarehouse(PublishingWarehouse):
             records, read, ignored = self._records(plan.spec, source, scratch, tables, progress)
             if read == 0:
                 raise SourceError(f"The source {plan.location!r} has no rows; put some there.")
-            stage = self._staged(plan.spec, records, scratch, tables)
+            written = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
+            stage = self._staged(plan.spec, records, written, scratch, tables)
             progress("read", read)
             if isinstance(source, GlueSource):
                 self._refuse_ties(plan.spec, stage, source)
@@ -173,7 +175,9 @@ class AthenaWarehouse(PublishingWarehouse):
             source.by_subset()  # refuses files of neither subset
         if source.format != "parquet":
             # What a model declares may be too much for a query: that shall not be found out after all records were read.
-            refuse_if_too_long(stage_query(spec, "records", dict.fromkeys(spec.columns, Carrier.TEXT), ()))
+            numbers = number_format(spec.source.options, source.format)
+            text = dict.fromkeys(spec.columns, Carrier.TEXT)
+            refuse_if_too_long(stage_query(spec, "records", text, (), numbers=numbers))
         found = FoundColumns()
         with self._engine(MEMORY_LIMIT) as engine:
             written, read = write_records(spec, source, self.storage, scratch, engine, progress, found)
@@ -184,13 +188,15 @@ class AthenaWarehouse(PublishingWarehouse):
             records.append(Records(table, part.carriers, part.texts, part.written))
         return records, read, found.ignored(wanted_columns(spec))
 
-    def _staged(self, spec: ModelSpec, records: Sequence[Records], scratch: str, tables: ExitStack) -> str:
+    def _staged(
+        self, spec: ModelSpec, records: Sequence[Records], numbers: NumberFormat | None, scratch: str, tables: ExitStack
+    ) -> str:
         """The stage table, a part for each shape of the records: together their queries might be too long."""
         parts = []
         for number, part in enumerate(records):
             unfit = {name for name, column in spec.columns.items() if not is_readable(part.carriers[name], column)}
             details = {name: written for name, written in part.written.items() if name in unfit}
-            query = stage_query(spec, part.relation, part.carriers, part.texts, details)
+            query = stage_query(spec, part.relation, part.carriers, part.texts, details, numbers)
             folder = self.athena.unload(query, f"{scratch}/stage_{number}")
             parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
         return _union(parts)

@@ -11,6 +11,7 @@ from seq_assets.models import ColumnSpec, ColumnType, Scalar
 from seq_assets.models.time_formats import parse_time_format
 from seq_assets.warehouse.engine import text_literal
 from seq_assets.warehouse.rules.local_times import local_time_sql
+from seq_assets.warehouse.rules.number_formats import NumberFormat, is_number, standard_number
 from seq_assets.warehouse.rules.time_formats import format_pattern, standard_text
 from seq_assets.warehouse.rules.value_grammar import (
     DAY,
@@ -119,14 +120,17 @@ _INTEGERS: Final = frozenset(
 )
 
 
-def standard_sql(value: str, source_type: str, column: ColumnSpec) -> str:
+def standard_sql(value: str, source_type: str, column: ColumnSpec, numbers: NumberFormat | None = None) -> str:
     """Text of a non-string column in the form that `readable_sql` reads; anything else as it is.
 
-    It is trimmed of spaces and tabs; in a column with a format, text in another one becomes an empty text, which no type reads.
+    It is trimmed of spaces and tabs; where numbers or times have a format, text in another one becomes an empty text, which no
+    type reads.
     """
     if source_type != "VARCHAR" or column.type is ColumnType.STRING:
         return value
     trimmed = f"trim({value}, ' \t')"
+    if numbers and is_number(column):
+        return standard_number(trimmed, f"regexp_full_match({trimmed}, {text_literal(numbers.pattern)})", numbers)
     return trimmed if column.format is None else _by_format(trimmed, column.format)
 
 

@@ -23,6 +23,7 @@ from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_q
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
+from seq_assets.warehouse.rules.number_formats import number_format
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
 from seq_assets.warehouse.sources.reading import CountedRecords
@@ -121,7 +122,8 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
     columns = wanted_columns(spec)
     counted = CountedRecords(source, columns, spec.source.options, found, progress)
     engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
-    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
+    numbers = number_format(spec.source.options, source.format)
+    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"), numbers=numbers)
     try:
         engine.execute(f"CREATE TABLE {STAGE} AS {query}")
     except Exception as error:

@@ -15,6 +15,7 @@ from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect
 from seq_assets.warehouse.rules.metrics import Measures
+from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets.warehouse.sources.records import text_column
 
 _DIALECT: Final = Dialect(
@@ -33,6 +34,7 @@ def stage_query(
     source_types: Mapping[str, str],
     texts: Collection[str] = (),
     unreadable: Mapping[str, str] = MappingProxyType({}),
+    numbers: NumberFormat | None = None,
 ) -> str:
     """The query that makes the stage table out of source records.
 
@@ -43,12 +45,13 @@ def stage_query(
         source_types: The DuckDB type of each of the contract's columns in it.
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
+        numbers: How numbers are written, where that is not the standard.
     """
     values, typed, placed, rejections = [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
         source, value = quoted(name), quoted(f"_v{number}")
         standard, type_ = quoted(f"_w{number}"), source_types[name]
-        values.append(f"{standard_sql(source, type_, column)} AS {standard}")
+        values.append(f"{standard_sql(source, type_, column, numbers)} AS {standard}")
         local = quoted(f"_l{number}")
         in_utc = placed_sql(local, standard, type_, column)
         typed.append(f"{readable_sql(standard, type_, column)} AS {value if in_utc is None else local}")

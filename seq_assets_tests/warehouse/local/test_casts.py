@@ -6,7 +6,7 @@ Where the design leaves a form open (a leading dot or an exponent in epoch numbe
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from seq_assets.models import ColumnSpec, ColumnType
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
+from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference.reading import LAST_MICROSECOND, NULL, UNREADABLE, Instant, Reading, read_text, read_value
 from seq_assets_tests.reference_cases.texts import (
@@ -34,6 +35,7 @@ from seq_assets_tests.reference_cases.texts import (
     NOISE,
     TIMESTAMPS,
     local_times,
+    localised,
     texts_of,
 )
 
@@ -43,6 +45,7 @@ COLUMNS: Final[Mapping[str, ColumnSpec]] = {
 }
 
 
+NUMBER_FORMATS: Final = (NumberFormat(",", None), NumberFormat(",", "."), NumberFormat(".", ","), NumberFormat(",", " "))
 FORMATS: Final = (
     *(
         "%d/%m/%Y %H:%M",
@@ -104,15 +107,16 @@ class Sql:
         self.connection.register("arrow", pa.table({"number": range(len(array)), "value": array}))
         return self._read_as("arrow", source_type, column_of(name))
 
-    def read_texts(self, texts: Sequence[str], name: str) -> list[Any]:
-        return self.read_array(pa.array(texts, pa.string()), "VARCHAR", name)
+    def read_texts(self, texts: Sequence[str], name: str, numbers: NumberFormat | None = None) -> list[Any]:
+        self.connection.register("arrow", pa.table({"number": range(len(texts)), "value": pa.array(texts, pa.string())}))
+        return self._read_as("arrow", "VARCHAR", column_of(name), numbers)
 
-    def _read_as(self, relation: str, source_type: str, column: ColumnSpec) -> list[Any]:
+    def _read_as(self, relation: str, source_type: str, column: ColumnSpec, numbers: NumberFormat | None = None) -> list[Any]:
         placed = placed_sql("local", "standard", source_type, column) or "local"
         rows = self.rows(f"""
             SELECT {null_sql("standard", source_type, column)}, {placed} FROM (
                 SELECT *, {readable_sql("standard", source_type, column)} AS local
-                FROM (SELECT number, {standard_sql("value", source_type, column)} AS standard FROM {relation}))
+                FROM (SELECT number, {standard_sql("value", source_type, column, numbers)} AS standard FROM {relation}))
             ORDER BY number""")
         return [NULL if is_null else UNREADABLE if value is None else value for is_null, value in rows]
 
@@ -301,6 +305,53 @@ def test_any_text_of_a_format_is_the_time_that_python_reads(sql: Sql, form: str,
 def test_any_local_time_is_the_point_in_time_that_python_says(sql: Sql, zone: str, data: st.DataObject) -> None:
     texts = data.draw(st.lists(local_times(zone) | TIMESTAMPS, min_size=20, max_size=60))
     assert_reads(sql, texts, f"timestamp {zone}")
+
+
+def assert_reads_numbers(sql: Sql, texts: Sequence[str], name: str, numbers: NumberFormat) -> None:
+    type_, reading = type_and_reading(name)
+    reading = replace(reading, decimal=numbers.decimal, thousands=numbers.thousands)
+    expected = [read_text(text, type_, reading) for text in texts]
+    found = sql.read_texts(texts, name, numbers)
+    assert dict(zip(texts, map(repr, found), strict=True)) == dict(zip(texts, map(repr, expected), strict=True))
+
+
+@settings(deadline=None, max_examples=examples(10))
+@given(texts=st.lists(localised(INTEGERS | FLOATS) | NOISE, min_size=20, max_size=60))
+@pytest.mark.parametrize("name", ["int16", "int64", "float32", "float64", "timestamp ms"])
+@pytest.mark.parametrize("numbers", NUMBER_FORMATS, ids=repr)
+def test_any_number_in_the_format_of_its_source_is_what_the_reference_says(
+    sql: Sql, texts: list[str], name: str, numbers: NumberFormat
+) -> None:
+    assert_reads_numbers(sql, texts, name, numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("float64", "1.234.567,5", 1234567.5),
+        ("float64", "1234567,5e1", 12345675.0),
+        ("float64", " -,5 ", -0.5),
+        ("float64", "nan", NULL),
+        ("float64", "1.5", UNREADABLE),
+        ("float64", "12.34,5", UNREADABLE),
+        ("float64", "1234.567", UNREADABLE),
+        ("float64", "1.234.56", UNREADABLE),
+        ("float64", ".123", UNREADABLE),
+        ("float64", "1,234,5", UNREADABLE),
+        ("float64", "1,234.567", UNREADABLE),
+        ("int32", "1.234", 1234),
+        ("int32", "-1.234,00", -1234),
+        ("int32", "1234", 1234),
+        ("int32", "1,5", UNREADABLE),
+        ("timestamp s", "1.500,25", 1_500_250_000),
+        ("bool", "1", True),
+        ("date", "2024-02-29", date(2024, 2, 29)),
+    ],
+)
+def test_a_decimal_comma_and_grouped_thousands_are_read_strictly(sql: Sql, name: str, text: str, value: Any) -> None:
+    assert sql.read_texts([text], name, NumberFormat(",", ".")) == [value]
+    type_, reading = type_and_reading(name)
+    assert read_text(text, type_, replace(reading, decimal=",", thousands=".")) == value
 
 
 @pytest.mark.parametrize(

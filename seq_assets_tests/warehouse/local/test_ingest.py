@@ -477,6 +477,17 @@ def test_times_of_parquet_without_a_zone_are_local_and_int96_is_utc(workspace: W
     ]
 
 
+def test_numbers_with_a_decimal_comma_are_read_and_shown_as_they_stood(workspace: Workspace) -> None:
+    workspace.write("source.csv", "pupil;time;item\n1;1;1,5\n1;2;1.234,25\n1;3;-0,5\n1;4;1.5\n")
+    options = {"delimiter": ";", "decimal": ",", "thousands": "."}
+    spec = workspace.model(
+        source={"location": "source.csv", "options": options}, columns=columns(item="float64"), checks=ANYTHING_MAY_BE_REJECTED
+    )
+    workspace.ingest(spec)
+    assert picked(workspace.raw_rows(spec), "item") == [(1.5,), (1234.25,), (-0.5,)]
+    assert rejections(workspace, spec) == [(4, "item", "1.5", "unreadable")]
+
+
 def test_the_first_reason_counts_and_every_failed_column_is_told(workspace: Workspace) -> None:
     workspace.write(
         "source.csv",
@@ -669,8 +680,8 @@ def test_too_many_unreadable_values_are_told_with_the_field_that_reads_them(work
 def test_a_record_that_gets_lost_after_it_was_read_publishes_nothing(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    def lossy(*arguments: Any) -> str:
-        return f"SELECT * FROM ({stage_query(*arguments)}) WHERE _row <> 2"
+    def lossy(*arguments: Any, **named: Any) -> str:
+        return f"SELECT * FROM ({stage_query(*arguments, **named)}) WHERE _row <> 2"
 
     rows = {"pupil": [1, 1, 1], "time": [1, 2, 3], "item": [1, 2, 3]}
     workspace.write(name, csv_text(rows) if name == "source.csv" else pa.table(rows))
