@@ -12,6 +12,7 @@ from seq_assets.models import ColumnType, Scalar
 from seq_assets.models.columns import literal
 from seq_assets.models.cross_checks import ONLY_ASCENDING, RESERVED_NAMES, descending_column, nearest
 from seq_assets.models.spec import LONGEST_SEQUENCE
+from seq_assets.sequencing.frames import as_arrow, category_places, has_order
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.schemas import stored_type
@@ -40,7 +41,8 @@ def sequence(
         entity: The column whose observations form one history; any integer type or string.
         features: The columns that become `<name>_sequence`, each with its pad value.
         sequence_length: Positions per sequence, 1 to 10,000.
-        order_by: Columns to sort each history by, ascending; ties keep the order of the rows.
+        order_by: Columns to sort each history by, ascending; ties keep the order of the rows. Ordered categories (of pandas,
+            Polars' `Enum`, ENUM in a relation of DuckDB) sort by their order, others by their text.
         window: Which stretches of a history become sequences.
         stride: Of sliding windows: items from one start to the next, 1 to `sequence_length`.
         padding_side: Where the padding stands.
@@ -148,24 +150,10 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _as_arrow(table: Any) -> pa.Table:
-    """The table as Arrow, columns in their stored types as far as the platform has one for them."""
-    if not isinstance(table, pa.Table):
-        if type(table).__module__.split(".")[0] == "pandas":
-            table = _from_pandas(table)
-        elif hasattr(table, "__arrow_c_stream__"):
-            table = pa.table(table)
-        else:
-            raise InputError(f"table: found {type(table).__name__}; allowed: an Arrow table or a DataFrame")
-    duplicates = {name for name in table.column_names if table.column_names.count(name) > 1}
+    found = as_arrow(table)
+    duplicates = {name for name in found.column_names if found.column_names.count(name) > 1}
     _require(not duplicates, f"table: found several columns named {sorted(duplicates)}; allowed: each name once")
-    return table
-
-
-def _from_pandas(table: Any) -> pa.Table:
-    try:
-        return pa.Table.from_pandas(table, preserve_index=False)
-    except (pa.ArrowException, ValueError, TypeError) as error:
-        raise InputError(f"table: found what Arrow cannot hold: {error}; allowed: columns of one type each") from error
+    return found
 
 
 def _column(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
@@ -174,16 +162,19 @@ def _column(table: pa.Table, name: str, argument: str) -> pa.ChunkedArray:
         name in names,
         f"{argument}: found {name!r}; allowed: a column of the table ({', '.join(names)}){nearest(name, names)}",
     )
-    return _stored(table.column(name))
+    return _stored(table.column(name), name)
 
 
-def _stored(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _stored(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """The values in the type in which the kernel takes them, where there is one; timestamps as they are."""
     if pa.types.is_dictionary(values.type):
-        chunks = [_stored(pa.chunked_array([chunk.dictionary])).take(chunk.indices) for chunk in values.chunks]
+        chunks = [_stored(pa.chunked_array([chunk.dictionary]), name).take(chunk.indices) for chunk in values.chunks]
         return pa.chunked_array([part for chunk in chunks for part in chunk.chunks], _stored_type(values.type.value_type))
     type_ = _stored_type(values.type)
-    return values if type_ == values.type else values.cast(type_)
+    try:
+        return values if type_ == values.type else values.cast(type_)
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name!r}: found {error}; allowed: dates of whole days; cast it to timestamps first") from error
 
 
 def _stored_type(type_: pa.DataType) -> pa.DataType:
@@ -204,7 +195,7 @@ def _column_type(values: pa.ChunkedArray, name: str) -> ColumnType:
 
 def _items(table: pa.Table, name: str) -> pa.ChunkedArray:
     """A column as the kernel takes it: without nulls, timestamps as int64 microseconds (floored)."""
-    values = _without_nulls(_stored(table.column(name)), name)
+    values = _without_nulls(_stored(table.column(name), name), name)
     if not pa.types.is_timestamp(values.type):
         return values
     naive = values.cast(pa.int64()).cast(pa.timestamp(values.type.unit))
@@ -217,15 +208,20 @@ def _items(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _order(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column to sort by, in its own precision."""
+    """A column to sort by, in its own precision; ordered categories by their order."""
     ascending = descending_column(name)
     _require(
         name in table.column_names or ascending not in table.column_names,
         f"order_by: found {name!r}; allowed: {ascending!r}; {ONLY_ASCENDING}",
     )
     values = _without_nulls(_column(table, name, "order_by"), name)
-    _require(not pa.types.is_nested(values.type), f"order_by: found {name!r} of type {values.type}; allowed: single values")
-    return values
+    stored = table.column(name)
+    if has_order(stored.type):
+        return category_places(stored, name)
+    is_single = not (pa.types.is_nested(values.type) or isinstance(values.type, pa.BaseExtensionType))
+    _require(is_single, f"order_by: found {name!r} of type {values.type}; allowed: single values")
+    # Arrow does not sort halves; as wider floats they are the same.
+    return values.cast(pa.float32()) if pa.types.is_float16(values.type) else values
 
 
 def _without_nulls(values: pa.ChunkedArray, name: str) -> pa.ChunkedArray:

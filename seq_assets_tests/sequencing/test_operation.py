@@ -4,8 +4,10 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -214,6 +216,130 @@ def test_rows_are_ordered_by_nanoseconds_where_there_are_some() -> None:
 def test_rows_may_be_ordered_by_any_single_values(values: list[Any]) -> None:
     answers = pa.table({"pupilid": [1, 1], "correct": [1, 2], "key": values})
     assert cut(answers, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+
+
+LEVELS = ["lo", "mid", "hi"]
+HISTORY = {"pupilid": [1, 1, 1], "correct": [1, 2, 3]}
+
+
+def levels_of_duckdb() -> Any:
+    connection = duckdb.connect()
+    connection.execute("CREATE TYPE level AS ENUM ('lo', 'mid', 'hi')")
+    rows = " UNION ALL ".join(
+        f"SELECT 1 AS pupilid, {number} AS correct, '{level}'::level AS key"
+        for number, level in enumerate(["lo", "hi", "mid"], 1)
+    )
+    return connection.sql(rows)
+
+
+def ordered(indices: list[int | None], categories: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), pa.array(categories), ordered=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: pd.DataFrame({**HISTORY, "key": pd.Categorical(["lo", "hi", "mid"], LEVELS, ordered=True)}),
+        lambda: pd.DataFrame({**HISTORY, "key": pd.Categorical([1, 2, 3], [1, 3, 2], ordered=True)}),
+        lambda: pl.DataFrame({**HISTORY, "key": pl.Series(["lo", "hi", "mid"], dtype=pl.Enum(LEVELS))}),
+        lambda: pa.table({**HISTORY, "key": ordered([0, 2, 1], LEVELS)}),
+        lambda: pa.table({**HISTORY, "key": pa.chunked_array([ordered([0, 1], ["lo", "hi"]), ordered([1], ["lo", "hi"])])}),
+        levels_of_duckdb,
+    ],
+    ids=["pandas", "pandas_numbers", "polars", "arrow", "chunks", "duckdb"],
+)
+def test_ordered_categories_sort_by_their_order(make: Callable[[], Any]) -> None:
+    table = make()
+    expected = [1, 2, 3] if isinstance(table, pa.Table) and table.column("key").num_chunks == 2 else [1, 3, 2]
+    assert cut(table, order_by=["key"])["correct_sequence"].to_pylist() == [expected]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({**HISTORY, "key": pd.Categorical(["lo", "hi", "mid"], LEVELS)}),
+        pl.DataFrame({**HISTORY, "key": pl.Series(["lo", "hi", "mid"], dtype=pl.Categorical)}),
+        pa.table({**HISTORY, "key": pa.array(["lo", "hi", "mid"]).dictionary_encode()}),
+    ],
+    ids=["pandas", "polars", "arrow"],
+)
+def test_categories_without_an_order_sort_by_their_text(frame: Any) -> None:
+    assert cut(frame, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, 3]]
+
+
+def test_pieces_of_a_table_may_know_more_categories_than_those_before_them() -> None:
+    key = pa.chunked_array([ordered([1, 0], ["lo", "mid"]), ordered([2], LEVELS)])
+    assert cut(pa.table({**HISTORY, "key": key}), order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, 3]]
+
+
+def test_pieces_of_a_table_with_different_orders_are_refused() -> None:
+    key = pa.chunked_array([ordered([0, 1], ["lo", "hi"]), ordered([0], ["mid"])])
+    assert "'key': found ordered categories whose order differs" in message_of(
+        pa.table({**HISTORY, "key": key}), order_by=["key"]
+    )
+
+
+@pytest.mark.parametrize("key", [ordered([0, None, 1], LEVELS), pd.Categorical(["lo", None, "hi"], LEVELS, ordered=True)])
+def test_a_null_among_ordered_categories_is_told_like_any_other(key: Any) -> None:
+    frame = pd.DataFrame({**HISTORY, "key": key}) if isinstance(key, pd.Categorical) else pa.table({**HISTORY, "key": key})
+    assert message_of(frame, order_by=["key"]).startswith("'key': found 1 nulls")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array([2**64 - 1, 1], pa.uint64()),
+        pa.array([Decimal("10.00000000000000000001"), Decimal("10")], pa.decimal128(38, 20)),
+        pa.array([Decimal("10.00000000000000000001"), Decimal("10")], pa.decimal256(60, 20)),
+        pa.array([2, 1], pa.duration("ns")),
+        pa.array([2, 1], pa.time64("ns")),
+        pa.array([2, 1], pa.timestamp("ns", "Europe/Berlin")),
+        pa.array([b"\xff", b"\x00"]),
+        pa.array([np.float16(2), np.float16(1)]),
+        pa.array([2, 1], pa.timestamp("ns")).dictionary_encode(),
+    ],
+    ids=lambda array: str(array.type),
+)
+def test_rows_are_ordered_by_values_in_their_own_precision(values: pa.Array) -> None:
+    answers = pa.table({"pupilid": [1, 1], "correct": [1, 2], "key": values})
+    assert cut(answers, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ([date(2024, 1, 1), datetime(2024, 1, 1, 5)], "times without a zone and values of type date"),
+        ([datetime(2024, 1, 1, 5, tzinfo=UTC), datetime(2024, 1, 1, 4)], "times with a zone and times without a zone"),
+        ([1, True], "numbers and values of type bool"),
+        ([1, "1"], "numbers and values of type str"),
+        ([b"1", "1"], "values of type bytes and values of type str"),
+        ([2**64, 1], "what Arrow cannot hold"),
+        ([2**53 + 1, 0.5], "what Arrow cannot hold"),
+    ],
+    ids=str,
+)
+def test_what_pandas_mixes_in_one_column_is_refused(values: list[Any], found: str) -> None:
+    frame = pd.DataFrame({"pupilid": [1, 1], "correct": [1, 2], "key": pd.Series(values, dtype=object)})
+    assert f"table: found {found}" in message_of(frame, order_by=["key"])
+
+
+@pytest.mark.parametrize("type_", ["Int64", "boolean", "string", "Float64", "int64[pyarrow]"])
+def test_nullable_types_of_pandas_are_as_others(type_: str) -> None:
+    values = {"boolean": [True, False], "string": ["b", "a"]}.get(type_, [2, 1])
+    frame = pd.DataFrame({"pupilid": [1, 1], "correct": [1, 2], "key": pd.array(values, dtype=type_)})
+    assert cut(frame, order_by=["key"])["correct_sequence"].to_pylist() == [[2, 1, -1]]
+    frame.loc[0, "key"] = None
+    assert message_of(frame, order_by=["key"]).startswith("'key': found 1 nulls")
+
+
+def test_other_values_that_have_no_type_here_are_told() -> None:
+    assert "allowed: dates of whole days" in message_of(
+        pa.table({"pupilid": [1], "day": pa.array([1], pa.date64())}), features={"day": 0}
+    )
+    periods = pd.DataFrame({"pupilid": [1], "correct": [1], "key": pd.PeriodIndex(["2020-01"], freq="M")})
+    assert "order_by: found 'key' of type extension<pandas.period" in message_of(periods, order_by=["key"])
+    wide = pl.DataFrame({"pupilid": [1], "correct": pl.Series([1], dtype=pl.Int128)})
+    assert "table: found what Arrow cannot hold" in message_of(wide)
 
 
 @pytest.mark.parametrize("name", ["-timestamp", "timestamp desc", "timestamp DESC"])
