@@ -51,8 +51,8 @@ class SourceOptions(Part):
     @field_validator("decimal", "thousands")
     @classmethod
     def _no_part_of_a_number(cls, value: str | None) -> str | None:
-        if value is not None and (value in '+-eE"\t' or not value.isprintable() or value.isdecimal()):
-            raise ValueError("one character that is no digit, no sign, no quote, neither e nor E, and can be seen")
+        if value is not None and (value in '+-eE"' or value < " " or value.isdecimal()):
+            raise ValueError("one character that is no digit, no sign, no quote, no control character, and neither e nor E")
         return value
 
     @field_validator("encoding")

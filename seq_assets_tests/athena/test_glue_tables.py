@@ -1,7 +1,7 @@
 """Existing tables of the Glue catalog as sources: the same observations as from files, read by Athena alone."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets_tests.athena.fixtures import AthenaClient
-from seq_assets_tests.warehouse.building import Row, Workspace
+from seq_assets_tests.warehouse.building import Row, Workspace, published_rows
 
 pytestmark = pytest.mark.athena
 
@@ -38,7 +38,8 @@ MODEL: Mapping[str, Any] = {
     "order_by": ["at"],
     "columns": {
         "pupil": {"type": "int64"},
-        "at": {"type": "timestamp"},
+        # Athena reads the timestamps of Hive in milliseconds.
+        "at": {"type": "timestamp", "unit": "ms"},
         "day": {"type": "date"},
         "item": {"type": "int16"},
         "score": {"type": "float32"},
@@ -114,6 +115,40 @@ def test_an_iceberg_table_is_read_and_its_new_snapshots_are_seen(production: Ath
     table.append(microseconds.slice(0, 1).set_column(0, "pupil", pa.array([77], pa.int64())))
     second = workspace.ingest(spec)
     assert (second.version.rows, second.unchanged) == (40, False)
+
+
+def test_timestamps_of_hive_that_would_be_rounded_are_refused(production: AthenaClient, workspace: Workspace) -> None:
+    columns = {**MODEL["columns"], "at": {"type": "timestamp"}}
+    with pytest.raises(SourceError, match=r"answers is one of Hive, whose timestamps Athena rounds .*columns\.at\.unit: ms"):
+        workspace.ingest(model(workspace, hive_table(production), columns=columns))
+
+
+def test_timestamps_of_iceberg_are_exact_and_local_where_they_name_no_zone(
+    production: AthenaClient, workspace: Workspace
+) -> None:
+    catalog = Cloud("prod", production.bucket, production.unique, production.database).open_tables()._catalog
+    moment = 1_698_546_600_123_457
+    table = pa.table(
+        {
+            "pupil": pa.array([1], pa.int64()),
+            "plain": pa.array([moment], pa.timestamp("us")),
+            "in_utc": pa.array([moment], pa.timestamp("us", "UTC")),
+            "day": pa.array([date(2023, 7, 1)], pa.date32()),
+        }
+    )
+    location = f"{production.folder}/iceberg/moments"
+    catalog.create_table((production.database, "moments"), table.schema, location=location).append(table)
+    local = {"type": "timestamp", "timezone": "Europe/Amsterdam"}
+    for contract, hours in (({"type": "timestamp"}, 0), (local, 2)):
+        spec = workspace.model(
+            source={"location": f"glue://{production.database}/moments"},
+            order_by=[],
+            columns={"pupil": {"type": "int64"}, **dict.fromkeys(["plain", "in_utc", "day"], contract)},
+        )
+        [row] = published_rows(workspace.warehouse, workspace.ingest(spec).version)
+        shift = hours * 3_600_000_000
+        midnight = int(datetime(2023, 7, 1, tzinfo=UTC).timestamp()) * 1_000_000
+        assert (row["plain"], row["in_utc"], row["day"]) == (moment - shift, moment, midnight - shift)
 
 
 def test_a_hive_table_whose_files_change_is_read_again(production: AthenaClient, workspace: Workspace) -> None:

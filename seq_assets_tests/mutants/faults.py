@@ -550,8 +550,8 @@ _ORDER_FAULTS: Final = (
     Fault(
         "rows of Parquet are numbered from 0",
         "warehouse/sources/parquet_format.py",
-        "file_row_number + 1 AS _row",
-        "file_row_number AS _row",
+        '"_source.file_row_number + 1"',
+        '"_source.file_row_number"',
         _ingest("row_numbers_of_parquet_go_over_row_groups"),
     ),
 )
@@ -675,8 +675,8 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "the rejected value is shown trimmed",
         _SQL,
-        'f"CAST({quoted(name)} AS VARCHAR)", CONTRACT',
-        'f"trim(CAST({quoted(name)} AS VARCHAR))", CONTRACT',
+        'else f"CAST({source} AS VARCHAR)"',
+        'else f"trim(CAST({source} AS VARCHAR))"',
         _ingest("the_first_reason_counts_and_every_failed_column_is_told"),
     ),
     Fault(
@@ -890,8 +890,8 @@ _READING_FAULTS: Final = (
     Fault(
         "integers are what DuckDB casts: 1.5 is 2",
         _CASTS,
-        "WHEN regexp_full_match({value}, {_INT}) THEN {whole} END",
-        "ELSE {cast} END",
+        "THEN {cast} WHEN regexp_full_match({value}, {_INT}) THEN {whole} END",
+        "THEN {cast} ELSE {cast} END",
         _TEST_CASTS,
     ),
     Fault("1.5 is the integer 1", _GRAMMAR, r'[+-]?[0-9]+(\.0*)?"', r'[+-]?[0-9]+(\.[0-9]*)?"', _TEST_CASTS),

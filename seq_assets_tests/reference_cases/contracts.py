@@ -37,9 +37,9 @@ class Cells:
     clean: Sequence[str]
     dirty: Sequence[str]
 
-    def values(self, type_: str, unit: str | None) -> list[Any]:
-        """The values of the clean texts, each once."""
-        found = [read_text(text, type_, Reading(unit)) for text in self.clean]
+    def values(self, contract: Mapping[str, Any]) -> list[Any]:
+        """The values of the clean texts in a column, each once."""
+        found = [read_text(text, contract["type"], Reading.of(contract, {})) for text in self.clean]
         return list(dict.fromkeys(value for value in found if not isinstance(value, NoValue)))
 
 
@@ -89,6 +89,7 @@ def plain_texts(longest: int) -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufdd0\ufdd1\ufeff"), max_size=longest)
 
 
+FORMATS: Final = ("%d/%m/%Y", "%b %d %Y %I:%M:%S.%f %p", "%d-%m-%y %H:%M%z")
 _DIRTY: Final = (
     st.sampled_from(["", "x", "nan", "NA", "1.5", "1e3", "0x10", "1_000", "٣", "inf", "yes", "2024-02-30", "24:00", "-", " "])
     | texts.INTEGERS
@@ -142,9 +143,12 @@ def column(
     type_ = draw(types)
     unit = draw(st.sampled_from([None, None, "s", "ms", "us", "ns"])) if type_ == "timestamp" else None
     found: dict[str, Any] = {"type": type_} | ({"unit": unit} if unit else {})
-    cells = fixed or Cells(
-        draw(st.lists(clean_texts(type_, unit), min_size=3, max_size=6)), draw(st.lists(_DIRTY, min_size=1, max_size=3))
-    )
+    if type_ in ("date", "timestamp") and not unit and draw(one_in(3)):
+        found["format"] = draw(st.sampled_from(FORMATS[:1] if type_ == "date" else FORMATS))
+    if type_ == "timestamp" and draw(one_in(3)):
+        found["timezone"] = draw(st.sampled_from(["Europe/Amsterdam", "America/New_York", "Asia/Kolkata"]))
+    clean = texts.texts_of(found["format"]) if "format" in found else clean_texts(type_, unit)
+    cells = fixed or Cells(draw(st.lists(clean, min_size=3, max_size=6)), draw(st.lists(_DIRTY, min_size=1, max_size=3)))
     if may_be_null and draw(one_in(3)):
         found["nullable"] = True
         if draw(one_in(4)):
@@ -153,7 +157,7 @@ def column(
         found["has_no_null_values"] = True
     if draw(one_in(16)):
         found["has_unique_values"] = True
-    literals = [model_literal(value, type_) for value in sorted(cells.values(type_, unit))]
+    literals = [model_literal(value, type_) for value in sorted(cells.values(found))]
     if draw(one_in(4)) and len(literals) > 1:
         found |= draw(validations(literals, type_))
     return found, cells
@@ -189,7 +193,7 @@ def splits(
     if strategy == "column" or (strategy == "time" and times):
         name = draw(st.sampled_from(sorted(columns) if strategy == "column" else times))
         type_ = columns[name]["type"]
-        literals = [model_literal(value, type_) for value in cells[name].values(type_, columns[name].get("unit"))]
+        literals = [model_literal(value, type_) for value in cells[name].values(columns[name])]
         if strategy == "time" and literals:
             cutoff = draw(st.sampled_from(literals))
             return {"strategy": "time", "column": name, "cutoff": cutoff}

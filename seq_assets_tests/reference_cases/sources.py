@@ -303,7 +303,7 @@ def _json_value(shape: Shape, name: str, encoding: str) -> str:
     if generator.random() < shape.dirt / 2:
         return generator.choice((*_NESTED, "null"))
     text, type_, unit = shape.text(name), shape.columns[name]["type"], shape.columns[name].get("unit")
-    value = read_text(text, type_, Reading(unit))
+    value = read_text(text, type_, Reading.of(shape.columns[name], {}))
     if not isinstance(value, NoValue) and generator.random() < 0.5:
         if type_ == "bool":
             return generator.choice(["true", "1"] if value else ["false", "0"])
@@ -407,17 +407,19 @@ def _parquet_source(shape: Shape) -> Source:
     files, records = {}, {}
     for name, rows in shape.rows.items():
         table, values = _table(shape, rows)
-        files[name] = _parquet_writer(table)
+        # INT96 is UTC, whatever the column's zone, so that a table of local times is written without.
+        may_be_int96 = not any(column.get("timezone") for column in shape.columns.values())
+        files[name] = _parquet_writer(table, may_be_int96)
         records[name] = [
             Record(row + 1, {source: column[row] for source, column in values.items()}) for row in range(table.num_rows)
         ]
     return _source(shape, {}, files, records)
 
 
-def _parquet_writer(table: pa.Table) -> Callable[[Path, random.Random], object]:
+def _parquet_writer(table: pa.Table, may_be_int96: bool) -> Callable[[Path, random.Random], object]:
     def write(path: Path, generator: random.Random) -> None:
         size, compression = generator.choice([1, 3, 7, 1000]), generator.choice(["snappy", "zstd", "none"])
-        int96, integers = generator.random() < 0.5, generator.random() < 0.5
+        int96, integers = may_be_int96 and generator.random() < 0.5, generator.random() < 0.5
         forms = {"use_deprecated_int96_timestamps": int96, "store_decimal_as_integer": integers}
         pq.write_table(table, path, row_group_size=size, compression=compression, **forms)
 
@@ -443,7 +445,7 @@ def _array(shape: Shape, name: str, rows: int) -> tuple[pa.Array, list[Any]]:
         return generator.choice([_other_array, _opaque_array])(type_, unit, rows, generator)
     if generator.random() < 0.3:
         return _text_array(texts, generator)
-    read = [None if text is None else read_text(text, type_, Reading(unit)) for text in texts]
+    read = [None if text is None else read_text(text, type_, Reading.of(shape.columns[name], {})) for text in texts]
     values = [None if isinstance(value, NoValue) else value for value in read]
     return generator.choice([_moments, _ticks] if unit else _MAKERS[type_])(values, type_, unit, generator)
 
@@ -565,7 +567,9 @@ def _moments(values: list[Any], type_: str, unit: str | None, generator: random.
     chosen = generator.choice(units)
     ticks = [None if value is None else int(value / per_unit[chosen]) for value in values]
     zone = generator.choice([None, "UTC", "Europe/Berlin"])
-    return pa.array(ticks, pa.timestamp(chosen, zone)), [None if v is None else Instant(Fraction(v)) for v in values]
+    return pa.array(ticks, pa.timestamp(chosen, zone)), [
+        None if value is None else Instant(Fraction(value), is_local=zone is None) for value in values
+    ]
 
 
 def _ticks(values: list[Any], type_: str, unit: str | None, generator: random.Random) -> tuple[pa.Array, list[Any]]:

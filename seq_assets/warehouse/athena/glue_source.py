@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from seq_assets.errors import SourceError
-from seq_assets.models import ModelSpec
+from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.models.cross_checks import nearest
-from seq_assets.warehouse.athena.casts import Carrier, carrier_sql
+from seq_assets.warehouse.athena.casts import Carrier, carrier_of, carrier_sql
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
 from seq_assets.warehouse.interface import SourceSample
@@ -26,19 +26,21 @@ class GlueSource:
         location: As the model file gives it, `glue://database/table`.
         relation: The table in its present state, as Athena reads it.
         columns: The type of each column, as Hive writes it.
+        is_iceberg: Whether it is an Iceberg table, whose timestamps Athena reads exactly; else it is one of Hive.
         fingerprint: Another one means that the table may have changed.
     """
 
     location: str
     relation: str
     columns: Mapping[str, str]
+    is_iceberg: bool
     fingerprint: str
 
     def records(self, spec: ModelSpec) -> Records:
         """The records, whose positions are null.
 
         Raises:
-            SourceError: The table lacks a column that may not be null.
+            SourceError: The table lacks a column that may not be null, or Athena would round the values of one.
         """
         found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
         found += [f"CAST(NULL AS varchar) AS {name}" for name in ("_malformed", "_detail", "_unreadable")]
@@ -48,6 +50,7 @@ class GlueSource:
             if type_ is None:
                 value, carriers[column.name], text = "CAST(NULL AS varchar)", Carrier.TEXT, None
             else:
+                self._refuse_rounding(column, type_, spec.columns[column.name].unit)
                 value, carriers[column.name], text = carrier_sql(
                     quoted(column.source.lower()), type_, has_timezone=spec.columns[column.name].timezone is not None
                 )
@@ -83,6 +86,18 @@ class GlueSource:
             )
         return type_
 
+    def _refuse_rounding(self, column: WantedColumn, type_: str, unit: str | None) -> None:
+        """Athena reads timestamps of Hive in milliseconds: what is finer is rounded before anybody can see it."""
+        is_rounded = not self.is_iceberg and carrier_of(type_) is Carrier.MICROSECONDS
+        if not is_rounded or column.type not in (ColumnType.TIMESTAMP, ColumnType.DATE) or unit == "ms":
+            return
+        accepted = f", or accept milliseconds (columns.{column.name}.unit: ms)" if column.type is ColumnType.TIMESTAMP else ""
+        raise SourceError(
+            f"The table {self.location} is one of Hive, whose timestamps Athena rounds to milliseconds, unseen, such as those "
+            f"of {column.source!r} (columns.{column.name}); make it an Iceberg table, or name the S3 prefix of its files as "
+            f"the source{accepted}."
+        )
+
 
 def find_table(location: str, glue: Any) -> GlueSource:
     """The table at a location.
@@ -106,11 +121,11 @@ def find_table(location: str, glue: Any) -> GlueSource:
     described = [*description.get("Columns", ()), *table.get("PartitionKeys", ())]
     columns = {column["Name"]: column["Type"] for column in described}
     if parameters.get("table_type", "").lower() == "iceberg":
-        return GlueSource(location, relation, columns, _digest([parameters["metadata_location"]]))
+        return GlueSource(location, relation, columns, True, _digest([parameters["metadata_location"]]))
     if not description.get("Location"):
         raise SourceError(f"{location!r} is a view; name the table that it shows, or write its rows to one.")
     listing = [table.get("VersionId", ""), str(described), *_objects(glue, database, name, description["Location"])]
-    return GlueSource(location, relation, columns, _digest(listing))
+    return GlueSource(location, relation, columns, False, _digest(listing))
 
 
 def _objects(glue: Any, database: str, name: str, location: str) -> Iterator[str]:

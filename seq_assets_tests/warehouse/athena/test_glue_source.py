@@ -104,7 +104,7 @@ def test_a_table_has_its_columns_and_partition_keys_and_is_quoted(glue: Glue) ->
 
 
 def test_columns_are_found_in_any_case_and_the_others_are_ignored(glue: Glue) -> None:
-    spec = spec_of(when={"type": "timestamp", "from": "At"}, day={"type": "date"})
+    spec = spec_of(when={"type": "timestamp", "unit": "ms", "from": "At"}, day={"type": "date"})
     found = find_table(LOCATION, glue)
     records = found.records(spec)
     assert records.carriers == {"pupil": Carrier.INTEGER, "when": Carrier.MICROSECONDS, "day": Carrier.DAYS}
@@ -136,7 +136,33 @@ def test_a_missing_column_that_may_not_be_null_is_named_with_what_is_there(glue:
         find_table(LOCATION, glue).records(spec)
 
 
+def test_local_times_are_carried_as_text_which_says_whether_it_has_a_zone(iceberg: Glue) -> None:
+    zone = {"type": "timestamp", "timezone": "Asia/Tokyo"}
+    records = find_table(LOCATION, iceberg).records(spec_of(at=zone, day=zone))
+    assert records.carriers == {"pupil": Carrier.INTEGER, "at": Carrier.TIME_TEXT, "day": Carrier.TIME_TEXT}
+    assert 'CAST("at" AS varchar) AS "at"' in records.relation
+
+
 # What is refused
+
+
+def test_timestamps_of_hive_are_refused_with_what_to_do(glue: Glue) -> None:
+    with pytest.raises(
+        SourceError, match=r"rounds to milliseconds.* of 'at' \(columns.at\); make it an Iceberg table.*unit: ms"
+    ):
+        find_table(LOCATION, glue).records(spec_of(at={"type": "timestamp"}))
+    with pytest.raises(SourceError, match=r"of 'at' \(columns.noon\); .* S3 prefix of its files as the source\.$"):
+        find_table(LOCATION, glue).records(spec_of(noon={"type": "date", "from": "at"}))
+    with pytest.raises(SourceError, match="unit: ms"):
+        find_table(LOCATION, glue).records(spec_of(at={"type": "timestamp", "unit": "us"}))
+
+
+def test_timestamps_of_hive_are_read_in_milliseconds_and_those_of_iceberg_exactly(glue: Glue) -> None:
+    in_milliseconds = spec_of(at={"type": "timestamp", "unit": "ms"})
+    assert find_table(LOCATION, glue).records(in_milliseconds).carriers["at"] is Carrier.MICROSECONDS
+    assert find_table(LOCATION, glue).records(spec_of(at={"type": "string"})).written["at"] == "timestamp"
+    glue.table["Parameters"] = {"table_type": "ICEBERG", "metadata_location": "s3://lake/answers/metadata/00001.json"}
+    assert find_table(LOCATION, glue).records(spec_of(at={"type": "timestamp"})).carriers["at"] is Carrier.MICROSECONDS
 
 
 @pytest.mark.parametrize("location", ["glue://lake", "glue://lake/", "glue:///answers", "glue://lake/answers/more"])
