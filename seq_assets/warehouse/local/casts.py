@@ -123,8 +123,7 @@ _INTEGERS: Final = frozenset(
 def standard_sql(value: str, source_type: str, column: ColumnSpec, numbers: NumberFormat | None = None) -> str:
     """Text of a non-string column in the form that `readable_sql` reads; anything else as it is.
 
-    It is trimmed of spaces and tabs; where numbers or times have a format, text in another one becomes an empty text, which no
-    type reads.
+    It is trimmed of spaces and tabs; where numbers or times have a format, text in another one becomes one that no type reads.
     """
     if source_type != "VARCHAR" or column.type is ColumnType.STRING:
         return value
@@ -139,8 +138,9 @@ def _by_format(value: str, time_format: str) -> str:
     names = [f"g{number}" for number, _ in enumerate(filter(lambda token: token.part, tokens))]
     listed = ", ".join(map(text_literal, names))
     found = f"regexp_extract({value}, {text_literal(format_pattern(tokens))}, [{listed}])"
-    standard = standard_text(tokens, [f"{found}.{name}" for name in names])
-    return f"CASE WHEN {value} IS NOT NULL THEN CASE WHEN {found}.g0 = '' THEN '' ELSE {standard} END END"
+    # Of text in another form all groups are empty, and no type reads what comes of them. In a CASE, which would ask for that,
+    # DuckDB would find the groups again for each part.
+    return standard_text(tokens, [f"{found}.{name}" for name in names])
 
 
 def null_sql(value: str, source_type: str, column: ColumnSpec) -> str:

@@ -92,13 +92,18 @@ def _month(found: dict[str, str]) -> str:
     if "%m" in found:
         return _two_digits(found["%m"])
     name = found["%b"] if "%b" in found else found["%B"]
-    names = "".join(month[:3].lower() for month in _MONTHS)
-    numbers = "".join(f"{number:02d} " for number in range(1, len(_MONTHS) + 1))
-    return f"substr('{numbers}', strpos('{names}', lower(substr({name}, 1, 3))), 2)"
+    return _looked_up(f"lower(substr({name}, 1, 3))", [month[:3].lower() for month in _MONTHS], first=1)
 
 
 def _hour(found: dict[str, str]) -> str:
     if "%H" in found:
         return _two_digits(found["%H"])
-    of_half = f"CAST({found['%I']} AS integer) % 12"
-    return _two_digits(f"CAST({of_half} + CASE lower({found['%p']}) WHEN 'pm' THEN 12 ELSE 0 END AS varchar)")
+    hours = [f"{hour or 12:02d}{half}" for half in ("am", "pm") for hour in range(12)]
+    return _looked_up(f"{_two_digits(found['%I'])} || lower({found['%p']})", hours, first=0)
+
+
+def _looked_up(key: str, keys: Sequence[str], first: int) -> str:
+    """Two digits: a key's place among keys of one length, from `first` on; without arithmetic, which fails on what is no key."""
+    width = len(keys[0])
+    places = "".join(f"{place:02d}".ljust(width) for place in range(first, first + len(keys)))
+    return f"substr('{places}', strpos('{''.join(keys)}', {key}), 2)"

@@ -26,7 +26,7 @@ from seq_assets_tests.athena.parity.dimensions import (
     pairs_of,
 )
 from seq_assets_tests.reference.files import Record, csv_records, json_records, three_line_records
-from seq_assets_tests.reference.reading import EPOCH, FLOATS, INTEGER_BITS, NoValue, nearest_float, read_text
+from seq_assets_tests.reference.reading import EPOCH, FLOATS, INTEGER_BITS, NoValue, Reading, nearest_float, read_text
 from seq_assets_tests.reference.split import entity_share
 from seq_assets_tests.reference_cases.contracts import CONTRACT_NAMES, NASTY_TEXTS, SOURCE_NAMES, model_literal
 from seq_assets_tests.reference_cases.sources import NAMES, typed_array
@@ -70,9 +70,14 @@ class Column:
         return str(self.contract["type"])
 
     @property
+    def reading(self) -> Reading:
+        """How its texts are read."""
+        return Reading.of(self.contract, {})
+
+    @property
     def literals(self) -> list[Any]:
         """Its values in order, each once, as a model file writes them."""
-        values = {read_text(text, self.type) for text in self.texts}
+        values = {read_text(text, self.type, self.reading) for text in self.texts}
         return [model_literal(value, self.type) for value in sorted(values)]
 
 
@@ -105,14 +110,16 @@ class PlannedSource:
     cases: Sequence[PlannedCase] = field(repr=False)
 
     def write(self, folder: Path) -> None:
-        """Writes the files."""
-        for name, content in self.files.items():
+        """Writes the files; every other one has INT96, which is UTC, unless times are local."""
+        is_local = any(column.get("timezone") for column in self.model["columns"].values())
+        for number, (name, content) in enumerate(self.files.items()):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, bytes):
                 path.write_bytes(content)
             else:
-                pq.write_table(content, path, row_group_size=17)
+                is_int96 = number % 2 == 1 and not is_local
+                pq.write_table(content, path, row_group_size=17, use_deprecated_int96_timestamps=is_int96)
 
 
 # Which values
@@ -265,7 +272,8 @@ def _time(source: Values, generator: random.Random) -> Column:
     if source["order"] == "one key":
         spaced = generator.sample(range(-ROWS, ROWS * 20), ROWS * 2)
         texts = [f"{_day(number // 7)} 00:{number % 60:02d}:00.{number % 1000:06d}" for number in spaced]
-        return Column({"type": "timestamp"}, texts)
+        zone = generator.choice([{}, {"timezone": "America/New_York"}])
+        return Column({"type": "timestamp", **zone}, texts)
     return _ordinary(generator.choice(types), "no", generator, few=5)
 
 
@@ -484,18 +492,18 @@ def _write_parquet(source: Values, columns: Mapping[str, Column], content: dict[
         for column_name, column in columns.items():
             key = str(column.contract.get("from", column_name))
             cells = [row[key] for row in rows]
-            arrays[key], values[key] = _parquet_column(cells, column.type, generator)
+            arrays[key], values[key] = _parquet_column(cells, column, generator)
         files[name] = pa.table(arrays)
         records[name] = [Record(row + 1, {key: found[row] for key, found in values.items()}) for row in range(count)]
     return files, records
 
 
-def _parquet_column(cells: list[Cell], type_: str, generator: random.Random) -> tuple[pa.Array, list[Any]]:
+def _parquet_column(cells: list[Cell], column: Column, generator: random.Random) -> tuple[pa.Array, list[Any]]:
     """Texts, or typed values, where what is no value becomes null."""
-    if type_ == "string" or generator.random() < 0.3:
+    if column.type == "string" or generator.random() < 0.3:
         return pa.array(cells, pa.string()), cells
-    read = [None if cell is None else read_text(cell, type_) for cell in cells]
-    return typed_array([None if isinstance(value, NoValue) else value for value in read], type_, generator)
+    read = [None if cell is None else read_text(cell, column.type, column.reading) for cell in cells]
+    return typed_array([None if isinstance(value, NoValue) else value for value in read], column.type, generator)
 
 
 def _write_blocks(source: Values, columns: Mapping[str, Column], content: dict[str, Any], generator: random.Random) -> Any:
