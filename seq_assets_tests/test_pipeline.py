@@ -15,7 +15,6 @@ from dataclasses import asdict, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any, Final
-from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +30,6 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA
 from seq_assets.sequencing.windows import window_of
-from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.storage.parquet_files import read_batches
 from seq_assets.warehouse.storage.storage import LocalStorage
 from seq_assets_tests.reference import Definition, accounting, examples, sequences
@@ -133,8 +131,7 @@ def assert_pipeline(workspace: Workspace, source: Source, generator: random.Rand
     """Ingests a source, sequences both subsets and compares everything that is published."""
     model, expected = publishable(workspace, source, generator)
     spec = workspace.model(**model)
-    with mock.patch.object(lines, "LONGEST_RECORD", generator.choice([1_500, lines.LONGEST_RECORD])):
-        versions = [workspace.ingest(spec).version]
+    versions = [workspace.ingest(spec).version]
     assert_raw(workspace, spec, model, expected)
     length = generator.choice(model["sequence_lengths"])
     for subset in SUBSETS:
@@ -182,6 +179,8 @@ def assert_raw(workspace: Workspace, spec: ModelSpec, model: Model, expected: In
     rejected = workspace.rejected_rows(spec)
     places = [(row["file"], row["row"], row["column"], row["reason"]) for row in rejected]
     assert places == [(row.file, row.row, row.column, row.reason) for row in expected.rejected]
+    details = [row["detail"] for row in rejected if row["reason"] == "malformed"]
+    assert details == [row.detail for row in expected.rejected if row.reason == "malformed"]
     for found, wanted in zip(rejected, expected.rejected, strict=True):
         assert stands_for(found["value"], wanted.value), (found, wanted)
     assert workspace.accounting(spec) == expected.accounting

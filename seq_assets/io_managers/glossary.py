@@ -22,6 +22,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "dropped_truncation": "Observations in no window, because the window mode keeps only a part of each history.",
     "source": "Where the observations were read.",
     "ignored_columns": "Columns of the source that the contract does not name.",
+    "records_over_lines": "Records of CSV files that span lines; a quote that is no quote makes one record of many.",
     "version": "The id of the version's Iceberg snapshot.",
     "raw_version": "The version of the raw observations that it was published with, or made from.",
     "vocabulary_version": "The version of the vocabulary that its ids come from.",

@@ -48,9 +48,11 @@ def publication_sentence(publication: Publication) -> str:
     stands = "stands unchanged" if publication.unchanged else "published"
     if version.dataset.sequence_length is not None:
         return f"{version.dataset.table}, version {version.id}, {stands}: {SequenceAccounting(**counted)}"
+    over_lines = version.metadata.get("records_over_lines", 0)
     return (
         f"{version.dataset.table}, version {version.id}, {stands}: {IngestAccounting(**counted)}; "
         f"columns of the source that the contract does not read: {_ignored_columns(version)}"
+        f"{f'; records that span lines: {over_lines:,}' if over_lines else ''}"
     )
 
 
@@ -86,6 +88,7 @@ def _raw_metadata(version: Version) -> dict[str, Any]:
         "validation": accounting["validation"],
         "source": version.metadata["source"],
         "ignored_columns": _ignored_columns(version),
+        **_records_over_lines(version),
         "accounting": dg.MetadataValue.json(dict(accounting)),
         "metrics": dg.MetadataValue.json(_metrics(version)),
         **_vocabulary(version),
@@ -105,6 +108,12 @@ def _ignored_columns(version: Version) -> str:
     names = version.metadata["ignored_columns"]
     more = len(names) - MOST_NAMES
     return ", ".join([*names[:MOST_NAMES], *([f"and {more} more"] if more > 0 else [])]) or "none"
+
+
+def _records_over_lines(version: Version) -> dict[str, Any]:
+    """Where there are any; a quote that was meant as a character may have made one record of many."""
+    records = version.metadata.get("records_over_lines", 0)
+    return {"records_over_lines": records} if records else {}
 
 
 def _rejected_metadata(version: Version) -> dict[str, Any]:

@@ -6,12 +6,13 @@ Belongs here: what a type means on its own (ranges, literals of a model file). N
 
 import difflib
 import math
+import re
 import zoneinfo
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from seq_assets.models.time_formats import parse_time_format
 
@@ -166,6 +167,36 @@ class Validation(StrEnum):
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class PathPart(BaseModel):
+    """A part of the path of the file that a record stands in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str = Field(
+        description="A regular expression with one group, searched in the file's path below the source's location; "
+        "where it is not found, the value is null."
+    )
+
+    def of(self, path: str) -> str | None:
+        """What the group holds in a path; None where the expression is not found."""
+        found = re.search(self.path, path)
+        return found[1] if found else None
+
+
+def _column_source(value: Any) -> Any:
+    """A name of a column of the source, or a part of the file's path; checked here, so that mistakes name this field."""
+    if isinstance(value, dict) and set(value) == {"path"} and isinstance(value["path"], str):
+        try:
+            groups = re.compile(value["path"]).groups
+        except re.error as error:
+            raise ValueError(f"a regular expression with one group; this is none: {error}") from error
+        if groups != 1:
+            raise ValueError(f"a regular expression with one group; this has {groups}")
+    elif not (value is None or isinstance(value, PathPart) or (isinstance(value, str) and value)):
+        raise ValueError("a name of at least 1 character, or {path: a regular expression with one group}")
+    return value
+
+
 class ColumnSpec(BaseModel):
     """One column of the contract.
 
@@ -178,7 +209,9 @@ class ColumnSpec(BaseModel):
     description: str | None = Field(
         None, min_length=1, max_length=500, description="What it means, for people: decides nothing, shown in the UI."
     )
-    from_: str | None = Field(None, alias="from", min_length=1, description="The source's name, where it differs.")
+    from_: Annotated[str | PathPart | None, BeforeValidator(_column_source)] = Field(
+        None, alias="from", description="The source's name, where it differs; or a part of the file's path."
+    )
     unit: Literal["s", "ms", "us", "ns"] | None = Field(
         None, description="Of a timestamp: its numbers are seconds, milliseconds, microseconds or nanoseconds since the epoch."
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from seq_assets.models.columns import ColumnSpec, ColumnType, Validation, describe_type, literal
+from seq_assets.models.columns import ColumnSpec, ColumnType, PathPart, Validation, describe_type, literal
 from seq_assets.models.spec import (
     ChecksSpec,
     ColumnSplit,
@@ -94,10 +94,11 @@ def _source(parts: ReadableParts) -> Iterator[Finding]:
     if parts.source is None or parts.source.options.header:
         return
     for name, column in parts.columns.items():
-        if not (column.from_ or "").isdecimal() or int(column.from_ or 0) < 1:
+        source = column.from_
+        if not isinstance(source, PathPart) and not ((source or "").isdecimal() and int(source or 0) >= 1):
             yield Finding(
                 f"columns.{name}.from",
-                repr(column.from_) if column.from_ else "nothing",
+                repr(source) if source else "nothing",
                 "the column's number in the file, from '1' on, because source.options.header is false",
             )
 
@@ -134,12 +135,25 @@ def _order_by(parts: ReadableParts) -> Iterator[Finding]:
             yield Finding(f"order_by.{index}", repr(name), "each column once")
 
 
+def _tables(source: SourceSpec) -> list[str]:
+    """The locations that are tables of the Glue catalog."""
+    locations = [source.location] if isinstance(source.location, str) else list(source.location.values())
+    return [location for location in locations if location.startswith("glue://")]
+
+
+def _paths(parts: ReadableParts) -> Iterator[Finding]:
+    tables = _tables(parts.source) if parts.source else []
+    for name, column in parts.columns.items():
+        if isinstance(column.from_, PathPart) and tables:
+            yield Finding(
+                f"columns.{name}.from",
+                f"a path, with the source {tables[0]!r}",
+                "a column of the table, because the rows of a table stand in no file",
+            )
+
+
 def _ties(parts: ReadableParts) -> Iterator[Finding]:
-    if parts.ties is None or parts.source is None:
-        return
-    location = parts.source.location
-    locations = [location] if isinstance(location, str) else list(location.values())
-    if not any(address.startswith("glue://") for address in locations):
+    if parts.ties is not None and parts.source is not None and not _tables(parts.source):
         yield Finding("ties", repr(parts.ties), "nothing, because the rows of files have an order, which ties keep")
 
 
@@ -151,6 +165,8 @@ def _column_names(parts: ReadableParts) -> Iterator[Finding]:
     sources: dict[str, str] = {}
     for name, column in parts.columns.items():
         source = column.from_ or name
+        if isinstance(source, PathPart):
+            continue
         if source in sources:
             yield Finding(f"columns.{name}.from", repr(source), f"a source column that {sources[source]!r} does not read")
         sources.setdefault(source, name)
@@ -297,6 +313,7 @@ _CHECKS: Final[tuple[Callable[[ReadableParts], Iterator[Finding]], ...]] = (
     _source,
     _entity,
     _order_by,
+    _paths,
     _ties,
     _column_names,
     _column_values,

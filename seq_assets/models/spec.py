@@ -33,9 +33,16 @@ class SourceOptions(Part):
     """How text sources are written."""
 
     delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="Between fields; default: a tab for .tsv files, else a comma."
+        None,
+        min_length=1,
+        description="Between fields, one or more characters; default: a tab for .tsv files, else a comma.",
     )
-    null_values: tuple[str, ...] = Field(("",), description="Unquoted texts that mean null.")
+    quoting: Literal["standard", "none"] = Field(
+        "standard", description="Whether a field may stand in quotes, or a quote is a character like others."
+    )
+    null_values: tuple[str, ...] = Field(("",), description="Texts that mean null, unquoted ones.")
+    quoted_nulls: bool = Field(False, strict=True, description="Whether quoted texts, too, mean null.")
+    skip_rows: Annotated[int, Field(ge=0, strict=True)] = Field(0, description="Lines to leave out before the header.")
     encoding: str = Field("utf-8", description="Any encoding that Python knows.")
     header: bool = Field(
         True,
@@ -67,8 +74,8 @@ class SourceOptions(Part):
     @field_validator("delimiter")
     @classmethod
     def _usable_delimiter(cls, value: str | None) -> str | None:
-        if value is not None and (value in '"\r\n' or not value.isascii()):
-            raise ValueError("one ASCII character that is neither a quote nor a line end")
+        if value is not None and set(value) & set('"\r\n'):
+            raise ValueError("one or more characters, of which none is a quote or a line end")
         return value
 
 

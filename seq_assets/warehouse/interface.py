@@ -32,7 +32,7 @@ class Version:
         files: Paths of its Parquet files, in the order of its rows where it is ordered; none where it has no row.
         metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
             content), `model_digest`, `raw_version`, `rejected_version`, `vocabulary_version`, `accounting`, `metrics`,
-            `ignored_columns`, `audit` (by blocking condition, what was compared), `seconds`, `program`.
+            `ignored_columns`, `records_over_lines`, `audit` (by blocking condition, what was compared), `seconds`, `program`.
     """
 
     dataset: Dataset

@@ -63,7 +63,7 @@ class BuiltObservations:
         accounting: Where every record went.
         metrics: Of each column, over accepted rows.
         label_counts: Of each encoded feature, how often accepted train observations have each value: `value`, `count`.
-        ignored: Columns of the source that the contract does not read.
+        source: What a version remembers of its source: `ignored_columns`, `records_over_lines`.
         findings: What the blocking conditions say of the files.
         details: What else the version remembers.
     """
@@ -74,7 +74,7 @@ class BuiltObservations:
     accounting: IngestAccounting
     metrics: Mapping[str, Mapping[str, Any]]
     label_counts: Mapping[str, pa.Table]
-    ignored: Sequence[str]
+    source: Mapping[str, Any]
     findings: Sequence[Finding]
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -274,7 +274,7 @@ class PublishingWarehouse(Warehouse):
             "vocabulary_version": vocabulary.id if vocabulary else None,
             "accounting": asdict(built.accounting),
             "metrics": built.metrics,
-            "ignored_columns": built.ignored,
+            **built.source,
             "audit": _compared(built.findings),
             **built.details,
             "seconds": time.monotonic() - started,

@@ -77,7 +77,7 @@ def records_of(spec: ModelSpec, files: Mapping[str, Sequence[Record]]) -> str:
             texts = [
                 record.malformed,
                 detail,
-                *(record.values.get(column.from_ or key) for key, column in spec.columns.items()),
+                *(record.values.get(str(column.from_ or key)) for key, column in spec.columns.items()),
             ]
             shown = ", ".join("CAST(NULL AS varchar)" if text is None else text_literal(text) for text in texts)
             rows.append(f"({index}, {text_literal(name)}, BIGINT '{record.number}', {shown})")

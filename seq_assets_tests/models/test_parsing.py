@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import Mistake, ModelFileError
 from seq_assets.models import ModelSpec, parse_model
-from seq_assets.models.columns import Validation
+from seq_assets.models.columns import PathPart, Validation
 from seq_assets_tests.models.model_files import FILE, MODEL, REMOVED, mistakes_of, model, model_text
 from seq_assets_tests.reference import examples
 
@@ -171,7 +171,7 @@ def test_a_cutoff_is_utc_unless_it_names_its_offset(cutoff: str, quote: str) -> 
             {"source.options.delimeter": ","},
             "source.options.delimeter",
             "an unknown field",
-            "header, null_values, thousands; did you mean 'delimiter'?",
+            "quoted_nulls, quoting, skip_rows, thousands; did you mean 'delimiter'?",
         ),
         ({"columns.correct.is_inn": [1]}, "columns.correct.is_inn", "an unknown field", "did you mean 'is_in'?"),
         ({"columns.correct.fro": "x"}, "columns.correct.fro", "an unknown field", "did you mean 'from'?"),
@@ -281,15 +281,15 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
             "'%Y%m%d'",
             "no format beside the unit s, which reads numbers",
         ),
-        ({"source.options.delimiter": ", "}, "source.options.delimiter", "', ' (str)", "at most 1"),
         ({"source.options.delimiter": '"'}, "source.options.delimiter", "'\"' (str)", "neither a quote nor a line end"),
+        ({"source.options.delimiter": ""}, "source.options.delimiter", "'' (str)", "at least 1 character"),
+        ({"source.options.delimiter": '"'}, "source.options.delimiter", "'\"' (str)", "none is a quote or a line end"),
         (
             {"source.options.delimiter": "\n"},
             "source.options.delimiter",
             "'\\n' (str)",
-            "neither a quote nor a line end",
+            "none is a quote or a line end",
         ),
-        ({"source.options.delimiter": "§"}, "source.options.delimiter", "'§' (str)", "one ASCII character"),
         ({"source.options.decimal": "1"}, "source.options.decimal", "'1' (str)", "no digit, no sign"),
         ({"source.options.decimal": "٣"}, "source.options.decimal", "'٣' (str)", "no digit, no sign"),
         ({"source.options.thousands": "e"}, "source.options.thousands", "'e' (str)", "neither e nor E"),
@@ -307,11 +307,19 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
             "','",
             "numbers of CSV only; source.format is json",
         ),
+        ({"source.options.quoting": "all"}, "source.options.quoting", "'all' (str)", "one of standard, none"),
+        ({"source.options.quoted_nulls": 1}, "source.options.quoted_nulls", "1 (int)", "true or false"),
+        ({"source.options.skip_rows": -1}, "source.options.skip_rows", "-1 (int)", "0"),
         ({"source.options.encoding": "utf-9"}, "source.options.encoding", "'utf-9' (str)", "such as utf-8, latin-1"),
         ({"source.options.header": "yes"}, "source.options.header", "'yes' (str)", "true or false"),
         ({"order_by": "timestamp"}, "order_by", "'timestamp' (str)", "a list, such as [a, b]"),
         ({"columns.correct.nullable": "no"}, "columns.correct.nullable", "'no' (str)", "true or false"),
         ({"columns.correct.from": ""}, "columns.correct.from", "'' (str)", "at least 1 character"),
+        ({"columns.correct.from": 5}, "columns.correct.from", "5 (int)", "or {path: a regular expression with one group}"),
+        ({"columns.correct.from": {"path": "u[0-9]+"}}, "columns.correct.from", "{'path': 'u[0-9]+'} (dict)", "this has 0"),
+        ({"columns.correct.from": {"path": "(u)(5)"}}, "columns.correct.from", "{'path': '(u)(5)'} (dict)", "this has 2"),
+        ({"columns.correct.from": {"path": "(u"}}, "columns.correct.from", "{'path': '(u'} (dict)", "this is none: missing )"),
+        ({"columns.correct.from": {"file": "(u)"}}, "columns.correct.from", "{'file': '(u)'} (dict)", "{path: "),
         ({"columns.correct.is_in": []}, "columns.correct.is_in", "[] (list)", "at least 1 value"),
         ({"columns.correct.is_in": 1}, "columns.correct.is_in", "1 (int)", "a list, such as [a, b]"),
         ({"columns.correct.has_unique_values": 1}, "columns.correct.has_unique_values", "1 (int)", "true or false"),
@@ -518,6 +526,8 @@ def test_without_a_header_every_column_needs_its_number() -> None:
     numbers = {f"columns.{name}.from": str(number) for number, name in enumerate(MODEL["columns"], start=1)}
     no_header = {"source.options.header": False}
     assert model(no_header | numbers).columns["timestamp"].from_ == "2"
+    of_path = numbers | {"columns.pupilid.from": {"path": "u([0-9]+)"}}
+    assert model(no_header | of_path).columns["pupilid"].from_ == PathPart(path="u([0-9]+)")
     for wrong in ("0", "-1", "time", "1.0"):
         assert_told(
             no_header | numbers | {"columns.timestamp.from": wrong},
@@ -527,6 +537,16 @@ def test_without_a_header_every_column_needs_its_number() -> None:
         )
     del numbers["columns.timestamp.from"]
     assert_told(no_header | numbers, "columns.timestamp.from", "nothing", "from '1' on")
+
+
+def test_a_table_has_no_paths() -> None:
+    change = {"source.location": {"local": "x", "prod": "glue://school/answers"}, "columns.pupilid.from": {"path": "u([0-9]+)"}}
+    assert_told(
+        change,
+        "columns.pupilid.from",
+        "a path, with the source 'glue://school/answers'",
+        "a column of the table, because the rows of a table stand in no file",
+    )
 
 
 # Validations

@@ -52,6 +52,7 @@ _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client/datasets.py"
 _COMPONENT: Final = "component.py"
 _LINES: Final = "warehouse/sources/lines.py"
+_BLOCKS: Final = "warehouse/sources/blocks.py"
 _LOCATION: Final = "warehouse/sources/location.py"
 _DELIVERY: Final = "warehouse/storage/delivery.py"
 _THREE_LINE: Final = "warehouse/sources/three_line_format.py"
@@ -64,6 +65,7 @@ _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_DELIVERY: Final = ("warehouse/storage/test_delivery.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
+_TEST_JSON: Final = ("warehouse/sources/test_json_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
 _TEST_UNIQUE_VALUES: Final = ("warehouse/local/test_unique_values.py",)
 _TEST_AUDIT_VOCABULARY: Final = ("warehouse/rules/test_audit_vocabulary.py",)
@@ -797,16 +799,23 @@ _READING_FAULTS: Final = (
     Fault(
         "malformed rows of CSV are lost",
         "warehouse/sources/csv_format.py",
-        "yield malformed_records(schema, index, malformed)",
+        "yield malformed_records(schema, index, records.malformed)",
         "yield malformed_records(schema, index, {})",
         _TEST_CSV,
     ),
     Fault(
-        "malformed rows of JSON lines are lost",
+        "lines of JSON that are no object are lost",
         "warehouse/sources/json_format.py",
-        "CASE WHEN is_object THEN NULL ELSE left(line, {LONGEST_TEXT}) END AS malformed",
-        "NULL::VARCHAR AS malformed",
-        ("warehouse/sources/test_json_format.py",),
+        "NOT {_BEGINS_AN_OBJECT}) THEN 'no JSON object'",
+        "NOT {_BEGINS_AN_OBJECT}) THEN NULL",
+        _TEST_JSON,
+    ),
+    Fault(
+        "a key of JSON may stand twice",
+        "warehouse/sources/json_format.py",
+        "WHEN len(keys) <> list_unique(keys) THEN",
+        "WHEN len(keys) < list_unique(keys) THEN",
+        _TEST_JSON,
     ),
     Fault(
         "row numbers do not count malformed rows",
@@ -818,46 +827,65 @@ _READING_FAULTS: Final = (
     Fault(
         "the row before a malformed one has its number",
         _LINES,
-        "- 1 - np.arange(len(ragged))",
-        "- 2 - np.arange(len(ragged))",
+        "- 1 - np.arange(len(others))",
+        "- 2 - np.arange(len(others))",
         _TEST_CSV,
     ),
     Fault(
         "row numbers start again where the reader goes on",
         _LINES,
-        "records += batch.num_rows",
-        "records = batch.num_rows",
+        "            before += records",
+        "            before = records",
         _TEST_CSV,
     ),
     Fault(
-        "malformed rows are numbered as if there were a header",
+        "quoted null values are nulls unasked",
         _LINES,
-        "row.number - self._header",
-        "row.number - 1",
-        _TEST_CSV,
-    ),
-    Fault(
-        "null_values match quoted fields",
-        _LINES,
-        "quoted_strings_can_be_null=False",
+        "quoted_strings_can_be_null=self._options.quoted_nulls",
         "quoted_strings_can_be_null=True",
         _TEST_CSV,
     ),
-    Fault("null_values are ignored", _LINES, "null_values=self._null_values", "null_values=[]", _TEST_CSV),
-    Fault("blank lines count", _LINES, "ignore_empty_lines=True", "ignore_empty_lines=False", _TEST_CSV),
+    Fault(
+        "null_values are ignored",
+        _LINES,
+        "for value in self._options.null_values",
+        "for value in ()",
+        _TEST_CSV,
+    ),
     Fault(
         "bytes that are no text are values",
         _LINES,
-        "for column in batch.columns if self._stream.undecodable else ():",
+        "for column in columns.columns if self._stream.undecodable else ():",
         "for column in ():",
+        _TEST_CSV,
+    ),
+    Fault(
+        "text after a closing quote belongs to the field",
+        _BLOCKS,
+        "return bool(opens.all() and closes.all())",
+        "return bool(opens.all())",
+        _TEST_CSV,
+    ),
+    Fault(
+        "a field that is not closed goes on to the next quote",
+        _BLOCKS,
+        "(closing + 1 == len(text) or text[closing + 1] in between)",
+        "True",
         _TEST_CSV,
     ),
     Fault(
         "a float of JSON is a text",
         "warehouse/sources/json_format.py",
-        "\"('OBJECT', 'ARRAY', 'DOUBLE')\"",
-        "\"('OBJECT', 'ARRAY')\"",
-        ("warehouse/sources/test_json_format.py",),
+        "(column.type is ColumnType.STRING and is_fraction)",
+        "False",
+        _TEST_JSON,
+    ),
+    Fault(
+        "an integer of JSON goes by way of a double",
+        "warehouse/sources/json_format.py",
+        "return f\"({is_double} AND regexp_matches(line, '{_INEXACT_DIGITS}'))\"",
+        'return "false"',
+        _TEST_JSON,
     ),
     Fault(
         "a trailing comma of three-line text is a null",

@@ -54,11 +54,12 @@ MOST_LABELS: Final = 50
 
 @dataclass(frozen=True)
 class Failure:
-    """What is wrong with one column of a record, or with all of it: the column, its value as it stood, the reason."""
+    """What is wrong with one column of a record, or with all of it: the column, its value as it stood, reason and detail."""
 
     column: str | None
     value: Any
     reason: str
+    detail: str | None = None
 
 
 def contract_value(value: Any, type_: str) -> Any:
@@ -77,7 +78,7 @@ def contract_value(value: Any, type_: str) -> Any:
 def check(record: Record, model: Model, forgotten: Iterable[Any] = ()) -> Row | list[Failure]:
     """The values of an accepted record by the contract's columns, or what is wrong with it, in the contract's order."""
     if record.malformed is not None:
-        return [Failure(None, record.malformed, "malformed")]
+        return [Failure(None, record.malformed, "malformed", record.detail)]
     row: dict[str, Any] = {}
     failures = []
     for name, column in model["columns"].items():
@@ -181,7 +182,7 @@ def stands_for(text: str | None, value: Any) -> bool:
     if isinstance(value, Decimal):
         return Decimal(text) == value
     if isinstance(value, JsonNumber):
-        return float(text) == float(value.text) if not value.is_integer else text == value.text
+        return float(text) == float(value.text) if not value.is_integer else int(text) == int(value.text)
     if isinstance(value, Instant):
         return _is_instant(text, value)
     if isinstance(value, dict | list):

@@ -23,6 +23,7 @@ class Rejected:
     column: str | None
     value: Any
     reason: str
+    detail: str | None
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def ingest(model: Model, files: Mapping[str, Sequence[Record]], vocabulary_befor
             found = check(record, model)
             if isinstance(found, list):
                 first_reasons.append(found[0].reason)
-                rejected += [Rejected(file, record.number, f.column, f.value, f.reason) for f in found]
+                rejected += [Rejected(file, record.number, f.column, f.value, f.reason, f.detail) for f in found]
             else:
                 subset = subset_of(found, file, model)
                 accepted[subset].append({**found, "subset": subset, "_file": file, "_row": record.number})

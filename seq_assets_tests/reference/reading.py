@@ -60,8 +60,8 @@ class JsonNumber:
 
     @property
     def is_integer(self) -> bool:
-        """Whether it is written without a fraction and an exponent, and 64 bits can hold it."""
-        return re.fullmatch("-?[0-9]+", self.text) is not None and -(2**63) <= int(self.text) < 2**64
+        """Whether it is written without a fraction and an exponent."""
+        return re.fullmatch("-?[0-9]+", self.text) is not None
 
 
 @dataclass(frozen=True)
@@ -170,14 +170,8 @@ def nearest_float(exact: Fraction, type_: str, negative: bool) -> Any:
 
 
 def _read_json_number(number: JsonNumber, type_: str, reading: Reading) -> Any:
-    """An integer as its text; any other as the float that it is, which is whole for an integer column or refused."""
-    if number.is_integer:
-        return read_text(number.text, type_, reading)
-    if type_ == "string":
-        return UNREADABLE
-    if type_ in INTEGER_BITS:
-        return _read_float(float(number.text), type_, reading)
-    return read_text(number.text, type_, reading)
+    """What its digits say; only an integer is a text."""
+    return UNREADABLE if type_ == "string" and not number.is_integer else read_text(number.text, type_, reading)
 
 
 def _read_integer(value: int, type_: str, reading: Reading) -> Any:

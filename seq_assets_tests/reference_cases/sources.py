@@ -160,6 +160,7 @@ class Dialect:
     encoding: str
     header: bool
     line_end: str
+    quoting: str
     decimal: str = "."
     thousands: str | None = None
 
@@ -180,21 +181,23 @@ class Dialect:
         if text is None:
             text = generator.choice(self.null_values or ("",))
             return text if not self._needs_quotes(text) else ""
+        if self.quoting == "none":
+            return "".join(character for character in text if character not in f"{self.delimiter}\r\n")
         if self._needs_quotes(text) or generator.random() < 0.2:
             return '"' + text.replace('"', '""') + '"'
         return text
 
     def _needs_quotes(self, text: str) -> bool:
-        return any(character in text for character in (self.delimiter, '"', "\r", "\n", BAD_BYTE))
+        return any(character in text for character in (*self.delimiter, '"', "\r", "\n", BAD_BYTE))
 
 
 @st.composite
 def csv_sources(draw: st.DrawFn) -> Source:
-    """CSV in any dialect, with blank lines, ragged records, bytes that are no text, and columns that nobody reads."""
+    """CSV in any dialect, with blank lines, ragged records, broken quotes, bytes that are no text, and columns nobody reads."""
     compression = draw(st.sampled_from(["", "", ".gz", ".zst"]))
     extension = draw(st.sampled_from([".csv", ".csv", ".tsv", ".CSV"]))
     shape = draw(shapes(contracts(), extension + compression))
-    delimiter = draw(st.sampled_from([None, None, ";", "|", ":", "\x01", " ", "0"]))
+    delimiter = draw(st.sampled_from([None, None, ";", "|", ":", "\x01", " ", "0", "::", "||"]))
     marks = [(".", None)] * 3 + [(",", None), (",", "."), (".", ","), (",", " "), (",", "'"), (";", "\u00a0")]
     decimal, thousands = draw(st.sampled_from([pair for pair in marks if delimiter not in pair or delimiter is None]))
     dialect = Dialect(
@@ -203,9 +206,12 @@ def csv_sources(draw: st.DrawFn) -> Source:
         encoding=draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])),
         header=draw(st.booleans()),
         line_end=draw(st.sampled_from(["\n", "\n", "\r\n", "\r"])),
+        quoting=draw(st.sampled_from(["standard", "standard", "none"])),
         decimal=decimal,
         thousands=thousands,
     )
+    quoted_nulls = draw(st.booleans())
+    skipped = draw(st.sampled_from([[], [], ['by "a tool', ""]]))
     malformed = draw(st.sampled_from([0.0, 0.0, 0.05]))
     blank = draw(st.sampled_from([0.0, 0.1]))
     order = list(shape.columns)
@@ -214,17 +220,25 @@ def csv_sources(draw: st.DrawFn) -> Source:
         for name, item in shape.columns.items():
             item["from"] = str(order.index(name) + 2)  # type: ignore[index]
     options: dict[str, Any] = {"null_values": list(dialect.null_values), "encoding": dialect.encoding, "header": dialect.header}
+    options |= {"quoting": dialect.quoting, "quoted_nulls": quoted_nulls, "skip_rows": len(skipped)}
     options |= {"decimal": decimal} if decimal != "." else {}
     options |= {"thousands": thousands} if thousands else {}
     files, records = {}, {}
     for name, rows in shape.rows.items():
         # Without a header the first record says how many columns there are, so that a file needs one.
         text = _csv_text(shape, dialect, order, max(rows, 1 - dialect.header), malformed, blank)
-        content = text.encode(dialect.encoding, "surrogateescape")
+        content = dialect.line_end.join([*skipped, text]).encode(dialect.encoding, "surrogateescape")
         wanted = [shape.source(column) for column in shape.columns]
         files[name] = _writer(_compressed(content, compression))
         records[name] = csv_records(
-            decoded(content, dialect.encoding), wanted, dialect.delimiter, dialect.null_values, dialect.header
+            text,
+            wanted,
+            dialect.delimiter,
+            dialect.null_values,
+            dialect.header,
+            dialect.quoting,
+            quoted_nulls,
+            encoding=dialect.encoding,
         )
     decoys = draw(st.sampled_from([[], [".hidden.csv", "_temporary/x.csv", "sub/_SUCCESS"]]))
     source = {"format": "csv", "options": options | ({"delimiter": delimiter} if delimiter else {})}
@@ -256,16 +270,28 @@ def _cell(shape: Shape, dialect: Dialect, name: str) -> str:
 
 
 def _spoilt(fields: list[str], dialect: Dialect, generator: random.Random) -> list[str]:
-    """A field more or less, or, in UTF-8, a byte that is no text."""
+    """A field more or less, broken quotes, or, in UTF-8, a byte that is no text."""
+    place = generator.randrange(len(fields))
+    if generator.random() < 0.3:
+        return [*fields[:place], generator.choice(['"x"y', '"', '"x', 'x"y', '"x""']), *fields[place + 1 :]]
     if dialect.encoding == "utf-8" and generator.random() < 0.5:
-        place = generator.randrange(len(fields))
         return [*fields[:place], f"{BAD_BYTE}x", *fields[place + 1 :]]
     return [*fields, "more"] if generator.random() < 0.5 else fields[:-1]
 
 
 # JSON lines
 
-_NO_OBJECTS: Final = ("[]", "7", "no json", '{"a": 1', "null", '"text"', "{'a': 1}", '{"a": 1}, {"a": 2}')
+_NO_OBJECTS: Final = (
+    "[]",
+    "7",
+    "no json",
+    '{"a": 1',
+    "null",
+    '"text"',
+    "{'a': 1}",
+    '{"a": 1}, {"a": 2}',
+    '{"a": 1, "b": 2, "\\u0061": 1}',
+)
 _NESTED: Final = ("[1,2]", '{"a":1}', "[]", "{}", '[{"b":null}]', '["é"]')
 
 
@@ -286,7 +312,7 @@ def json_sources(draw: st.DrawFn) -> Source:
         # Blank lines alone are a file without records.
         content = (line_end.join(lines) + "\n").encode(encoding)
         files[name] = _writer(_compressed(content, compression))
-        records[name] = json_records(decoded(content, encoding))
+        records[name] = json_records(decoded(content, encoding), encoding)
     return _source(shape, {"options": {"encoding": encoding}}, files, records)
 
 
@@ -308,14 +334,14 @@ def _json_value(shape: Shape, name: str, encoding: str) -> str:
         if type_ == "bool":
             return generator.choice(["true", "1"] if value else ["false", "0"])
         if type_ in INTEGER_BITS:
-            return str(value) if abs(value) > 2**53 else generator.choice([str(value), f"{value}.0", str(value)])
+            return generator.choice([str(value), f"{value}.0", f"{value}.{'0' * 20}"])
         # JSON has no numbers that begin with a point, end with one, or have a sign +, as these texts may.
         if type_ in FLOATS:
-            return repr(value)
+            return repr(value) if generator.random() < 0.5 else format(Decimal(value), "f")
         if unit and "." not in text:
             return str(int(text))
     if type_ == "string" and generator.random() < shape.dirt:
-        return generator.choice(["7", "-1", "true", "1.5", "18446744073709551615", "1e3"])
+        return generator.choice(["7", "-1", "true", "1.5", "18446744073709551615", "-98765432109876543210", "1e3", "1.50"])
     return json.dumps(text, ensure_ascii=not encoding.startswith("utf") or generator.random() < 0.5)
 
 

@@ -12,7 +12,7 @@ from seq_assets.warehouse.athena.casts import Carrier, carrier_of, carrier_sql
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
 from seq_assets.warehouse.interface import SourceSample
-from seq_assets.warehouse.sources.records import WantedColumn, text_column, wanted_columns
+from seq_assets.warehouse.sources.records import WantedColumn, columns_of_files, text_column, wanted_columns
 from seq_assets.warehouse.storage.object_store import list_objects
 
 SCHEME: Final = "glue://"
@@ -45,7 +45,7 @@ class GlueSource:
         found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
         found += [f"CAST(NULL AS varchar) AS {name}" for name in ("_malformed", "_detail", "_unreadable")]
         carriers, texts, written = {}, [], {}
-        for column in wanted_columns(spec):
+        for column in columns_of_files(wanted_columns(spec)):
             type_ = self._type_of(column)
             if type_ is None:
                 value, carriers[column.name], text = "CAST(NULL AS varchar)", Carrier.TEXT, None
@@ -61,10 +61,9 @@ class GlueSource:
                 found.append(f"{text} AS {quoted(text_column(column.name))}")
         return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts, written)
 
-    def ignored(self, spec: ModelSpec) -> list[str]:
-        """The columns that the contract does not read."""
-        wanted = {column.source.lower() for column in wanted_columns(spec)}
-        return [name for name in self.columns if name not in wanted]
+    def metadata(self, spec: ModelSpec) -> dict[str, Any]:
+        """What a version remembers of it: `ignored_columns`, which the contract does not read, and no `records_over_lines`."""
+        return {"ignored_columns": self._ignored(spec), "records_over_lines": 0}
 
     def sample(self, spec: ModelSpec) -> SourceSample:
         """What its columns say, without a query.
@@ -72,8 +71,12 @@ class GlueSource:
         Raises:
             SourceError: The table lacks a column that may not be null.
         """
-        absent = tuple(column.source for column in wanted_columns(spec) if self._type_of(column) is None)
-        return SourceSample("a table", tuple(self.ignored(spec)), absent)
+        absent = tuple(column.source for column in columns_of_files(wanted_columns(spec)) if self._type_of(column) is None)
+        return SourceSample("a table", tuple(self._ignored(spec)), absent)
+
+    def _ignored(self, spec: ModelSpec) -> list[str]:
+        wanted = {column.source.lower() for column in columns_of_files(wanted_columns(spec))}
+        return [name for name in self.columns if name not in wanted]
 
     def _type_of(self, column: WantedColumn) -> str | None:
         """The type of a wanted column; None where it is missing and may be null."""

@@ -18,7 +18,7 @@ from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
 from seq_assets.warehouse.sources.parquet_types import ABSENT, WITHOUT_ZONE
 from seq_assets.warehouse.sources.reading import CountedRecords
-from seq_assets.warehouse.sources.records import FoundColumns, text_column, wanted_columns
+from seq_assets.warehouse.sources.records import SourceFindings, text_column, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -66,7 +66,7 @@ def write_records(
     folder: str,
     engine: Engine,
     progress: Progress,
-    found: FoundColumns,
+    findings: SourceFindings,
 ) -> tuple[list[WrittenRecords], int]:
     """Reads all files of a source once, and writes their records.
 
@@ -77,7 +77,7 @@ def write_records(
         folder: Below which each shape gets its folder; text has one, Parquet as many as its files have differing types.
         engine: Reads Parquet.
         progress: Is told about the records read.
-        found: Notes the columns that the files have.
+        findings: Notes what the files turn out to have.
 
     Returns:
         The records, and their number as the reader counted it.
@@ -87,8 +87,8 @@ def write_records(
     """
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        return list(_from_parquet(spec, source, files, storage, folder, engine, progress, found)), files.rows
-    counted = CountedRecords(source, wanted_columns(spec), spec.source.options, found, progress)
+        return list(_from_parquet(spec, source, files, storage, folder, engine, progress, findings)), files.rows
+    counted = CountedRecords(source, wanted_columns(spec), spec.source.options, findings, progress)
     _write(source, storage, f"{folder}/text", counted)
     return [WrittenRecords(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), (), {})], counted.rows
 
@@ -101,9 +101,9 @@ def _from_parquet(
     folder: str,
     engine: Engine,
     progress: Progress,
-    found: FoundColumns,
+    findings: SourceFindings,
 ) -> Iterator[WrittenRecords]:
-    for number, part in enumerate(files.parts(spec, found)):
+    for number, part in enumerate(files.parts(spec, findings)):
         carried = {name: _carried(name, part.types[name], column.timezone is not None) for name, column in spec.columns.items()}
         place = f"{folder}/part_{number}"
         with files.explained():

@@ -52,7 +52,7 @@ from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.rules.number_formats import NumberFormat, number_format
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
-from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
+from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -154,7 +154,7 @@ class AthenaWarehouse(PublishingWarehouse):
         for dataset in (plan.dataset, Dataset.rejected(plan.spec.name), Dataset.vocabulary(plan.spec.name)):
             self.tables.require_ours(dataset)
         with self._prefix() as scratch, ExitStack() as tables:
-            records, read, ignored = self._records(plan.spec, source, scratch, tables, progress)
+            records, read, found = self._records(plan.spec, source, scratch, tables, progress)
             if read == 0:
                 raise SourceError(f"The source {plan.location!r} has no rows; put some there.")
             written = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
@@ -162,15 +162,15 @@ class AthenaWarehouse(PublishingWarehouse):
             progress("read", read)
             if isinstance(source, GlueSource):
                 self._refuse_ties(plan.spec, stage, source)
-            return self._finished(plan, stage, read, ignored, raw_folder, rejected_folder, scratch, progress)
+            return self._finished(plan, stage, read, found, raw_folder, rejected_folder, scratch, progress)
 
     def _records(
         self, spec: ModelSpec, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
-    ) -> tuple[list[Records], int, Sequence[str]]:
-        """The source's records, how many there are, and the columns that the contract does not read."""
+    ) -> tuple[list[Records], int, Mapping[str, Any]]:
+        """The source's records, how many there are, and what a version remembers of the source."""
         if isinstance(source, GlueSource):
             read = self.athena.row(f"SELECT count(*) AS records FROM {source.relation}")["records"]
-            return [source.records(spec)], read, source.ignored(spec)
+            return [source.records(spec)], read, source.metadata(spec)
         if isinstance(spec.split, LocationSplit):
             source.by_subset()  # refuses files of neither subset
         if source.format != "parquet":
@@ -178,15 +178,15 @@ class AthenaWarehouse(PublishingWarehouse):
             numbers = number_format(spec.source.options, source.format)
             text = dict.fromkeys(spec.columns, Carrier.TEXT)
             refuse_if_too_long(stage_query(spec, "records", text, (), numbers=numbers))
-        found = FoundColumns()
+        findings = SourceFindings()
         with self._engine(MEMORY_LIMIT) as engine:
-            written, read = write_records(spec, source, self.storage, scratch, engine, progress, found)
+            written, read = write_records(spec, source, self.storage, scratch, engine, progress, findings)
         records = []
         for part in written:
             columns = records_columns(spec, part.carriers, part.texts)
             table = tables.enter_context(self._external.over(part.folder, columns))
             records.append(Records(table, part.carriers, part.texts, part.written))
-        return records, read, found.ignored(wanted_columns(spec))
+        return records, read, findings.metadata(wanted_columns(spec))
 
     def _staged(
         self, spec: ModelSpec, records: Sequence[Records], numbers: NumberFormat | None, scratch: str, tables: ExitStack
@@ -217,7 +217,7 @@ class AthenaWarehouse(PublishingWarehouse):
         plan: IngestPlan,
         stage: str,
         read: int,
-        ignored: Sequence[str],
+        found: Mapping[str, Any],
         raw_folder: str,
         rejected_folder: str,
         scratch: str,
@@ -246,7 +246,7 @@ class AthenaWarehouse(PublishingWarehouse):
             accounting=accounting,
             metrics=column_metrics(self.athena, MEASURES, spec, accepted),
             label_counts={name: self._counted(spec, name, train, scratch) for name in spec.encoded},
-            ignored=tuple(ignored),
+            source=found,
             findings=findings,
             details=self._details(),
         )

@@ -27,7 +27,7 @@ from seq_assets.warehouse.rules.number_formats import number_format
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
 from seq_assets.warehouse.sources.reading import CountedRecords
-from seq_assets.warehouse.sources.records import FoundColumns, records_schema, wanted_columns
+from seq_assets.warehouse.sources.records import SourceFindings, records_schema, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -49,7 +49,7 @@ class IngestResult:
         accounting: Where every record went.
         metrics: Of each column, over accepted rows.
         label_counts: Of each encoded feature, how often accepted train observations have each value: `value`, `count`.
-        ignored: Columns of the source that the contract does not read.
+        source: What a version remembers of its source: `ignored_columns`, `records_over_lines`.
     """
 
     raw: Mapping[Subset, str]
@@ -58,7 +58,7 @@ class IngestResult:
     accounting: IngestAccounting
     metrics: Mapping[str, Mapping[str, Any]]
     label_counts: Mapping[str, pa.Table]
-    ignored: tuple[str, ...]
+    source: Mapping[str, Any]
 
 
 def ingest(
@@ -81,8 +81,8 @@ def ingest(
         source.by_subset()  # refuses files of neither subset, before all are read
     # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
     engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
-    found = FoundColumns()
-    read = _stage(spec, source, engine, progress, found)
+    findings = SourceFindings()
+    read = _stage(spec, source, engine, progress, findings)
     if read == 0:
         raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
     judge_stage(spec, source, engine)
@@ -106,26 +106,24 @@ def ingest(
         accounting=stage_accounting(engine, read),
         metrics=column_metrics(engine, MEASURES, spec, accepted, unique_counts(engine, spec, accepted)),
         label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
-        ignored=tuple(found.ignored(wanted_columns(spec))),
+        source=findings.metadata(wanted_columns(spec)),
     )
 
 
-def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, found: FoundColumns) -> int:
+def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, findings: SourceFindings) -> int:
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
     if source.format == "parquet":
         files = ParquetFiles(source, engine)
-        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, found)]
+        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, findings)]
         with files.explained():
             engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
         progress("read", files.rows)
         return files.rows
     columns = wanted_columns(spec)
-    counted = CountedRecords(source, columns, spec.source.options, found, progress)
+    counted = CountedRecords(source, columns, spec.source.options, findings, progress)
     engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
-    numbers = number_format(spec.source.options, source.format)
-    query = stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"), numbers=numbers)
     try:
-        engine.execute(f"CREATE TABLE {STAGE} AS {query}")
+        engine.execute(f"CREATE TABLE {STAGE} AS {text_query(spec, source)}")
     except Exception as error:
         # DuckDB wraps what the reader raised into an error of its own.
         raise counted.error or error from None
@@ -137,6 +135,12 @@ def part_query(spec: ModelSpec, part: ParquetPart) -> str:
     unfit = {name for name, column in spec.columns.items() if not is_readable(part.types[name], column)}
     details = {name: written for name, written in part.written.items() if name in unfit}
     return stage_query(spec, part.records, part.types, part.texts, details)
+
+
+def text_query(spec: ModelSpec, source: SourceFiles) -> str:
+    """The query that makes stage rows out of the table `records` of a source of text files."""
+    numbers = number_format(spec.source.options, source.format)
+    return stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"), numbers=numbers)
 
 
 def judge_stage(spec: ModelSpec, source: SourceFiles, engine: Engine) -> None:

@@ -20,7 +20,7 @@ from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.local.sampling import first_records_query
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files, format_by_name
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
-from seq_assets.warehouse.sources.records import FoundColumns
+from seq_assets.warehouse.sources.records import SourceFindings
 from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of
 
 RECORDS: Final = 20_000
@@ -83,7 +83,7 @@ class _Sample:
         """The records by a model that reads columns as these types, exactly as an ingest does."""
         spec = self._model(types, options)
         for number, part in enumerate(self._parts):
-            query = first_records_query(spec, part, self._engine, FoundColumns(), RECORDS // len(self._parts))
+            query = first_records_query(spec, part, self._engine, SourceFindings(), RECORDS // len(self._parts))
             self._engine.execute(f"{f'CREATE OR REPLACE TABLE {_STAGE} AS' if not number else f'INSERT INTO {_STAGE}'} {query}")
         failed = f"SELECT unnest(_rejections) AS failed FROM {_STAGE} WHERE _rejections IS NOT NULL"
         counts = dict(self._engine.rows(f'SELECT failed."column", count(*) FROM ({failed}) GROUP BY 1'))
@@ -97,7 +97,7 @@ class _Sample:
     def stored_types(self) -> Mapping[str, str]:
         """Of Parquet: the DuckDB type of each column of the first file."""
         spec = self._model(dict.fromkeys(self.names, ColumnType.STRING), SourceOptions())
-        return ParquetFiles(self._parts[0], self._engine).parts(spec, FoundColumns())[0].types
+        return ParquetFiles(self._parts[0], self._engine).parts(spec, SourceFindings())[0].types
 
     def _model(self, types: Mapping[str, ColumnType], options: SourceOptions) -> ModelSpec:
         """Columns are numbered, because a source may name them in any way."""

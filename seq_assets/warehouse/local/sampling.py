@@ -15,14 +15,14 @@ from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.engine import Connect, Engine
 from seq_assets.warehouse.interface import SourceSample
-from seq_assets.warehouse.local.ingest import REJECTED_QUERY, STAGE, judge_stage, part_query, stage_accounting
-from seq_assets.warehouse.local.ingest_sql import CONTRACT, stage_query
+from seq_assets.warehouse.local.ingest import REJECTED_QUERY, STAGE, judge_stage, part_query, stage_accounting, text_query
+from seq_assets.warehouse.local.ingest_sql import CONTRACT
 from seq_assets.warehouse.rules.audit_raw import RawAudit
 from seq_assets.warehouse.rules.rejections import too_many_rejected
 from seq_assets.warehouse.sources.location import SourceFiles
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import FILE, MALFORMED, ROW, FoundColumns, records_schema, wanted_columns
+from seq_assets.warehouse.sources.records import FILE, MALFORMED, ROW, SourceFindings, records_schema, wanted_columns
 
 _MEMORY_LIMIT: Final = "512MiB"
 _MOST_PARQUET_FILES: Final = 10
@@ -46,21 +46,21 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
     if isinstance(spec.split, LocationSplit):
         source.by_subset()  # refuses files of neither subset
     with connect({"memory_limit": _MEMORY_LIMIT}) as connection:
-        engine, found = Engine(connection), FoundColumns()
+        engine, findings = Engine(connection), SourceFindings()
         engine.execute("ATTACH ':memory:' AS stage")
         # The first records are those of the files, not those that a thread finds first.
         engine.execute("SET preserve_insertion_order = true")
-        engine.execute(f"CREATE TABLE {STAGE} AS {first_records_query(spec, source, engine, found, most_records)}")
+        engine.execute(f"CREATE TABLE {STAGE} AS {first_records_query(spec, source, engine, findings, most_records)}")
         read = engine.row(f"SELECT count(*) AS records FROM {STAGE}")["records"]
         if read == 0:
             raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
         judge_stage(spec, source, engine)
         engine.execute(f"CREATE TEMP TABLE rejected AS {REJECTED_QUERY}")
-        return _judged(spec, source, engine, found, stage_accounting(engine, read))
+        return _judged(spec, source, engine, findings, stage_accounting(engine, read))
 
 
 def _judged(
-    spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, accounting: IngestAccounting
+    spec: ModelSpec, source: SourceFiles, engine: Engine, findings: SourceFindings, accounting: IngestAccounting
 ) -> SourceSample:
     audit = RawAudit(engine, CONTRACT, spec, STAGE, "rejected", accounting, source_has_positions=True)
     first = audit.first_rejected()
@@ -68,8 +68,8 @@ def _judged(
     columns, files = wanted_columns(spec), len(source.files)
     return SourceSample(
         described=f"{files:,} file{'s' if files > 1 else ''} ({source.format})",
-        ignored=tuple(found.ignored(columns)),
-        absent=tuple(found.absent(columns)),
+        ignored=tuple(findings.ignored(columns)),
+        absent=tuple(findings.absent(columns)),
         accounting=accounting,
         rejected=tuple(map(str, first)),
         problem=(
@@ -80,7 +80,9 @@ def _judged(
     )
 
 
-def first_records_query(spec: ModelSpec, source: SourceFiles, engine: Engine, found: FoundColumns, most_records: int) -> str:
+def first_records_query(
+    spec: ModelSpec, source: SourceFiles, engine: Engine, findings: SourceFindings, most_records: int
+) -> str:
     """The query that makes the stage's rows of the first records of files; notes the columns that the files have.
 
     Text is read at once. Parquet is read by the query, which is to keep the order of rows.
@@ -90,13 +92,13 @@ def first_records_query(spec: ModelSpec, source: SourceFiles, engine: Engine, fo
     """
     if source.format == "parquet":
         files = ParquetFiles(replace(source, files=source.files[:_MOST_PARQUET_FILES]), engine)
-        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, found)]
+        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, findings)]
         return f"SELECT * FROM ({' UNION ALL '.join(queries)}) LIMIT {most_records}"
     columns = wanted_columns(spec)
-    batches = read_records(source, columns, spec.source.options, found)
+    batches = read_records(source, columns, spec.source.options, findings, rows_at_once=1)
     records = pa.Table.from_batches(_enough(batches, most_records), records_schema(columns))
     engine.register("records", records.sort_by([(FILE, "ascending"), (ROW, "ascending")]).slice(0, most_records))
-    return stage_query(spec, "records", dict.fromkeys(spec.columns, "VARCHAR"))
+    return text_query(spec, source)
 
 
 def _enough(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:

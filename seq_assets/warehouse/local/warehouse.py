@@ -100,7 +100,7 @@ class LocalWarehouse(PublishingWarehouse):
             accounting=result.accounting,
             metrics=result.metrics,
             label_counts=result.label_counts,
-            ignored=result.ignored,
+            source=result.source,
             findings=findings,
         )
 

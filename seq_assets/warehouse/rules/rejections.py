@@ -69,7 +69,7 @@ def _remedies(
 ) -> Iterator[str]:
     for column, reason, count in failed_columns:
         if column is None:
-            yield f"  {count} {reason}: source.format, source.options (delimiter, encoding)"
+            yield f"  {count} {reason}: source.format, source.options (delimiter, quoting, encoding)"
         elif reason == "split_value":
             yield f"  {count} {reason}: split.train, split.validation (the values of {column})"
         else:

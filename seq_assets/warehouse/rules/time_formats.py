@@ -103,7 +103,7 @@ def _hour(found: dict[str, str]) -> str:
 
 
 def _looked_up(key: str, keys: Sequence[str], first: int) -> str:
-    """Two digits: a key's place among keys of one length, from `first` on; without arithmetic, which fails on what is no key."""
+    """Two digits: a key's place among keys of one length, from `first` on, without arithmetic, which fails on no key."""
     width = len(keys[0])
     places = "".join(f"{place:02d}".ljust(width) for place in range(first, first + len(keys)))
     return f"substr('{places}', strpos('{''.join(keys)}', {key}), 2)"

@@ -1,45 +1,58 @@
 """CSV, TSV and the like."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from typing import Final
 
 import pyarrow as pa
 
+from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.lines import DelimitedFile
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
-    DETAIL,
-    MALFORMED,
-    UNREADABLE,
-    FoundColumns,
+    SourceFindings,
     WantedColumn,
     malformed_records,
     present_columns,
+    records_batch,
     records_schema,
 )
 
+_USUAL_DELIMITERS: Final = (";", "\t", "|", ",")
+
 
 def read_csv(
-    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
+    files: Iterable[tuple[int, SourceFile]], columns: tuple[WantedColumn, ...], options: SourceOptions, findings: SourceFindings
 ) -> Iterator[pa.RecordBatch]:
-    """The records of one CSV file, columns found by name (or by number without a header).
+    """The records of CSV files, columns found by name (or by number without a header).
 
     Raises:
-        SourceError: A column is missing or stands twice, or the file cannot be read.
+        SourceError: A column is missing or stands twice, or a file cannot be read.
     """
-    delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
-    delimited = DelimitedFile(file, options.encoding, delimiter, header=options.header, null_values=options.null_values)
-    found.add(delimited.names)
-    present = present_columns(file, columns, delimited.names)
     schema = records_schema(columns)
-    for numbers, batch, malformed in delimited.batches([column.source for column in present]):
-        if malformed:
-            yield malformed_records(schema, index, malformed)
-        rows = batch.num_rows
-        arrays = [
-            pa.repeat(pa.scalar(index, pa.int32()), rows),
-            numbers,
-            *(pa.nulls(rows, pa.string()) for _ in (MALFORMED, DETAIL, UNREADABLE)),
-        ]
-        arrays += [batch.column(column.source) if column in present else pa.nulls(rows, pa.string()) for column in columns]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    for index, file in files:
+        delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
+        with closing(DelimitedFile(file, delimiter, options)) as delimited:
+            findings.add_columns(delimited.names)
+            _refuse_another_delimiter(file, columns, delimited.names, delimiter)
+            present = present_columns(file, columns, delimited.names)
+            for records in delimited.records([column.source for column in present]):
+                if records.malformed:
+                    yield malformed_records(schema, index, records.malformed)
+                arrays = zip(present, records.columns.columns, strict=False)
+                yield records_batch(schema, index, records.numbers, {column.name: array for column, array in arrays})
+            findings.add_records_over_lines(file, delimited.over_lines)
+
+
+def _refuse_another_delimiter(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str], delimiter: str) -> None:
+    """Refuses a header of one column that is several, between which another delimiter stands."""
+    if len(found) > 1 or found[0] in (column.source for column in columns):
+        return
+    other = next((usual for usual in _USUAL_DELIMITERS if usual in found[0]), None)
+    if other is not None:
+        raise SourceError(
+            f"The header of the source file {file.location} is one column, {found[0]!r}, with the delimiter {delimiter!r}; "
+            f"set source.options.delimiter: {json.dumps(other)}."
+        )

@@ -1,21 +1,182 @@
-"""Delimited records of one file through Arrow's CSV reader, with record numbers and the records that are none."""
+"""Text files as blocks of whole lines or records, and delimited records of one file, with their numbers.
 
-import csv
-from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+Belongs here: what turns a stream into blocks and blocks into columns of text. Not here: where records begin and end in a text
+(`blocks`), what a source's format makes of the columns.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
 from seq_assets.errors import SourceError
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.blocks import Block, Positions, whole_lines, whole_records
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import MalformedRecord
-from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream, decoded_lines
+from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
 
 LONGEST_RECORD: Final = 1 << 24
-"""Bytes; a longer record is almost always a quote that was never closed."""
+"""Bytes; a field that is not closed within them has a quote that was never meant to be one."""
+BLOCK_SIZE: Final = 1 << 22
+"""Bytes that are read at once."""
+
+Cut: TypeAlias = Callable[[bytes, bool], Block]
+"""From a text, and whether nothing comes after it, to what is whole at its beginning."""
+
+_MARK: Final = "\ufdd1"
+"""Begins the line that stands for a malformed record: a noncharacter, which no text may contain."""
+_ESCAPED: Final = "\ufdd2"
+"""Stands for the character that stands for a delimiter of several ones: a noncharacter too."""
+_ONE_LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=.))", re.DOTALL)
+
+
+class TextStream(Protocol):
+    """Text as UTF-8, piece by piece."""
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all of it was read."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, about so many."""
+
+
+class Separator:
+    """What stands between fields: one byte in every text that is read, whatever the delimiter is.
+
+    Attributes:
+        byte: The delimiter itself where it is one byte, else a control character that is not in it.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        """For one or more characters."""
+        self._delimiter = delimiter
+        self.is_delimiter: Final = len(delimiter) == 1 and 0 < ord(delimiter) < 127
+        self.byte: Final = (
+            ord(delimiter) if self.is_delimiter else next(byte for byte in range(31, 0, -1) if chr(byte) not in delimiter)
+        )
+
+    @property
+    def character(self) -> str:
+        """The byte as text."""
+        return chr(self.byte)
+
+    def separated(self, stream: TextStream) -> TextStream:
+        """The stream with this separator between fields."""
+        return stream if self.is_delimiter else _SeparatedStream(stream, self._delimiter.encode(), self.character.encode())
+
+    def separated_text(self, text: str) -> str:
+        """A text as the separated stream has it."""
+        return text if self.is_delimiter else text.replace(self.character, _ESCAPED).replace(self._delimiter, self.character)
+
+    def original_text(self, text: str) -> str:
+        """A text of the separated stream as it stood."""
+        return text if self.is_delimiter else text.replace(self.character, self._delimiter).replace(_ESCAPED, self.character)
+
+    def original_values(self, values: pa.Array) -> pa.Array:
+        """Values of the separated stream as they stood."""
+        if self.is_delimiter:
+            return values
+        return pc.replace_substring(pc.replace_substring(values, self.character, self._delimiter), _ESCAPED, self.character)
+
+
+class _SeparatedStream:
+    """A stream with one byte in place of a longer delimiter."""
+
+    def __init__(self, stream: TextStream, delimiter: bytes, separator: bytes) -> None:
+        self._stream = stream
+        self._delimiter = delimiter
+        self._separator = separator
+        self._held = b""
+
+    @property
+    def is_at_end(self) -> bool:
+        return self._stream.is_at_end
+
+    def read(self, size: int) -> bytes:
+        read = self._stream.read(size).replace(self._separator, _ESCAPED.encode())
+        text = (self._held + read).replace(self._delimiter, self._separator)
+        self._held = b"" if self.is_at_end else self._begun(text)
+        return text.removesuffix(self._held)
+
+    def _begun(self, text: bytes) -> bytes:
+        """The end of a text with which a delimiter may begin."""
+        sizes = range(len(self._delimiter) - 1, 0, -1)
+        return next((self._delimiter[:size] for size in sizes if text.endswith(self._delimiter[:size])), b"")
+
+
+class Blocks:
+    """The blocks of one text file, read once."""
+
+    def __init__(self, file: SourceFile, stream: TextStream, cut: Cut, size: int = BLOCK_SIZE) -> None:
+        """Reads nothing yet.
+
+        Args:
+            file: The file, for messages.
+            stream: Its text.
+            cut: Finds what is whole.
+            size: Bytes that are read at once.
+        """
+        self._file = file
+        self._stream = stream
+        self._cut = cut
+        self._size = size
+        self._text = b""
+
+    def __iter__(self) -> Iterator[Block]:
+        """All blocks that are left.
+
+        Raises:
+            SourceError: A line is too long, or the file is broken.
+        """
+        while self._text or not self._stream.is_at_end:
+            block = self.first()
+            self.drop(len(block.text))
+            yield block
+
+    def first(self) -> Block:
+        """The next block, which stays the next one."""
+        while True:
+            block = self._cut(self._text, self._stream.is_at_end)
+            if self._stream.is_at_end or block.text:
+                return block
+            if len(self._text) > 2 * LONGEST_RECORD:
+                raise SourceError(
+                    f"The source file {self._file.location} has a line of more than {LONGEST_RECORD} bytes; mend it, or the "
+                    "source's format and encoding in the model file."
+                )
+            self._text += self._stream.read(self._size)
+
+    def drop(self, size: int) -> None:
+        """Leaves out so many of the next bytes."""
+        self._text = self._text[size:]
+
+    def drop_line(self) -> None:
+        """Leaves out the next line, whatever is in it."""
+        while not (line := _ONE_LINE.match(self._text)) and not self._stream.is_at_end:
+            self._text += self._stream.read(self._size)
+        self.drop(line.end() if line else len(self._text))
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of one block.
+
+    Attributes:
+        numbers: Of each record its number in the file, from 1.
+        columns: Their fields as text, null for null values.
+        malformed: Records that are in no column, by number.
+    """
+
+    numbers: pa.Array
+    columns: pa.RecordBatch
+    malformed: Mapping[int, MalformedRecord]
 
 
 class DelimitedFile:
@@ -23,159 +184,173 @@ class DelimitedFile:
 
     Attributes:
         names: The columns' names: the header's, or `1`, `2`, … without one.
+        over_lines: How many of the records that were read so far span lines.
     """
 
     def __init__(
-        self,
-        file: SourceFile,
-        encoding: str,
-        delimiter: str,
-        *,
-        quoted: bool = True,
-        header: bool = True,
-        null_values: tuple[str, ...] = (),
+        self, file: SourceFile, delimiter: str, options: SourceOptions, *, size: int = BLOCK_SIZE, longest: int = LONGEST_RECORD
     ) -> None:
         """Opens the file and reads the names of its columns.
 
+        Args:
+            file: The file.
+            delimiter: Between fields, one or more characters.
+            options: How it is written.
+            size: Bytes that are read at once.
+            longest: Bytes between the quotes of a field; one without a closing quote so near is not closed.
+
         Raises:
-            SourceError: The file cannot be read.
+            SourceError: The file cannot be read, or its header is malformed.
         """
         self._file = file
-        self._encoding = encoding
-        self._header = header
-        self._null_values = list(null_values)
-        self._delimiter = delimiter
-        self._quoted = quoted
-        self._malformed: dict[int, MalformedRecord] = {}
-        self._end_seen = False
-        self._stream: Utf8Stream | None = None
-        found = self._open(None).schema.names
-        if found == [END]:
-            raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
-        self.names = found if header else [str(number + 1) for number in range(len(found))]
+        self._options = options
+        self._separator = Separator(delimiter)
+        self._is_quoted = options.quoting == "standard"
+        self._stream = Utf8Stream(file, options.encoding)
+        self._blocks = Blocks(file, self._separator.separated(self._stream), self._cut(longest), size)
+        for _ in range(options.skip_rows):
+            self._blocks.drop_line()
+        fields = self._first_record()
+        self.names = fields if options.header else [str(number + 1) for number in range(len(fields))]
+        self.over_lines = 0
 
-    def batches(self, names: list[str]) -> Iterator[tuple[pa.Array, pa.RecordBatch, dict[int, MalformedRecord]]]:
-        """All records: their numbers, the named columns as text (null for null values), and the malformed ones by number.
+    def close(self) -> None:
+        """Closes the file."""
+        self._stream.close()
 
-        A record is malformed where it has another number of fields than the header, or bytes that are no text; the former are
-        in no batch of columns.
+    def records(self, names: list[str]) -> Iterator[Records]:
+        """All records, block after block.
+
+        A record is malformed where its quotes make none of it, where it has another number of fields than the header, or bytes
+        that are no text in a named column.
+
+        Args:
+            names: The columns to read.
 
         Raises:
-            SourceError: A quote is never closed, or the file is broken.
+            SourceError: The file is broken.
         """
-        columns = names if self._header else [f"f{int(name) - 1}" for name in names]
-        reader = self._open(columns)
-        ragged: list[int] = []
-        undecodable: set[int] = set()
-        records = 0
-        while (batch := self._next(reader)) is not None:
-            batch = self._without_end(batch.rename_columns(names))
-            malformed, self._malformed = self._malformed, {}
-            ragged += malformed
-            ordinals = np.arange(records + 1, records + batch.num_rows + 1)
-            before = np.array(ragged, np.int64) - 1 - np.arange(len(ragged))
-            numbers = pa.array(ordinals + np.searchsorted(before, ordinals, side="left"))
-            records += batch.num_rows
-            bad = self._is_undecodable(batch)
-            undecodable.update(numbers.filter(bad).to_pylist())
-            good = pc.invert(bad)
-            yield numbers.filter(good), batch.filter(good), malformed
-        # Arrow makes no batch of a file whose records are all malformed.
-        malformed = self._malformed | self._texts(undecodable)
-        if malformed:
-            nothing = pa.RecordBatch.from_pylist([], pa.schema([(name, pa.string()) for name in names]))
-            yield pa.array([], pa.int64()), nothing, malformed
-        if not self._end_seen:
-            raise SourceError(
-                f"The source file {self._file.location} has a quote that is never closed, in record "
-                f"{records + len(ragged)} or before it; close it, or remove it."
+        before = 0
+        for block in self._blocks:
+            columns, ragged = self._parsed(block, names)
+            present = _numbers(columns.num_rows, list(ragged))
+            records = columns.num_rows + len(ragged)
+            self.over_lines += block.records_over_lines(records)
+            bad = self._is_undecodable(columns)
+            malformed = ragged | self._undecodable(block, present[bad])
+            good = pa.array(~bad)
+            yield Records(
+                numbers=pa.array(present[~bad] + before),
+                columns=columns.filter(good) if bad.any() else columns,
+                malformed={before + number: record for number, record in sorted(malformed.items())},
             )
+            before += records
 
-    def _open(self, columns: list[str] | None) -> pa.csv.CSVStreamingReader:
-        """A reader of the given columns; of all of them, to learn their names, where none are given."""
-        self._stream = Utf8Stream(self._file, self._encoding)
-        self._malformed.clear()
-        read = pa.csv.ReadOptions(use_threads=False, block_size=LONGEST_RECORD, autogenerate_column_names=not self._header)
-        parse = pa.csv.ParseOptions(
-            delimiter=self._delimiter,
-            quote_char='"' if self._quoted else False,
-            newlines_in_values=self._quoted,
-            ignore_empty_lines=True,
-            invalid_row_handler=self._on_malformed,
+    def _cut(self, longest: int) -> Cut:
+        if not self._is_quoted:
+            return whole_lines
+        return lambda text, is_last: whole_records(text, self._separator.byte, is_last, longest)
+
+    def _first_record(self) -> list[str]:
+        """The fields of the header, which is not read again, or of the first record that is none of the malformed ones."""
+        while True:
+            block = self._blocks.first()
+            faults = {fault.start: fault.detail for fault in block.faults}
+            for start, end in zip(*block.records(), strict=True):
+                if start not in faults:
+                    if self._options.header:
+                        self._blocks.drop(end)
+                    return self._fields(block.text[start:end].decode())
+                if self._options.header:
+                    raise SourceError(
+                        f"The header of the source file {self._file.location} is malformed ({faults[start]}); mend it."
+                    )
+            if self._stream.is_at_end:
+                found = next(iter(faults.values()), None)
+                raise SourceError(
+                    f"The source file {self._file.location} has no record, only "
+                    f"{f'malformed ones ({found})' if found else 'blank lines'}; remove or mend it."
+                )
+            self._blocks.drop(len(block.text))
+
+    def _fields(self, record: str) -> list[str]:
+        """The fields of a well-formed record."""
+        separator = self._separator.character
+        if not self._is_quoted:
+            return [self._separator.original_text(field) for field in record.split(separator)]
+        pattern = re.compile(f'"((?:[^"]|"")*)"|([^{re.escape(separator)}]*)')
+        fields, place = [], 0
+        while place <= len(record):
+            match = pattern.match(record, place)
+            assert match is not None, "the pattern matches nothing too"
+            field = match[2] if match[1] is None else match[1].replace('""', '"')
+            fields.append(self._separator.original_text(field))
+            place = match.end() + 1
+        return fields
+
+    def _parsed(self, block: Block, names: list[str]) -> tuple[pa.RecordBatch, dict[int, MalformedRecord]]:
+        """The named columns of a block's well-formed records, and all others by their number in the block."""
+        import pyarrow.csv
+
+        ragged: dict[int, MalformedRecord] = {}
+        # Another number of fields than that of the file's columns.
+        line_end = self._separator.character if len(self.names) == 1 else ""
+        faults = {f"{_MARK}{number}{line_end}": fault for number, fault in enumerate(block.faults)}
+
+        def on_invalid(row: pyarrow.csv.InvalidRow) -> str:
+            fault = faults.get(row.text)
+            text = block.text[fault.start : fault.end].decode() if fault else row.text
+            detail = fault.detail if fault else f"{row.expected_columns} fields expected, {row.actual_columns} found"
+            ragged[row.number] = MalformedRecord(self._separator.original_text(text).replace(UNDECODABLE, "\ufffd"), detail)
+            return "skip"
+
+        text = block.marked(_MARK.encode(), line_end.encode()) if faults else block.text
+        if not text.endswith((b"\n", b"\r")):
+            text += b"\n"  # else Arrow takes an empty field at the end for a quoted one, if the field before it is
+        # A record must have at least one column.
+        indexes = [str(self.names.index(name)) for name in names] or ["0"]
+        read = pyarrow.csv.ReadOptions(
+            use_threads=False, block_size=len(text) + 1, column_names=[str(number) for number in range(len(self.names))]
         )
-        convert = pa.csv.ConvertOptions(
-            include_columns=columns or [],
-            column_types=dict.fromkeys(columns or [], pa.string()),
+        parse = pyarrow.csv.ParseOptions(
+            delimiter=self._separator.character,
+            quote_char='"' if self._is_quoted else False,
+            newlines_in_values=False,  # finds blocks, of which there is one
+            invalid_row_handler=on_invalid,
+        )
+        convert = pyarrow.csv.ConvertOptions(
+            include_columns=indexes,
+            column_types=dict.fromkeys(indexes, pa.string()),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=self._null_values,
+            quoted_strings_can_be_null=self._options.quoted_nulls,
+            null_values=[self._separator.separated_text(value) for value in self._options.null_values],
         )
-        try:
-            return pa.csv.open_csv(self._stream, read, parse, convert)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise self._broken(error) from error
+        table = pyarrow.csv.read_csv(pa.py_buffer(text), read, parse, convert)
+        arrays = [self._separator.original_values(column.combine_chunks()) for column in table.columns]
+        return pa.RecordBatch.from_arrays(arrays[: len(names)] or arrays, names=names or indexes), ragged
 
-    def _next(self, reader: pa.csv.CSVStreamingReader) -> pa.RecordBatch | None:
-        try:
-            return reader.read_next_batch()
-        except StopIteration:
-            return None
-        except (pa.ArrowInvalid, OSError) as error:
-            raise self._broken(error) from error
-
-    def _broken(self, error: Exception) -> SourceError:
-        reason = str(error).splitlines()[0]
-        remedy = "mend it, or the source's format, delimiter and encoding in the model file"
-        if "straddling" in reason:
-            reason = f"a record is longer than {LONGEST_RECORD} bytes, or a quote is never closed"
-        return SourceError(
-            f"The source file {self._file.location} cannot be read as {self._encoding} text: {reason}; {remedy}."
-        )
-
-    def _on_malformed(self, row: pa.csv.InvalidRow) -> str:
-        if row.text == END:
-            self._end_seen = True
-        else:
-            detail = f"{row.expected_columns} fields expected, {row.actual_columns} found"
-            self._malformed[row.number - self._header] = MalformedRecord(row.text.replace(UNDECODABLE, "\ufffd"), detail)
-        return "skip"
-
-    def _without_end(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch without the stream's last line, which is a record of its own where there is one column only."""
-        if batch.num_columns and batch.num_rows and batch.column(0)[-1].as_py() == END:
-            self._end_seen = True
-            return batch.slice(0, batch.num_rows - 1)
-        return batch
-
-    def _is_undecodable(self, batch: pa.RecordBatch) -> pa.BooleanArray:
+    def _is_undecodable(self, columns: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Which records have bytes that are no text in a column that is read."""
-        assert self._stream is not None
-        bad = pa.array(np.zeros(batch.num_rows, np.bool_))
-        for column in batch.columns if self._stream.undecodable else ():
-            bad = pc.or_(bad, pc.fill_null(pc.match_substring(column, UNDECODABLE), False))
+        bad = np.zeros(columns.num_rows, np.bool_)
+        for column in columns.columns if self._stream.undecodable else ():
+            bad |= pc.fill_null(pc.match_substring(column, UNDECODABLE), False).to_numpy(zero_copy_only=False)
         return bad
 
-    def _texts(self, numbers: set[int]) -> dict[int, MalformedRecord]:
-        """Records as they stood, by number. Reads the file once more: Arrow gives the wanted columns only, without quotes."""
-        found: dict[int, MalformedRecord] = {}
-        if not numbers:
-            return found
-        csv.field_size_limit(LONGEST_RECORD)
-        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        with decoded_lines(self._file, self._encoding) as lines:
-            read: list[str] = []
-            number = -self._header
-            for fields in csv.reader(_noted(lines, read), delimiter=self._delimiter, quoting=quoting):
-                number += bool(fields)
-                if number in numbers and fields:
-                    text = "".join(read).rstrip("\r\n").removeprefix("\ufeff")
-                    found[number] = MalformedRecord(text, f"not {self._encoding.upper()}")
-                read.clear()
+    def _undecodable(self, block: Block, numbers: Positions) -> dict[int, MalformedRecord]:
+        """Records with bytes that are no text, by number in their block."""
+        if not len(numbers):
+            return {}
+        starts, ends = block.records()
+        found = {}
+        for number in numbers.tolist():
+            text = self._separator.original_text(block.text[starts[number - 1] : ends[number - 1]].decode())
+            detail = what_is_undecodable(text, self._options.encoding)
+            found[number] = MalformedRecord(text.replace(UNDECODABLE, "\ufffd"), detail)
         return found
 
 
-def _noted(lines: Iterable[str], read: list[str]) -> Iterator[str]:
-    """The lines, each noted when it is taken, because a record may go over several."""
-    for line in lines:
-        read.append(line)
-        yield line
+def _numbers(rows: int, others: list[int]) -> Positions:
+    """The numbers, from 1, of so many records between others whose numbers, ascending, are known."""
+    ordinals = np.arange(1, rows + 1)
+    before = np.array(others, np.int64) - 1 - np.arange(len(others))
+    return ordinals + np.searchsorted(before, ordinals, side="left")

@@ -24,7 +24,16 @@ from seq_assets.warehouse.sources.parquet_types import (
     parquet_column,
     written_fields,
 )
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, present_columns, text_column, wanted_columns
+from seq_assets.warehouse.sources.records import (
+    PathColumn,
+    SourceFindings,
+    WantedColumn,
+    columns_of_files,
+    columns_of_paths,
+    present_columns,
+    text_column,
+    wanted_columns,
+)
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.object_store import DuckDBFiles
@@ -75,7 +84,7 @@ class ParquetFiles:
         """The number of records, as the files say."""
         return sum(_footer(file).num_rows for file in self._source.files)
 
-    def parts(self, spec: ModelSpec, found: FoundColumns) -> list[ParquetPart]:
+    def parts(self, spec: ModelSpec, findings: SourceFindings) -> list[ParquetPart]:
         """The records, per set of files with equal types; notes the columns that the files have.
 
         Reading files of different types together would cast their columns to a common type, which may lose values.
@@ -85,10 +94,11 @@ class ParquetFiles:
         """
         groups: dict[tuple[tuple[str, ParquetColumn], ...], list[int]] = {}
         for index, file in enumerate(self._source.files):
-            columns = self._columns(wanted_columns(spec), file, found)
+            columns = self._columns(columns_of_files(wanted_columns(spec)), file, findings)
             _refuse_lost_order(spec, file, columns)
             groups.setdefault(tuple(columns.items()), []).append(index)
-        return [self._part(dict(columns), indexes) for columns, indexes in groups.items()]
+        paths = columns_of_paths(wanted_columns(spec))
+        return [self._part(dict(columns), paths, indexes) for columns, indexes in groups.items()]
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -123,13 +133,15 @@ class ParquetFiles:
             reason = str(error).splitlines()[0]
             raise SourceError(f"The source file {file.location} cannot be read as Parquet: {reason}") from error
 
-    def _columns(self, columns: tuple[WantedColumn, ...], file: SourceFile, found: FoundColumns) -> dict[str, ParquetColumn]:
+    def _columns(
+        self, columns: tuple[WantedColumn, ...], file: SourceFile, findings: SourceFindings
+    ) -> dict[str, ParquetColumn]:
         """What each wanted column is in a file; notes the file's columns."""
         described = self._described(file)
         footer = _footer(file)
         written = written_fields(footer)
         names = [field.name for field in written]
-        found.add(names)
+        findings.add_columns(names)
         taken = [name for name in names if name.lower() in _TAKEN_NAMES]
         if taken:
             raise SourceError(
@@ -144,22 +156,29 @@ class ParquetFiles:
         }
         return {column.name: by_name[column.source] if column in present else ABSENT_COLUMN for column in columns}
 
-    def _part(self, columns: Mapping[str, ParquetColumn], indexes: list[int]) -> ParquetPart:
+    def _part(self, columns: Mapping[str, ParquetColumn], paths: tuple[PathColumn, ...], indexes: list[int]) -> ParquetPart:
         int96 = {name: column.name for name, column in columns.items() if column.form is Form.INT96}
         files = {index: self._source.files[index] for index in indexes} if int96 else {}
         finer = note_remainders(self._engine, files, int96) if int96 else []
         return ParquetPart(
-            records=self._records(columns, indexes, finer),
-            types={name: column.type for name, column in columns.items()},
-            written={name: column.written for name, column in columns.items()},
+            records=self._records(columns, paths, indexes, finer),
+            types={name: column.type for name, column in columns.items()} | {column.name: "VARCHAR" for column in paths},
+            written={name: column.written for name, column in columns.items()} | {column.name: "text" for column in paths},
             texts=finer,
         )
 
-    def _records(self, columns: Mapping[str, ParquetColumn], indexes: list[int], finer: Collection[str]) -> str:
+    def _records(
+        self,
+        columns: Mapping[str, ParquetColumn],
+        paths: tuple[PathColumn, ...],
+        indexes: list[int],
+        finer: Collection[str],
+    ) -> str:
         files = _table((self._source.files[index].location for index in indexes), "file_row_number = true")
         numbers = f"[{', '.join(map(str, indexes))}]"
         file, row = f"CAST({numbers}[_source.file_index::BIGINT + 1] AS INTEGER)", "_source.file_row_number + 1"
-        found, marks, joins = [], [], []
+        found = [f"{self._of_paths(column, indexes)} AS {quoted(column.name)}" for column in paths]
+        marks, joins = [], []
         for name, column in columns.items():
             found.append(f"{_value(column)} AS {quoted(name)}")
             if column.form is Form.BYTES:
@@ -177,11 +196,17 @@ class ParquetFiles:
             f"{unreadable} AS _unreadable, {', '.join(found)} FROM {files} AS _source {' '.join(joins)})"
         )
 
+    def _of_paths(self, column: PathColumn, indexes: list[int]) -> str:
+        """The column's value, by the number of the file among those of these indexes."""
+        found = (column.part.of(self._source.files[index].name) for index in indexes)
+        values = ", ".join("NULL" if value is None else text_literal(value) for value in found)
+        return f"CAST([{values}][_source.file_index::BIGINT + 1] AS VARCHAR)"
+
 
 def _refuse_lost_order(spec: ModelSpec, file: SourceFile, columns: Mapping[str, ParquetColumn]) -> None:
     """Refuses histories that would be ordered by the texts of categories that have an order of their own."""
     for name in spec.order_by:
-        if columns[name].is_ordered:
+        if name in columns and columns[name].is_ordered:
             raise SourceError(
                 f"The source file {file.location} has ordered categories in {columns[name].name!r}, which order_by names "
                 f"({name}); Parquet does not keep their order, and their values alone have another one. Write the place of "

@@ -1,6 +1,6 @@
 """Reading a source, whatever its format: the choice of reader."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -11,23 +11,60 @@ from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.sources.csv_format import read_csv
 from seq_assets.warehouse.sources.json_format import read_json
 from seq_assets.warehouse.sources.location import SourceFiles
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, records_schema
+from seq_assets.warehouse.sources.records import (
+    FILE,
+    Column,
+    SourceFindings,
+    columns_of_files,
+    columns_of_paths,
+    records_schema,
+)
 from seq_assets.warehouse.sources.three_line_format import read_three_line
 
 
 def read_records(
-    source: SourceFiles, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
+    source: SourceFiles,
+    columns: tuple[Column, ...],
+    options: SourceOptions,
+    findings: SourceFindings,
+    rows_at_once: int = 1 << 15,
 ) -> Iterator[pa.RecordBatch]:
-    """All records of a text source, file after file, in batches of `records_schema`; notes the columns that the files have.
+    """All records of a text source, file after file, in batches of `records_schema`; notes what it finds in the files.
+
+    Args:
+        source: The files.
+        columns: What is read of them.
+        options: How they are written.
+        findings: Notes the columns that the files have, and how many records span lines.
+        rows_at_once: Small batches are joined to about so many rows; with 1, no file is opened before it is needed.
 
     Raises:
         SourceError: A file cannot be read as its format says; the message names the file and the remedy.
     """
     reader = {"csv": read_csv, "json": read_json, "dkt": read_three_line}[source.format]
+    paths = {
+        column.name: pa.array([column.part.of(file.name) for file in source.files], pa.string())
+        for column in columns_of_paths(columns)
+    }
     schema = records_schema(columns)
-    for index, file in enumerate(source.files):
-        for batch in reader(file, index, columns, options, found):
-            yield batch if batch.schema == schema else batch.cast(schema)
+    for batch in _joined(reader(enumerate(source.files), columns_of_files(columns), options, findings), rows_at_once):
+        found = dict(zip(batch.schema.names, batch.columns, strict=True))
+        found |= {name: values.take(batch.column(FILE)) for name, values in paths.items()}
+        yield pa.RecordBatch.from_pydict(found, schema=schema)
+
+
+def _joined(batches: Iterable[pa.RecordBatch], rows_at_once: int) -> Iterator[pa.RecordBatch]:
+    """The same records in fewer batches, where they are small: those of a small file, of one pupil."""
+    small: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        small.append(batch)
+        rows += batch.num_rows
+        if rows >= rows_at_once:
+            yield pa.concat_batches(small) if len(small) > 1 else batch
+            small, rows = [], 0
+    if rows:
+        yield pa.concat_batches(small)
 
 
 class CountedRecords:
@@ -41,13 +78,13 @@ class CountedRecords:
     def __init__(
         self,
         source: SourceFiles,
-        columns: tuple[WantedColumn, ...],
+        columns: tuple[Column, ...],
         options: SourceOptions,
-        found: FoundColumns,
+        findings: SourceFindings,
         progress: Progress,
     ) -> None:
         """Nothing is read yet; the arguments are those of `read_records`, and who is told the rows."""
-        self._batches = read_records(source, columns, options, found)
+        self._batches = read_records(source, columns, options, findings)
         self._progress = progress
         self.rows = 0
         self.error: SeqAssetsError | None = None

@@ -1,14 +1,16 @@
 """Records of sources: what every reader of text yields, and which of the wanted columns a file has."""
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType, ModelSpec
+from seq_assets.models.columns import PathPart
 from seq_assets.warehouse.sources.location import SourceFile
 
 logger = logging.getLogger(__name__)
@@ -50,35 +52,74 @@ class WantedColumn:
     nullable: bool
 
 
-def wanted_columns(spec: ModelSpec) -> tuple[WantedColumn, ...]:
+@dataclass(frozen=True)
+class PathColumn:
+    """A column whose value is a part of the path of the file that a record stands in."""
+
+    name: str
+    part: PathPart
+
+
+Column: TypeAlias = WantedColumn | PathColumn
+
+
+def wanted_columns(spec: ModelSpec) -> tuple[Column, ...]:
     """The columns of a model's contract, as they are looked for in its source."""
     return tuple(
-        WantedColumn(name, column.from_ or name, column.type, column.nullable) for name, column in spec.columns.items()
+        PathColumn(name, column.from_)
+        if isinstance(column.from_, PathPart)
+        else WantedColumn(name, column.from_ or name, column.type, column.nullable)
+        for name, column in spec.columns.items()
     )
 
 
-class FoundColumns:
-    """The columns that the files of a source turn out to have, in order of first appearance."""
+def columns_of_files(columns: Iterable[Column]) -> tuple[WantedColumn, ...]:
+    """Those that are looked for in files."""
+    return tuple(column for column in columns if isinstance(column, WantedColumn))
+
+
+def columns_of_paths(columns: Iterable[Column]) -> tuple[PathColumn, ...]:
+    """Those that are looked for in the paths of files."""
+    return tuple(column for column in columns if isinstance(column, PathColumn))
+
+
+class SourceFindings:
+    """What the files of a source turn out to have: columns, in order of first appearance, and records that span lines.
+
+    Attributes:
+        records_over_lines: How many records of CSV files span lines.
+    """
 
     def __init__(self) -> None:
-        """None yet."""
+        """Nothing yet."""
         self._names: dict[str, None] = {}
+        self.records_over_lines = 0
 
-    def add(self, names: Iterable[str]) -> None:
+    def add_columns(self, names: Iterable[str]) -> None:
         """Notes the columns of one more file."""
         self._names.update(dict.fromkeys(names))
 
-    def ignored(self, columns: tuple[WantedColumn, ...]) -> list[str]:
-        """Those that are not wanted."""
-        wanted = {column.source for column in columns}
+    def add_records_over_lines(self, file: SourceFile, records: int) -> None:
+        """Notes how many records of one more file span lines, and says so where there are any."""
+        self.records_over_lines += records
+        if records:
+            logger.warning("%s of %s span lines", f"{records:,} records" if records > 1 else "1 record", file.location)
+
+    def ignored(self, columns: Iterable[Column]) -> list[str]:
+        """The columns that are not wanted."""
+        wanted = {column.source for column in columns_of_files(columns)}
         return [name for name in self._names if name not in wanted]
 
-    def absent(self, columns: tuple[WantedColumn, ...]) -> list[str]:
+    def absent(self, columns: Iterable[Column]) -> list[str]:
         """The wanted ones that no file has."""
-        return [column.source for column in columns if column.source not in self._names]
+        return [column.source for column in columns_of_files(columns) if column.source not in self._names]
+
+    def metadata(self, columns: Iterable[Column]) -> dict[str, Any]:
+        """What a version remembers of them: `ignored_columns` and `records_over_lines`."""
+        return {"ignored_columns": self.ignored(columns), "records_over_lines": self.records_over_lines}
 
 
-def records_schema(columns: tuple[WantedColumn, ...]) -> pa.Schema:
+def records_schema(columns: Iterable[Column]) -> pa.Schema:
     """The columns of text records.
 
     `_file` is the file's index, `_row` the record's number in it (from 1), `_malformed` the text of a record that is none (else
@@ -107,6 +148,24 @@ def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, Malformed
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def records_batch(
+    schema: pa.Schema, file: int, numbers: pa.Array, columns: Mapping[str, pa.Array | pa.ChunkedArray]
+) -> pa.RecordBatch:
+    """A batch of records that are not malformed.
+
+    Args:
+        schema: That of the records.
+        file: The file's index.
+        numbers: Of each record its number in the file.
+        columns: By wanted column; those that the file does not have are null.
+    """
+    nothing = pa.nulls(len(numbers), pa.string())
+    fixed = [pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), numbers, nothing, nothing, nothing]
+    return pa.RecordBatch.from_arrays(
+        [*fixed, *(columns.get(name, nothing) for name in schema.names[len(fixed) :])], schema=schema
+    )
+
+
 def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:
     """The wanted columns that a file with these columns has. One that may be null may be missing: it is null, and that is said.
 
@@ -122,11 +181,24 @@ def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: 
             )
         if times == 1:
             present.append(column)
-        elif column.nullable:
+            continue
+        _refuse_another_case(file, column, columns, found)
+        if column.nullable:
             logger.warning("%s has no column %r; %s is null in all of its rows", file.location, column.source, column.name)
         else:
             raise SourceError(missing_column(file, column, found))
     return present
+
+
+def _refuse_another_case(file: SourceFile, column: WantedColumn, columns: tuple[WantedColumn, ...], found: list[str]) -> None:
+    """Refuses to leave a column out whose name stands there in upper and lower case of other letters."""
+    wanted = {other.source for other in columns}
+    for name in found:
+        if name.casefold() == column.source.casefold() and name not in wanted:
+            raise SourceError(
+                f"The source file {file.location} has no column {column.source!r} (columns.{column.name}), but {name!r}; set "
+                f"columns.{column.name}.from: {json.dumps(name, ensure_ascii=False)}."
+            )
 
 
 def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> str:

@@ -1,23 +1,33 @@
 """Bytes of a text file as UTF-8, whatever its encoding and compression; bytes that are no text stay recognizable."""
 
 import codecs
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO, Final, TextIO
+import re
+from typing import IO, Final
 
 import pyarrow as pa
 
+from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
 
 UNDECODABLE: Final = "\ufdd0"
 """Stands for bytes that are no text in the file's encoding: a Unicode noncharacter, which no text may contain."""
-END: Final = "\ufdd1"
-"""A last line of its own, so that a reader can tell whether a quote was left open: then it never sees the line."""
 
 _READ_AHEAD: Final = 1 << 23
 """Bytes; each read of an object on S3 is a request, and a compressed file would be read in small pieces."""
 _ERRORS: Final = "seq_assets.undecodable"
+_BYTE_ORDER_MARK: Final = "\ufeff"
+_OTHER_FILES: Final = (
+    (re.compile(rb"PK\x03\x04"), "a zip archive", "unpack it"),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "compressed by bzip2", "unpack it"),
+    (re.compile(rb"\xfd7zXZ\x00"), "compressed by xz", "unpack it"),
+    (re.compile(rb"\x1f\x8b"), "compressed by gzip", "let its name end with .gz"),
+    (re.compile(rb"\x28\xb5\x2f\xfd"), "compressed by zstd", "let its name end with .zst"),
+    (re.compile(rb"PAR1"), "a Parquet file", "set source.format: parquet"),
+)
+_OTHER_ENCODINGS: Final = (
+    (re.compile(rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff"), "UTF-32", "set source.options.encoding: utf-32"),
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16", "set source.options.encoding: utf-16"),
+)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
@@ -28,11 +38,12 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_ERRORS, _replace)
 
 
-class Utf8Stream(io.RawIOBase):
-    """A readable stream of UTF-8 with `END` as its last line.
+class Utf8Stream:
+    """The text of a file, read once from its beginning to its end, without a byte order mark.
 
     Attributes:
         undecodable: Whether bytes were replaced by `UNDECODABLE` so far.
+        is_at_end: Whether all of it was read.
     """
 
     def __init__(self, file: SourceFile, encoding: str) -> None:
@@ -41,50 +52,62 @@ class Utf8Stream(io.RawIOBase):
         Raises:
             SourceError: It cannot be opened.
         """
-        super().__init__()
         self.undecodable = False
-        self._source: IO[bytes] = _opened(file)
+        self.is_at_end = False
+        self._file = file
+        self._encoding = encoding
+        self._source = _opened(file)
         self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
-        self._ended = False
+        self._is_at_start = True
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
+    def read(self, size: int) -> bytes:
+        """The next bytes, at least `size` unless the end is near, and some more; always whole characters.
 
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, at least `size` unless the end is near, and some more; always whole characters. None at the end."""
-        if size is None or size < 0:
-            return self.readall()
+        Raises:
+            SourceError: The file is broken, or something else than text in this encoding.
+        """
         found = b""
-        # Arrow takes what one call returns as one block, and needs a first one with more than a header in it.
-        while not self._ended and len(found) < size:
-            raw = self._source.read(size)
+        while not self.is_at_end and len(found) < size:
+            raw = self._read_raw(size)
             text = self._decoder.decode(raw, final=not raw)
-            if not raw:
-                self._ended = True
-                text += f"\n{END}\n"
+            self.is_at_end = not raw
+            if self._is_at_start and text:
+                text = text.removeprefix(_BYTE_ORDER_MARK)
+                self._is_at_start = False
             self.undecodable = self.undecodable or UNDECODABLE in text
             found += text.encode("utf-8", "replace")
         return found
 
-    def readall(self) -> bytes:
-        """All that is left."""
-        return b"".join(iter(lambda: self.read(1 << 20), b""))
-
     def close(self) -> None:
         """Closes the file."""
         self._source.close()
-        super().close()
+
+    def _read_raw(self, size: int) -> bytes:
+        try:
+            raw = self._source.read(size)
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise SourceError(
+                f"The source file {self._file.location} cannot be read as {self._encoding} text: {reason}; mend it, or "
+                "the source's format and encoding in the model file."
+            ) from error
+        if self._is_at_start:
+            self._refuse_other_files(raw)
+        return raw
+
+    def _refuse_other_files(self, start: bytes) -> None:
+        is_utf_8 = codecs.lookup(self._encoding).name in ("utf-8", "utf-8-sig")
+        for pattern, found, remedy in (*_OTHER_FILES, *(_OTHER_ENCODINGS if is_utf_8 else ())):
+            if pattern.match(start):
+                raise SourceError(f"The source file {self._file.location} is no {self._encoding} text but {found}; {remedy}.")
 
 
-@contextmanager
-def decoded_lines(file: SourceFile, encoding: str) -> Iterator[TextIO]:
-    """The lines of a text file with their ends, whatever its compression; bytes that are no text are U+FFFD."""
-    with (
-        _opened(file) as source,
-        io.TextIOWrapper(source, encoding, errors="replace", newline="") as lines,
-    ):
-        yield lines
+def what_is_undecodable(text: str, encoding: str) -> str:
+    """Where in a record with `UNDECODABLE` its first byte stands that is no text, counted from 1."""
+    before = text[: text.index(UNDECODABLE)]
+    # An encoding may begin every text with a mark.
+    place = len(before.encode(encoding, "replace")) - len("".encode(encoding)) + 1
+    return f"not {encoding.upper()} at byte {place}"
 
 
 def first_bytes(file: SourceFile, size: int) -> bytes:

@@ -1,6 +1,7 @@
 """The three-line text format of knowledge-tracing data sets: per pupil a count, the skills, the answers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Final
 
 import pyarrow as pa
@@ -9,44 +10,52 @@ from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
-    DETAIL,
-    MALFORMED,
-    UNREADABLE,
-    FoundColumns,
     MalformedRecord,
+    SourceFindings,
     WantedColumn,
     malformed_records,
     missing_column,
+    records_batch,
     records_schema,
 )
-from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
+from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
 
 COLUMNS: Final = ["entity", "position", "skill", "answer"]
 
 
 def read_three_line(
-    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions, found: FoundColumns
+    files: Iterable[tuple[int, SourceFile]], columns: tuple[WantedColumn, ...], options: SourceOptions, findings: SourceFindings
 ) -> Iterator[pa.RecordBatch]:
-    """The answers of one file, in batches of one pupil.
+    """The answers of files, in batches of one pupil.
 
     Columns: `entity` (`<path>#<block>`, blocks from 1), `position` (from 0), `skill`, `answer`. A trailing comma is ignored; a
     block whose counts disagree is one malformed record.
 
     Raises:
-        SourceError: A column is none of the four, or the file ends within a block.
+        SourceError: A column is none of the four, or a file ends within a block.
     """
-    found.add(COLUMNS)
-    for column in columns:
-        if column.source not in COLUMNS:
-            raise SourceError(missing_column(file, column, COLUMNS))
+    findings.add_columns(COLUMNS)
+    for index, file in files:
+        for column in columns:
+            if column.source not in COLUMNS:
+                raise SourceError(missing_column(file, column, COLUMNS))
+        yield from _read_file(file, index, columns, options)
+
+
+def _read_file(
+    file: SourceFile, index: int, columns: tuple[WantedColumn, ...], options: SourceOptions
+) -> Iterator[pa.RecordBatch]:
     schema = records_schema(columns)
     row = 1
     for number, (count, skills, answers) in enumerate(_blocks(file, options.encoding), 1):
         fields = {"skill": _fields(skills), "answer": _fields(answers)}
         items = len(fields["skill"])
-        if detail := _what_is_wrong(count, items, len(fields["answer"])) or _undecodable(skills, answers, options.encoding):
-            block = f"{count}\n{skills}\n{answers}".replace(UNDECODABLE, "\ufffd")
-            yield malformed_records(schema, index, {row: MalformedRecord(block, detail)})
+        block = f"{count}\n{skills}\n{answers}"
+        detail = what_is_undecodable(block, options.encoding) if UNDECODABLE in block else None
+        detail = detail or _what_is_wrong(count, items, len(fields["answer"]))
+        if detail:
+            record = MalformedRecord(block.replace(UNDECODABLE, "\ufffd"), detail)
+            yield malformed_records(schema, index, {row: record})
             row += 1
             continue
         arrays: dict[str, pa.Array] = {
@@ -55,41 +64,30 @@ def read_three_line(
             "skill": pa.array(_nulls(fields["skill"], options), pa.string()),
             "answer": pa.array(_nulls(fields["answer"], options), pa.string()),
         }
-        yield pa.RecordBatch.from_arrays(
-            [
-                pa.repeat(pa.scalar(index, pa.int32()), items),
-                pa.array(range(row, row + items), pa.int64()),
-                *(pa.nulls(items, pa.string()) for _ in (MALFORMED, DETAIL, UNREADABLE)),
-                *(arrays[column.source] for column in columns),
-            ],
-            schema=schema,
-        )
+        numbers = pa.array(range(row, row + items), pa.int64())
+        yield records_batch(schema, index, numbers, {column.name: arrays[column.source] for column in columns})
         row += items
 
 
 def _blocks(file: SourceFile, encoding: str) -> Iterator[tuple[str, str, str]]:
     """Three lines at a time; blank lines between blocks do not count."""
-    try:
-        lines = _lines(Utf8Stream(file, encoding))
+    with closing(Utf8Stream(file, encoding)) as stream:
+        lines = _lines(stream)
         for line in lines:
             if line:
                 rest = next(lines, None), next(lines, None)
                 if rest[0] is None or rest[1] is None:
                     raise SourceError(f"The source file {file.location} ends within a block of three lines; mend its end.")
                 yield line, rest[0], rest[1]
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise SourceError(f"The source file {file.location} cannot be read as {encoding} text: {reason}; mend it.") from error
 
 
 def _lines(stream: Utf8Stream) -> Iterator[str]:
     rest = ""
-    while block := stream.read(1 << 20).decode():
-        *complete, rest = (rest + block).split("\n")
+    while not stream.is_at_end:
+        *complete, rest = (rest + stream.read(1 << 20).decode()).split("\n")
         for line in complete:
-            if line == END:
-                return
-            yield line.removeprefix("\ufeff").strip(" \t\r")
+            yield line.strip(" \t\r")
+    yield rest.strip(" \t\r")
 
 
 def _what_is_wrong(count: str, skills: int, answers: int) -> str | None:
@@ -97,12 +95,8 @@ def _what_is_wrong(count: str, skills: int, answers: int) -> str | None:
     if not (count.isascii() and count.isdecimal()):
         return "the first of its three lines is no number"
     if not int(count) == skills == answers:
-        return f"counts disagree: {int(count)} expected, {skills} skills, {answers} answers"
+        return f"counts disagree: {int(count)} said, {skills} skills, {answers} answers"
     return None
-
-
-def _undecodable(skills: str, answers: str, encoding: str) -> str | None:
-    return f"not {encoding.upper()}" if UNDECODABLE in skills + answers else None
 
 
 def _fields(line: str) -> list[str]:

@@ -144,7 +144,7 @@ def assert_as_the_reference_says(side: Side, spec: ModelSpec, expected: Ingested
     rejected = in_order_of_rejection(side.rejected(spec), spec)
     assert len(rejected) == len(expected.rejected)
     for row, wanted in zip(rejected, expected.rejected, strict=True):
-        assert Rejected(row["file"], row["row"], row["column"], wanted.value, row["reason"]) == wanted
+        assert Rejected(row["file"], row["row"], row["column"], wanted.value, row["reason"], row["detail"]) == wanted
         assert stands_for(row["value"], wanted.value), (row, wanted)
     assert side.vocabulary(spec) == list(expected.vocabulary)
     assert side.raw(spec).metadata["accounting"] == expected.accounting

@@ -441,7 +441,7 @@ def _write_csv(source: Values, columns: Mapping[str, Column], content: dict[str,
         for row in rows:
             fields = [field_of(cell) for cell in ("x", *row.values())]
             if _is_malformed(source, generator):
-                fields = generator.choice([[*fields, "more"], fields[:-1]])
+                fields = generator.choice([[*fields, "more"], fields[:-1], ['"x"y', *fields[1:]], ['"x', *fields[1:]]])
             lines.append(delimiter.join(fields))
         text = line_end.join(lines) + line_end
         files[name] = text.encode()

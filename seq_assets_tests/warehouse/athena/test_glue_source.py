@@ -112,7 +112,7 @@ def test_columns_are_found_in_any_case_and_the_others_are_ignored(glue: Glue) ->
     assert re.fullmatch(r'\(SELECT .* AS "_text_day" FROM "lake"\."answers"\)', records.relation)
     assert "CAST(NULL AS bigint) AS _row" in records.relation, "rows of a table have no numbers"
     assert f"'{LOCATION}' AS _name" in records.relation
-    assert found.ignored(spec) == ["note"]
+    assert found.metadata(spec) == {"ignored_columns": ["note"], "records_over_lines": 0}
     assert found.sample(spec) == SourceSample("a table", ignored=("note",))
 
 

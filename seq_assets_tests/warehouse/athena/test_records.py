@@ -17,7 +17,7 @@ from seq_assets.warehouse.athena.records import WrittenRecords, write_records
 from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.interface import no_progress
 from seq_assets.warehouse.sources.location import find_files
-from seq_assets.warehouse.sources.records import FoundColumns, wanted_columns
+from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.storage import LocalStorage
 
 FIXED = ["_file", "_name", "_row", "_malformed", "_detail", "_unreadable"]
@@ -40,7 +40,7 @@ class Written:
 
     def __init__(self, folder: Path, engine: Engine, spec: ModelSpec) -> None:
         """Reads and writes them."""
-        self.found = FoundColumns()
+        self.found = SourceFindings()
         storage = LocalStorage(folder / "tables")
         source = find_files(spec.source.location if isinstance(spec.source.location, str) else "", str(folder), "auto")
         place = f"{storage.root}/scratch"
@@ -181,6 +181,22 @@ def test_text_is_carried_as_it_stands_malformed_records_included(tmp_path: Path,
         2: ("a.csv", None, "2", "2 fields expected, 1 found"),
         3: ("a.csv", None, None, None),
     }
+
+
+@pytest.mark.parametrize("extension", ["parquet", "csv"])
+def test_a_part_of_the_path_is_carried_as_text(tmp_path: Path, engine: Engine, extension: str) -> None:
+    (tmp_path / "in").mkdir()
+    for number in (5, 17):
+        if extension == "csv":
+            (tmp_path / "in" / f"u{number}.csv").write_text("e\n1\n")
+        else:
+            pq.write_table(pa.table({"e": [1]}), tmp_path / "in" / f"u{number}.parquet")
+    written = Written(tmp_path, engine, spec_of("in", v={"type": "int8", "from": {"path": "u([0-9]+)"}}))
+    assert written.parts[0].carriers["v"] == Carrier.TEXT
+    assert sorted(zip(*(written.tables[0].column(name).to_pylist() for name in ("_name", "v")), strict=True)) == [
+        (f"u17.{extension}", "17"),
+        (f"u5.{extension}", "5"),
+    ]
 
 
 def test_a_part_without_records_is_an_empty_folder(tmp_path: Path, engine: Engine) -> None:

@@ -417,6 +417,53 @@ def test_pandas_timestamps_in_nanoseconds_with_a_zone_are_read(workspace: Worksp
     assert picked(workspace.rejected_rows(spec), "row", "reason") == [(1, "unreadable"), (3, "unreadable")]
 
 
+# Columns of paths
+
+ONE_ANSWER: dict[str, str | pa.Table] = {
+    "csv": "time,item\n1,7\n",
+    "jsonl": '{"time": 1, "item": 7}\n',
+    "dkt": "1\n7\n1\n",
+    "parquet": pa.table({"time": [1], "item": [7]}),
+}
+
+
+@pytest.mark.parametrize("extension", ONE_ANSWER)
+def test_a_column_may_be_a_part_of_the_path_of_the_file(workspace: Workspace, extension: str) -> None:
+    for name in ("a/u17", "b/u5", "it's u6/b", "nobody"):
+        workspace.write(f"data/{name}.{extension}", ONE_ANSWER[extension])
+    names = {"time": "position", "item": "skill"} if extension == "dkt" else {"time": "time", "item": "item"}
+    others = {name: {"type": "int64", "from": source} for name, source in names.items()}
+    of_path = {"pupil": {"type": "int64", "from": {"path": "u([0-9]+)"}}, "side": {"type": "string", "from": {"path": "(a?)/"}}}
+    spec = workspace.model(
+        source={"location": "data"},
+        columns={**of_path, **others, "class": {"type": "string", "from": {"path": "^([^/]+)/"}, "nullable": True}},
+        checks=ANYTHING_MAY_BE_REJECTED,
+    )
+    workspace.ingest(spec)
+    found = picked(workspace.raw_rows(spec), "pupil", "item", "side", "class", "_file")
+    assert found == [
+        (5, 7, "", "b", f"b/u5.{extension}"),
+        (6, 7, "", "it's u6", f"it's u6/b.{extension}"),
+        (17, 7, "a", "a", f"a/u17.{extension}"),
+    ]
+    assert rejections(workspace, spec) == [(1, "pupil", None, "null"), (1, "side", None, "null")]
+    ignored = workspace.warehouse.find(Dataset.raw("plain")).metadata["ignored_columns"]
+    assert ignored == (["entity", "answer"] if extension == "dkt" else [])
+
+
+def test_all_columns_that_files_have_may_be_missing_beside_those_of_their_paths(workspace: Workspace) -> None:
+    workspace.write("data/u5.csv", "other\n1\n2\n")
+    workspace.write("data/u6.csv", "time\n3\n")
+    columns = {"pupil": {"type": "int64", "from": {"path": "u([0-9]+)"}}, "time": {"type": "int64", "nullable": True}}
+    spec = workspace.model(source={"location": "data"}, columns=columns, order_by=[])
+    workspace.ingest(spec)
+    assert picked(workspace.raw_rows(spec), "pupil", "time", "_row") == [(5, None, 1), (5, None, 2), (6, 3, 1)]
+    workspace.write("lines/u5.jsonl", '{"x": 1}\n')
+    only = workspace.model(name="only", source={"location": "lines"}, columns={"pupil": columns["pupil"]}, order_by=[])
+    workspace.ingest(only)
+    assert picked(workspace.raw_rows(only), "pupil", "_row") == [(5, 1)]
+
+
 # Rejection
 
 
@@ -648,7 +695,7 @@ def test_too_many_rejected_records_publish_nothing_and_say_which(workspace: Work
         "contract: 3 of 4 records were rejected (malformed 1, unreadable 1, null 1), a ratio of 0.75; allowed: "
         "checks.rejected_ratio.max, 0.5.",
         "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
-        "  1 malformed: source.format, source.options (delimiter, encoding)",
+        "  1 malformed: source.format, source.options (delimiter, quoting, encoding)",
         "  1 null: columns.pupil.nullable, now false",
         "  1 unreadable: columns.time.type, now int64",
         "The first rejected:",
@@ -939,7 +986,7 @@ def test_a_missing_source_is_an_error_and_the_last_version_stands(workspace: Wor
         ("x.csv", "\n\n", "only blank lines"),
         ("x.json", "\n", "no rows"),
         ("x.dkt", "\n", "no column 'pupil'"),
-        ("x.csv", 'pupil,time,item\n1,1,"1\n', "never closed"),
+        ("x.csv", 'pupil,time,"item\n1,1,1\n', "a field not closed"),
         ("x.csv", "pupil,time\n1,1\n", r"no column 'item' \(columns\.item\)"),
         ("x.parquet", "no parquet", r"x\.parquet cannot be read as Parquet"),
         ("x.csv.gz", "no gzip", r"x\.csv\.gz cannot be read"),

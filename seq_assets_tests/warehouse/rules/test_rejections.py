@@ -55,7 +55,7 @@ def test_the_message_has_the_counts_the_remedies_and_the_first_rows() -> None:
         "5 of 8 records were rejected (malformed 1, unreadable 1, is_in 2, split_value 1), a ratio of 0.625; allowed: "
         "checks.rejected_ratio.max, 0.25.",
         "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
-        "  1 malformed: source.format, source.options (delimiter, encoding)",
+        "  1 malformed: source.format, source.options (delimiter, quoting, encoding)",
         "  1 unreadable: columns.pupil.type, now int64",
         "    '9223372036854775808' does not fit int64, -9223372036854775808 to 9223372036854775807: columns.pupil.type: string",
         "  2 null: columns.pupil.nullable, now false",

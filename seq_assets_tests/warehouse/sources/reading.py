@@ -9,7 +9,7 @@ from seq_assets.models import ColumnType
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.sources.location import find_files
 from seq_assets.warehouse.sources.reading import read_records
-from seq_assets.warehouse.sources.records import FoundColumns, WantedColumn, records_schema
+from seq_assets.warehouse.sources.records import SourceFindings, WantedColumn, records_schema
 
 Record = dict[str, Any]
 
@@ -24,12 +24,12 @@ def read(
     columns: tuple[WantedColumn, ...],
     location: str = ".",
     source_format: str = "auto",
-    found: FoundColumns | None = None,
+    findings: SourceFindings | None = None,
     **options: Any,
 ) -> list[Record]:
     """All records of a source by file and number, without the fields that say nothing: no file 0, no null markers."""
     source = find_files(location, str(folder), source_format)
-    batches = read_records(source, columns, SourceOptions(**options), found or FoundColumns())
+    batches = read_records(source, columns, SourceOptions(**options), findings or SourceFindings())
     rows = pa.Table.from_batches(batches, records_schema(columns)).to_pylist()
     rows.sort(key=lambda row: (row["_file"], row["_row"]))
     return [{name: value for name, value in row.items() if not _says_nothing(name, value)} for row in rows]

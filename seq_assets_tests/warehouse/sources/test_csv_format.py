@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,9 +13,12 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
-from seq_assets.warehouse.sources import lines
-from seq_assets.warehouse.sources.records import WantedColumn
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.lines import DelimitedFile
+from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.records import SourceFindings, WantedColumn
 from seq_assets_tests.reference import examples
+from seq_assets_tests.reference.files import csv_records
 from seq_assets_tests.warehouse.sources.reading import details, malformed, read, values, wanted
 
 AB = wanted("a", "b")
@@ -98,23 +102,11 @@ def test_no_record_is_lost_where_all_of_a_file_are_malformed(tmp_path: Path) -> 
     ]
 
 
-@pytest.mark.parametrize("block", [32, 50, 64, 1000])
-def test_numbers_count_on_where_the_reader_goes_from_block_to_block(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
-    monkeypatch.setattr(lines, "LONGEST_RECORD", block)
-    written = [f"{number}" if number % 3 == 0 or number > 60 else f"{number},{number}" for number in range(1, 91)]
-    (tmp_path / "x.csv").write_text("\n".join(["a,b", *written]))
-    records = read(tmp_path, AB)
-    assert malformed(records) == {number: str(number) for number in range(1, 91) if number % 3 == 0 or number > 60}
-    assert [record["_row"] for record in records] == list(range(1, 91))
-    assert values(records, "a") == [str(number) for number in range(1, 61) if number % 3]
-
-
 def test_bytes_that_are_no_text_make_the_record_malformed(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\n3,\xff4\n\xfe\n5,6\n")
     records = read(tmp_path, AB)
     assert malformed(records) == {2: "3,\ufffd4", 3: "\ufffd"}
+    assert details(records) == {2: "not UTF-8 at byte 3", 3: "2 fields expected, 1 found"}
     assert values(records, "b") == ["2", "6"]
 
 
@@ -135,32 +127,6 @@ def test_without_a_header_a_record_with_bytes_that_are_no_text_is_kept_too(tmp_p
 def test_bytes_that_are_no_text_do_no_harm_in_a_column_that_nobody_reads(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,b,c\n1,2,\xff\n")
     assert read(tmp_path, AB) == [{"_row": 1, "a": "1", "b": "2"}]
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['a,b\n1,2\n3,"4\n5,6\n', 'a,b,c\n1,2,3\n4,5,"6\n7,8,9\n', 'a,b\n"1,2\n', 'a,b\n1,2\n3,"'],
-    ids=["in a record", "in a column that nobody reads", "in the first record", "at the end"],
-)
-def test_a_quote_that_is_never_closed_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
-    (tmp_path / "x.csv").write_text(text)
-    with pytest.raises(SourceError, match=r"x\.csv has a quote that is never closed, in record \d or before it"):
-        read(tmp_path, AB)
-
-
-def test_a_quote_that_is_never_closed_is_found_where_there_is_one_column_only(tmp_path: Path) -> None:
-    (tmp_path / "x.csv").write_text('a\n1\n"2\n3\n')
-    with pytest.raises(SourceError, match="never closed"):
-        read(tmp_path, wanted("a"))
-
-
-def test_a_quote_that_swallows_more_than_the_longest_record_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lines, "LONGEST_RECORD", 100)
-    (tmp_path / "x.csv").write_text('a,b\n1,"2\n' + "3,4\n" * 100)
-    with pytest.raises(SourceError, match=r"x\.csv .*a record is longer than 100 bytes, or a quote is never closed"):
-        read(tmp_path, AB)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8-sig"])
@@ -252,6 +218,188 @@ def test_a_delimiter_may_be_named(tmp_path: Path) -> None:
 def test_one_column_is_enough(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a\n1\n\n2\n")
     assert read(tmp_path, wanted("a")) == [{"_row": 1, "a": "1"}, {"_row": 2, "a": "2"}]
+
+
+# Quotes
+
+UNCLOSED = ["user\ttime\tanswer", *(f"1\t{number}\tgood" for number in range(1, 101))]
+UNCLOSED[10] = '1\t10\t"bad'
+UNCLOSED[60] = '1\t60\t"bad'
+
+
+def test_a_field_that_is_not_closed_makes_one_record_malformed_and_merges_none(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("\n".join(UNCLOSED) + "\n")
+    records = read(tmp_path, wanted("time", "answer"))
+    assert [record["_row"] for record in records] == list(range(1, 101))
+    assert malformed(records) == {10: UNCLOSED[10], 60: UNCLOSED[60]}
+    assert details(records) == dict.fromkeys((10, 60), "a field not closed")
+
+
+def test_without_quoting_a_quote_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("\n".join(UNCLOSED) + "\n")
+    records = read(tmp_path, wanted("time", "answer"), quoting="none")
+    assert values(records, "answer") == ['"bad' if number in (10, 60) else "good" for number in range(1, 101)]
+    (tmp_path / "x.tsv").write_text('"a"\tb\n"1\t"2"\n')
+    assert read(tmp_path, wanted('"a"', "b"), quoting="none") == [{"_row": 1, '"a"': '"1', "b": '"2"'}]
+
+
+@pytest.mark.parametrize(
+    ("record", "detail"),
+    [
+        ('1,"a"b', "text after a closing quote"),
+        ('"a"b,1', "text after a closing quote"),
+        ('1,"a" ', "text after a closing quote"),
+        ('1,"a""b"c', "text after a closing quote"),
+        ('1,"a""b', "a field not closed"),
+        ('1,"', "a field not closed"),
+        ('"1,2', "a field not closed"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_quoted_field_that_is_none_makes_its_line_malformed(tmp_path: Path, record: str, detail: str, end: str) -> None:
+    (tmp_path / "x.csv").write_bytes(end.join(["a,b", "1,2", record, '3,"d ""e"" f"', ""]).encode())
+    records = read(tmp_path, AB)
+    assert (malformed(records), details(records)) == ({2: record}, {2: detail})
+    assert values(records, "b") == ["2", 'd "e" f']
+
+
+def test_the_lines_that_an_unclosed_field_would_have_swallowed_are_records(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,b\n1,"2\n3,4\n5,x"y\n6,"7"\n')
+    records = read(tmp_path, AB)
+    assert details(records) == {1: "a field not closed"}
+    assert [(record["a"], record["b"]) for record in records[1:]] == [("3", "4"), ("5", 'x"y'), ("6", "7")]
+
+
+def test_a_malformed_record_begins_where_it_begins_and_ends_with_the_line_of_its_fault(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,b\n"1\n2","3"x\n"4\n5",6\n')
+    records = read(tmp_path, AB)
+    assert malformed(records) == {1: '"1\n2","3"x'}
+    assert records[1] == {"_row": 2, "a": "4\n5", "b": "6"}
+
+
+def test_a_quote_in_an_unquoted_field_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,b\n5" disk,x"\n3"","4"\n')
+    assert [(record["a"], record["b"]) for record in read(tmp_path, AB)] == [('5" disk', 'x"'), ('3""', "4")]
+
+
+def test_in_a_file_of_one_column_a_malformed_record_is_none_too(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a\n1\n"2\n3\n\n"4"\n')
+    records = read(tmp_path, wanted("a"))
+    assert malformed(records) == {2: '"2'}
+    assert values(records, "a") == ["1", "3", "4"]
+
+
+def test_a_header_that_its_quotes_make_malformed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,"b\n1,2\n')
+    with pytest.raises(SourceError, match=r"The header of the source file .*x\.csv is malformed \(a field not closed\)"):
+        read(tmp_path, AB)
+
+
+def test_without_a_header_the_first_record_that_is_none_is_malformed(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('"1,2\n3,4\n')
+    records = read(tmp_path, wanted("1", "2"), header=False)
+    assert malformed(records) == {1: '"1,2'}
+    assert records[1] == {"_row": 2, "1": "3", "2": "4"}
+    (tmp_path / "x.csv").write_text('"1,2\n"3\n')
+    with pytest.raises(SourceError, match=r"x\.csv has no record, only malformed ones \(a field not closed\)"):
+        read(tmp_path, wanted("1", "2"), header=False)
+
+
+def test_records_that_span_lines_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "1.csv").write_text('a,b\n"two\nlines","and\ntwo"\n1,"2"\n\n"x\r\n\r\n",3\n"not\nclosed"x,1\n')
+    (tmp_path / "2.csv").write_text('a,b\n"2\n",1')
+    (tmp_path / "3.csv").write_text('a,b\n\n"1",2\n\n')
+    findings = SourceFindings()
+    assert len(values(read(tmp_path, AB, findings=findings), "a")) == 6
+    assert findings.records_over_lines == 3
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"2 records of {tmp_path / '1.csv'} span lines", f"1 record of {tmp_path / '2.csv'} span lines"]
+
+
+# Options
+
+
+def test_quoted_null_values_are_null_where_asked(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text('a,b\n"NA",""\nNA,"x"\n')
+    assert values(read(tmp_path, AB, null_values=["", "NA"]), "a") == ["NA", None]
+    records = read(tmp_path, AB, null_values=["", "NA"], quoted_nulls=True)
+    assert [(record["a"], record["b"]) for record in records] == [(None, None), (None, "x")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_lines_before_the_header_are_left_out_whatever_is_in_them(tmp_path: Path, end: str, size: int) -> None:
+    (tmp_path / "x.csv").write_bytes(end.join(['by a "tool', "", "a,b", "1,2", "3"]).encode())
+    records = read(tmp_path, AB, skip_rows=2)
+    assert records[0] == {"_row": 1, "a": "1", "b": "2"}
+    assert malformed(records) == {2: "3"}
+    file = SourceFile(str(tmp_path / "x.csv"), "x.csv", 1, 0)
+    assert DelimitedFile(file, ",", SourceOptions(skip_rows=2), size=size).names == ["a", "b"]
+
+
+def test_a_file_of_fewer_lines_than_are_left_out_has_no_record(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"x\.csv has no record"):
+        read(tmp_path, AB, skip_rows=3)
+
+
+@pytest.mark.parametrize("delimiter", ["::", "|~|", "§", "\x1f\x1e", ", "])
+def test_a_delimiter_may_be_of_several_characters(tmp_path: Path, delimiter: str) -> None:
+    fields = [["1", f'"a{delimiter}b"', "\x1f"], [f"{delimiter[0]}2" if len(delimiter) > 1 else "2", "x", ""], ["3", "y"]]
+    (tmp_path / "x.dat").write_text("\n".join(delimiter.join(record) for record in fields), encoding="utf-8")
+    columns = wanted("1", "2", "3")
+    records = read(tmp_path, columns, source_format="csv", header=False, delimiter=delimiter)
+    assert records[0] == {"_row": 1, "1": "1", "2": f"a{delimiter}b", "3": "\x1f"}
+    assert records[1] == {"_row": 2, "1": fields[1][0], "2": "x", "3": None}
+    assert malformed(records) == {3: delimiter.join(fields[2])}
+
+
+def test_a_header_that_another_delimiter_cuts_is_refused_with_the_field_that_mends_it(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a;b\n1;2\n")
+    with pytest.raises(SourceError, match=r"x\.csv is one column, 'a;b', .*; set source\.options\.delimiter: \";\"\.$"):
+        read(tmp_path, AB)
+    assert values(read(tmp_path, wanted("a;b")), "a;b") == ["1;2"]
+
+
+def test_a_column_whose_name_differs_in_case_is_refused_with_the_field_that_mends_it(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("A,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"x\.csv has no column 'a' \(columns\.a\), but 'A'; set columns\.a\.from: \"A\"\.$"):
+        read(tmp_path, AB)
+
+
+# Any file
+
+
+def all_records(path: Path, size: int, delimiter: str = ",", longest: int = 1000, **options: Any) -> list[tuple[Any, ...]]:
+    """Numbers with all fields, or with the text and the detail where they are malformed; read in pieces of a size."""
+    file = SourceFile(str(path), path.name, 1, 0)
+    delimited = DelimitedFile(file, delimiter, SourceOptions(**options), size=size, longest=longest)
+    found: list[tuple[Any, ...]] = []
+    for records in delimited.records(delimited.names):
+        rows = zip(records.numbers.to_pylist(), *(column.to_pylist() for column in records.columns.columns), strict=True)
+        found += [(number, fields) for number, *fields in rows]
+        found += [(number, record.text, record.detail) for number, record in records.malformed.items()]
+    return sorted(found, key=lambda record: record[0])
+
+
+PIECES = st.lists(st.sampled_from(['"', '""', ",", "\n", "\r\n", "\r", "a", "é", "\ufdd1", '"a"', '","', '\n"']), max_size=25)
+
+
+@settings(deadline=None, max_examples=examples(500))
+@given(pieces=PIECES, size=st.integers(1, 60), longest=st.integers(1, 40), header=st.booleans())
+def test_any_text_has_the_records_of_the_reference(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[str], size: int, longest: int, header: bool
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    text = "a,b\n" + "".join(pieces)
+    path.write_bytes(text.encode())
+    expected = csv_records(text, ["a", "b"] if header else ["1", "2"], header=header, longest=longest)
+    assert all_records(path, size, longest=longest, header=header) == [
+        (record.number, list(record.values.values()))
+        if record.malformed is None
+        else (record.number, record.malformed, record.detail)
+        for record in expected
+    ]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufdd0\ufdd1\ufeff"), max_size=6)

@@ -1,17 +1,19 @@
 """JSON lines: which values become text for the contract, and which lines are no records."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
-from seq_assets.warehouse.sources import lines
 from seq_assets.warehouse.sources.records import WantedColumn
 from seq_assets_tests.reference import examples
-from seq_assets_tests.warehouse.sources.reading import malformed, read, values, wanted
+from seq_assets_tests.reference.reading import nearest_float
+from seq_assets_tests.warehouse.sources.reading import details, malformed, read, values, wanted
 
 
 def write_lines(folder: Path, *lines_: str) -> Path:
@@ -39,14 +41,43 @@ def test_null_values_do_not_apply(tmp_path: Path) -> None:
 def test_a_line_that_is_no_object_is_malformed_and_the_file_goes_on(tmp_path: Path, line: str) -> None:
     write_lines(tmp_path, '{"a": "1"}', line, '{"a": "2"}')
     records = read(tmp_path, wanted("a"))
-    assert malformed(records) == {2: line}
+    assert (malformed(records), details(records)) == ({2: line}, {2: "no JSON object"})
     assert values(records, "a") == ["1", "2"]
+
+
+def test_a_line_with_a_key_twice_is_malformed(tmp_path: Path) -> None:
+    repeated = [
+        '{"a": "1", "b": 2, "a": "3"}',
+        '{"é\\"": 1, "\\u00e9\\"": 1}',
+        '{"": 1, "": 1}',
+        '{"b": 1, "b": 1, "a": 1, "a": 1}',
+    ]
+    write_lines(tmp_path, '{"a": "1", "b": {"a": 1, "a": 2}}', *repeated, '{"b": 1, "a": "2"}')
+    records = read(tmp_path, wanted("a"))
+    assert malformed(records) == dict(enumerate(repeated, 2))
+    assert list(details(records).values()) == [f"the key {key} twice" for key in ('"a"', '"é\\""', '""', '"b"')]
+    assert values(records, "a") == ["1", "2"]
+
+
+def test_objects_may_have_any_keys_in_any_order(tmp_path: Path) -> None:
+    objects = [{"a": str(number)} | {f"k{other}": 1 for other in range(number)} for number in range(20)]
+    write_lines(tmp_path, *(json.dumps(item) for item in objects), '{"a": "x", "k1": 1, "k1": 1}')
+    records = read(tmp_path, wanted("a"))
+    assert values(records, "a") == [str(number) for number in range(20)]
+    assert details(records) == {21: 'the key "k1" twice'}
+
+
+def test_a_json_array_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('\n [ \n{"a": 1},\n{"a": 2}]\n')
+    with pytest.raises(SourceError, match=r"x\.json is a JSON array; JSON lines are read: one object per line\. Write it so\."):
+        read(tmp_path, wanted("a"))
 
 
 def test_bytes_that_are_no_text_make_the_line_malformed(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b'{"a": "1"}\n{"a": "\xff"}\n{"a": "2"}\n')
     records = read(tmp_path, wanted("a"))
     assert malformed(records) == {2: '{"a": "\ufffd"}'}
+    assert details(records) == {2: "not UTF-8 at byte 8"}
     assert values(records, "a") == ["1", "2"]
 
 
@@ -104,21 +135,60 @@ def test_integers_keep_all_their_digits(tmp_path: Path, number: int) -> None:
     assert read(tmp_path, columns) == [{"_row": 1, "a": str(number), "b": str(number)}]
 
 
-def test_an_integer_beyond_64_bits_is_refused_rather_than_rounded(tmp_path: Path) -> None:
-    write_lines(tmp_path, '{"a": 12345678901234567890123}')
-    (record,) = read(tmp_path, wanted("a"))
-    assert record["_unreadable"] == "a"
+@pytest.mark.parametrize("number", ["12345678901234567890123", "-9223372036854775809", "18446744073709551616", f"1{'0' * 400}"])
+def test_an_integer_beyond_64_bits_keeps_its_digits_too(tmp_path: Path, number: str) -> None:
+    write_lines(tmp_path, f'{{"a": {number}, "b": {number}}}')
+    columns = (*wanted("a"), *wanted("b", type_=ColumnType.INT64))
+    assert read(tmp_path, columns) == [{"_row": 1, "a": number, "b": number}]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["123456789012345678.0", "9007199254740993.0", "1e3", "-1E2", "5.00000000000000000001", "1.0", "0.1", "-7.00", "1e-400"],
+)
+@pytest.mark.parametrize("type_", [ColumnType.INT64, ColumnType.TIMESTAMP])
+def test_a_number_for_an_integer_is_the_digits_that_stand_there(tmp_path: Path, number: str, type_: ColumnType) -> None:
+    write_lines(tmp_path, f'{{"a": {number}, "b": "x"}}', '{"a": 2.0}', '{"a": null}')
+    records = read(tmp_path, (*wanted("a", type_=type_), *wanted("b")))
+    assert [record["a"] for record in records] in ([number, "2.0", None], [f"{number[:-3]}.0", "2.0", None])
+    assert records[0]["b"] == "x"
+
+
+@pytest.mark.parametrize(
+    "number",
+    # Between two floats, by less than a double can hold; the largest one and what is rounded to it or over it; the smallest.
+    [
+        "16777217.00000000000001",
+        "1.00000005960464477539063",
+        "3.4028235677973366e38",
+        "3.5e38",
+        "7.006492321624086e-46",
+        "1e-46",
+    ],
+)
+def test_a_number_for_a_float32_is_rounded_once(tmp_path: Path, number: str) -> None:
+    write_lines(tmp_path, f'{{"a": {number}}}', '{"a": 0.1}')
+    first, second = values(read(tmp_path, wanted("a", type_=ColumnType.FLOAT32)), "a")
+    nearest = nearest_float(Fraction(number), "float32", negative=False)
+    assert nearest_float(Fraction(first), "float32", negative=False) == nearest
+    assert (first == number or abs(float(number)) in (3.5e38, 1e-46), second) == (True, "0.1")
+
+
+@pytest.mark.parametrize("type_", [ColumnType.STRING, ColumnType.FLOAT32, ColumnType.FLOAT64])
+def test_zero_keeps_its_sign(tmp_path: Path, type_: ColumnType) -> None:
+    write_lines(tmp_path, '{"a": -0}', '{"a": 0, "b": "-0"}')
+    assert values(read(tmp_path, wanted("a", type_=type_)), "a") == ["-0", "0"]
+
+
+def test_a_nested_value_beside_a_number_of_many_digits_is_still_of_no_type(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": [1], "b": 12345678901234567890123, "c": 1.5, "d": NaN, "e": true}')
+    (record,) = read(tmp_path, wanted("a", "b", "c", "d", "e"))
+    assert (record["_unreadable"], record["b"], record["c"], record["e"]) == ("a,c,d", "12345678901234567890123", "1.5", "true")
 
 
 def test_booleans_are_texts(tmp_path: Path) -> None:
     write_lines(tmp_path, '{"a": true}', '{"a": false}')
     assert values(read(tmp_path, wanted("a")), "a") == ["true", "false"]
-
-
-@pytest.mark.parametrize(("number", "text"), [("1.0", "1"), ("-7.0", "-7"), ("1e2", "100")])
-def test_a_whole_float_is_the_integer_for_an_integer_column(tmp_path: Path, number: str, text: str) -> None:
-    write_lines(tmp_path, f'{{"a": {number}}}')
-    assert values(read(tmp_path, wanted("a", type_=ColumnType.INT64)), "a") == [text]
 
 
 @pytest.mark.parametrize("key", ["a/b", "a~b", "~1", "a.b", "$", "a'b", 'a"b', "", "0", "*", "é", "object", "number"])
@@ -134,13 +204,13 @@ def test_any_name_can_be_a_column(tmp_path: Path, name: str) -> None:
     assert read(tmp_path, wanted("a", name, "b")) == [{"_row": 1, "a": "1", name: "2", "b": "3"}]
 
 
-def test_numbers_count_on_where_the_reader_goes_from_block_to_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "LONGEST_RECORD", 40)
-    write_lines(tmp_path, *(f'{{"a": "{number}"}}' if number % 4 else "bad" for number in range(1, 41)))
+def test_numbers_count_on_where_the_reader_goes_from_block_to_block(tmp_path: Path) -> None:
+    lines = [f'{{"a": "{number}", "b": "{"x" * 100}"}}' if number % 4 else "bad" for number in range(1, 100_001)]
+    write_lines(tmp_path, *lines)
     records = read(tmp_path, wanted("a"))
-    assert [record["_row"] for record in records] == list(range(1, 41))
-    assert list(malformed(records)) == list(range(4, 41, 4))
-    assert values(records, "a") == [str(number) for number in range(1, 41) if number % 4]
+    assert [record["_row"] for record in records] == list(range(1, 100_001))
+    assert list(malformed(records)) == list(range(4, 100_001, 4))
+    assert values(records, "a") == [str(number) for number in range(1, 100_001) if number % 4]
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufdd0\ufdd1"), max_size=8)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from seq_assets.warehouse.sources.records import FoundColumns
+from seq_assets.warehouse.sources.records import SourceFindings
 from seq_assets_tests.warehouse.sources.reading import read, wanted
 
 
 def ignored(folder: Path, *names: str) -> list[str]:
-    found = FoundColumns()
-    read(folder, wanted(*names), found=found)
+    found = SourceFindings()
+    read(folder, wanted(*names), findings=found)
     return found.ignored(wanted(*names))
 
 
@@ -35,8 +35,8 @@ def test_they_are_told_of_all_files_each_once(tmp_path: Path) -> None:
 
 def test_without_a_header_they_are_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("7,8,9\n")
-    found = FoundColumns()
-    read(tmp_path, wanted("2"), found=found, header=False)
+    found = SourceFindings()
+    read(tmp_path, wanted("2"), findings=found, header=False)
     assert found.ignored(wanted("2")) == ["1", "3"]
 
 

@@ -1,32 +1,42 @@
 """The stream of UTF-8 that all text readers share."""
 
+import bz2
 import gzip
+import io
+import lzma
+import re
+import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.text import END, UNDECODABLE, Utf8Stream
+from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
 from seq_assets_tests.reference import examples
-
-LAST_LINE = f"\n{END}\n"
 
 
 def stream_of(path: Path, encoding: str = "utf-8") -> Utf8Stream:
     return Utf8Stream(SourceFile(str(path), path.name, 1, 0), encoding)
 
 
+def zipped(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("x.csv", content)
+    return archive.getvalue()
+
+
 def read_in_pieces(path: Path, encoding: str, size: int) -> str:
     """The stream's text; every piece must be whole UTF-8 on its own."""
     stream = stream_of(path, encoding)
-    return "".join(piece.decode() for piece in iter(lambda: stream.read(size), b""))
-
-
-def test_the_last_line_is_one_that_no_text_has(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("one\ntwo")
-    assert stream_of(tmp_path / "x").readall().decode() == f"one\ntwo{LAST_LINE}"
+    pieces = []
+    while not stream.is_at_end:
+        pieces.append(stream.read(size).decode())
+    return "".join(pieces)
 
 
 @settings(deadline=None, max_examples=examples(50))
@@ -35,7 +45,7 @@ def test_the_last_line_is_one_that_no_text_has(tmp_path: Path) -> None:
 def test_text_is_whole_however_it_is_cut(tmp_path_factory: pytest.TempPathFactory, encoding: str, text: str, size: int) -> None:
     path = tmp_path_factory.mktemp("text") / "x"
     path.write_bytes(text.encode(encoding))
-    assert read_in_pieces(path, encoding, size) == text + LAST_LINE
+    assert read_in_pieces(path, encoding, size) == text.removeprefix("\ufeff")
 
 
 @settings(deadline=None, max_examples=examples(50))
@@ -45,25 +55,27 @@ def test_any_bytes_can_be_read_and_what_is_no_text_is_marked(
 ) -> None:
     path = tmp_path_factory.mktemp("text") / "x"
     path.write_bytes(content)
-    assert read_in_pieces(path, "utf-8", size) == content.decode(errors="replace").replace("\ufffd", UNDECODABLE) + LAST_LINE
+    text = content.decode(errors="replace").removeprefix("\ufeff")
+    assert read_in_pieces(path, "utf-8", size) == text.replace("\ufffd", UNDECODABLE)
 
 
 @pytest.mark.parametrize(("content", "marked"), [(b"a\xffb", True), (b"a\xc3", True), ("aé".encode(), False)])
 def test_the_stream_knows_whether_bytes_were_replaced(tmp_path: Path, content: bytes, marked: bool) -> None:
     (tmp_path / "x").write_bytes(content)
     stream = stream_of(tmp_path / "x")
-    stream.readall()
+    stream.read(10)
     assert stream.undecodable is marked
 
 
-def test_an_empty_file_has_the_last_line_only(tmp_path: Path) -> None:
+def test_an_empty_file_is_at_its_end_at_once(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
-    assert stream_of(tmp_path / "x").readall().decode() == LAST_LINE
+    stream = stream_of(tmp_path / "x")
+    assert (stream.read(10), stream.is_at_end) == (b"", True)
 
 
 def test_compression_is_known_by_the_name_in_any_case(tmp_path: Path) -> None:
     (tmp_path / "x.GZ").write_bytes(gzip.compress(b"text"))
-    assert stream_of(tmp_path / "x.GZ").readall().decode() == f"text{LAST_LINE}"
+    assert stream_of(tmp_path / "x.GZ").read(10) == b"text"
 
 
 def test_a_closed_stream_has_closed_its_file(tmp_path: Path) -> None:
@@ -72,3 +84,40 @@ def test_a_closed_stream_has_closed_its_file(tmp_path: Path) -> None:
     stream.close()
     with pytest.raises(ValueError, match="closed"):
         stream.read(1)
+
+
+OTHER_FILES = {
+    "a zip archive; unpack it": zipped(b"a,b\n1,2\n"),
+    "compressed by bzip2; unpack it": bz2.compress(b"a,b\n1,2\n"),
+    "compressed by xz; unpack it": lzma.compress(b"a,b\n1,2\n"),
+    "compressed by gzip; let its name end with .gz": gzip.compress(b"a,b\n1,2\n"),
+    "compressed by zstd; let its name end with .zst": pa.Codec("zstd").compress(b"a,b\n1,2\n", asbytes=True),
+    "a Parquet file; set source.format: parquet": b"PAR1\x15\x04",
+    "UTF-16; set source.options.encoding: utf-16": "a,b\n1,2\n".encode("utf-16"),
+    "UTF-32; set source.options.encoding: utf-32": "a,b\n1,2\n".encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize(("what", "content"), OTHER_FILES.items(), ids=[what.split(";")[0] for what in OTHER_FILES])
+def test_a_file_that_is_something_else_is_refused_by_name_with_the_remedy(tmp_path: Path, what: str, content: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(SourceError, match=rf"x\.csv is no utf-8 text but {re.escape(what)}\.$"):
+        stream_of(tmp_path / "x.csv").read(10)
+
+
+def test_what_begins_like_something_else_is_text_as_long_as_it_may_be(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"BZh9,PK,PAR\n")
+    assert stream_of(tmp_path / "x").read(100) == b"BZh9,PK,PAR\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "place"),
+    [
+        ("\ufdd0", "utf-8", "UTF-8 at byte 1"),
+        ("é,\ufdd0,\ufdd0", "utf-8", "UTF-8 at byte 4"),
+        ("aé\ufdd0", "utf-16", "UTF-16 at byte 5"),
+        ("ab\ufdd0", "cp1252", "CP1252 at byte 3"),
+    ],
+)
+def test_the_place_of_bytes_that_are_no_text_counts_bytes_of_the_record_from_1(text: str, encoding: str, place: str) -> None:
+    assert what_is_undecodable(text, encoding) == f"not {place}"
