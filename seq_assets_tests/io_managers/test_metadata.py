@@ -105,6 +105,12 @@ def test_raw_observations_say_which_columns_of_the_source_are_ignored() -> None:
     assert version_metadata(every_column)["ignored_columns"] == "none"
 
 
+def test_records_that_span_lines_are_shown_where_there_are_any() -> None:
+    some = replace(raw_version(), metadata={**raw_version().metadata, "records_over_lines": 3})
+    assert version_metadata(some)["records_over_lines"] == 3
+    assert "records_over_lines" not in version_metadata(raw_version())
+
+
 def test_of_very_many_ignored_columns_the_first_are_named() -> None:
     names = [f"c{number}" for number in range(1_000)]
     many = replace(raw_version(), metadata={**raw_version().metadata, "ignored_columns": names})

@@ -75,14 +75,15 @@ def contract_value(value: Any, type_: str) -> Any:
     return value
 
 
-def check(record: Record, model: Model, forgotten: Iterable[Any] = ()) -> Row | list[Failure]:
-    """The values of an accepted record by the contract's columns, or what is wrong with it, in the contract's order."""
+def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()) -> Row | list[Failure]:
+    """The values of a file's accepted record by the contract's columns, or what is wrong with it, in the contract's order."""
     if record.malformed is not None:
         return [Failure(None, record.malformed, "malformed", record.detail)]
     row: dict[str, Any] = {}
     failures = []
     for name, column in model["columns"].items():
-        stood = record.values.get(column.get("from", name))
+        source = column.get("from", name)
+        stood = _part_of(file, source["path"]) if isinstance(source, dict) else record.values.get(source)
         value = read_value(stood, column["type"], Reading.of(column, model["source"].get("options", {})))
         row[name] = None if value is NULL else value
         reason = _reason(value, name, column, model)
@@ -91,6 +92,11 @@ def check(record: Record, model: Model, forgotten: Iterable[Any] = ()) -> Row | 
         if reason:
             failures.append(Failure(name, stood, reason))
     return failures or row
+
+
+def _part_of(path: str, pattern: str) -> str | None:
+    found = re.search(pattern, path)
+    return found[1] if found else None
 
 
 def _reason(value: Any, name: str, column: Mapping[str, Any], model: Model) -> str | None:

@@ -56,7 +56,7 @@ def ingest(model: Model, files: Mapping[str, Sequence[Record]], vocabulary_befor
     for file in sorted(files, key=str.encode):
         for record in files[file]:
             read += 1
-            found = check(record, model)
+            found = check(record, model, file)
             if isinstance(found, list):
                 first_reasons.append(found[0].reason)
                 rejected += [Rejected(file, record.number, f.column, f.value, f.reason, f.detail) for f in found]

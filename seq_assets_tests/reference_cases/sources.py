@@ -130,7 +130,12 @@ def _names(smallest: int, largest: int, names: Sequence[str]) -> st.SearchStrate
 
 
 def _source(shape: Shape, source: Mapping[str, Any], files: Any, records: Any, decoys: Sequence[str] = ()) -> Source:
-    return Source({"source": source, **shape.contract.content}, files, records, decoys)
+    content = dict(shape.contract.content)
+    if shape.generator.random() < 0.3:
+        pattern = shape.generator.choice(["(.)", "([^/]+)$", "([0-9]+)", "(sub.*)?/", "^(x*)"])
+        of_path = {"type": "string", "from": {"path": pattern}, "nullable": True}
+        content["columns"] = {**content["columns"], "of_path": of_path}
+    return Source({"source": source, **content}, files, records, decoys)
 
 
 def _compressed(content: bytes, extension: str) -> bytes:

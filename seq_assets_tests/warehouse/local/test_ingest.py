@@ -417,6 +417,13 @@ def test_pandas_timestamps_in_nanoseconds_with_a_zone_are_read(workspace: Worksp
     assert picked(workspace.rejected_rows(spec), "row", "reason") == [(1, "unreadable"), (3, "unreadable")]
 
 
+def test_records_that_span_lines_are_kept_with_the_version(workspace: Workspace) -> None:
+    workspace.write("source.csv", 'pupil,time,item,note\n1,1,1,"two\nlines"\n1,2,2,one\n')
+    spec = workspace.model()
+    workspace.ingest(spec)
+    assert workspace.warehouse.find(Dataset.raw("plain")).metadata["records_over_lines"] == 1
+
+
 # Columns of paths
 
 ONE_ANSWER: dict[str, str | pa.Table] = {

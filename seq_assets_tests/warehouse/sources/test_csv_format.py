@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pytest
@@ -419,3 +419,40 @@ def test_what_pythons_writer_quotes_comes_back_as_it_was(
     assert [record["_row"] for record in found] == list(range(1, len(records) + 1))
     assert list(malformed(found)) == [number for number, record in enumerate(records, 1) if len(record) != 2]
     assert list(zip(values(found, "a"), values(found, "b"), strict=True)) == [tuple(r) for r in records if len(r) == 2]
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(
+    records=st.lists(st.tuples(TEXT, TEXT), max_size=8),
+    delimiter=st.sampled_from([",", ";", "\t", "|", "::"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
+    mutations=st.lists(st.tuples(st.floats(0, 1), st.sampled_from(['"', '""', ""])), max_size=3),
+    size=st.integers(1, 200),
+)
+def test_what_python_writes_in_any_dialect_comes_back_and_broken_quotes_are_told(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[tuple[str, str]],
+    delimiter: str,
+    quoting: Literal[0, 1, 2],
+    mutations: list[tuple[float, str]],
+    size: int,
+) -> None:
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter[0], quoting=quoting, lineterminator="\n").writerows(records)
+    text = written.getvalue().replace(delimiter[0], delimiter)
+    for share, quotes in mutations:
+        place = int(share * len(text))
+        text = text[:place] + quotes + text[place + (not quotes) :]
+    text = f"a{delimiter}b\n{text}"
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    path.write_bytes(text.encode())
+    expected = csv_records(text, ["a", "b"], delimiter, null_values=())
+    assert all_records(path, size, delimiter, longest=1 << 24, null_values=()) == [
+        (record.number, list(record.values.values()))
+        if record.malformed is None
+        else (record.number, record.malformed, record.detail)
+        for record in expected
+    ]
+    if not mutations:
+        values_written = [[value.replace(delimiter[0], delimiter) for value in record] for record in records]
+        assert [list(record.values.values()) for record in expected] == values_written

@@ -12,7 +12,7 @@ from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
 from seq_assets.warehouse.sources.records import WantedColumn
 from seq_assets_tests.reference import examples
-from seq_assets_tests.reference.reading import nearest_float
+from seq_assets_tests.reference.reading import UNREADABLE, JsonNumber, nearest_float, read_text, read_value
 from seq_assets_tests.warehouse.sources.reading import details, malformed, read, values, wanted
 
 
@@ -229,3 +229,25 @@ def test_what_pythons_writer_writes_comes_back_as_text(
     for name in "ab":
         expected = [None if item.get(name) is None else str(item[name]) for item in objects]
         assert values(records, name) == expected
+
+
+NUMBERS = st.builds(
+    lambda sign, digits, fraction, exponent: f"{sign}{digits}{fraction}{exponent}",
+    st.sampled_from(["", "-"]),
+    st.integers(0, 10**25).map(str) | st.sampled_from(["0", "1", "16777217", "9007199254740993", "9223372036854775808"]),
+    st.just("")
+    | st.text("0123456789", min_size=1, max_size=25).map(lambda digits: f".{digits}")
+    | st.sampled_from([".0", ".00"]),
+    st.just("") | st.integers(-30, 30).map(lambda exponent: f"e{exponent}"),
+)
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(numbers=st.lists(NUMBERS, min_size=1, max_size=20))
+@pytest.mark.parametrize("type_", ["int64", "int8", "float32", "float64", "string"])
+def test_any_number_is_what_its_digits_say(tmp_path_factory: pytest.TempPathFactory, type_: str, numbers: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("json")
+    write_lines(folder, *(f'{{"a": {number}}}' for number in numbers))
+    records = read(folder, wanted("a", type_=ColumnType(type_)))
+    found = [UNREADABLE if "_unreadable" in record else read_text(record["a"], type_) for record in records]
+    assert repr(found) == repr([read_value(JsonNumber(number), type_) for number in numbers])
