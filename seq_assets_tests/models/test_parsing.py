@@ -281,7 +281,6 @@ def test_a_word_that_is_not_allowed_gets_the_allowed_ones(case: Case) -> None:
             "'%Y%m%d'",
             "no format beside the unit s, which reads numbers",
         ),
-        ({"source.options.delimiter": '"'}, "source.options.delimiter", "'\"' (str)", "neither a quote nor a line end"),
         ({"source.options.delimiter": ""}, "source.options.delimiter", "'' (str)", "at least 1 character"),
         ({"source.options.delimiter": '"'}, "source.options.delimiter", "'\"' (str)", "none is a quote or a line end"),
         (
