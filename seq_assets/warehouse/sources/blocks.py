@@ -130,14 +130,16 @@ def _is_well_formed(text: bytes, quotes: Positions, end: int, delimiter: int) ->
     if not len(quotes):
         return True
     array = np.frombuffer(text, np.uint8, end)
-    is_between = np.zeros(256, np.bool_)
-    is_between[[delimiter, ord("\n"), ord("\r")]] = True
+    # Between fields, as the beginning and the end of the text are.
+    is_between = np.ones(end + 2, np.bool_)
+    is_between[1:-1] = (array == delimiter) | (array == ord("\n"))
+    if b"\r" in text:
+        is_between[1:-1] |= array == ord("\r")
     opening, closing = quotes[0::2], quotes[1::2]
+    opens, closes = is_between[:-2][opening], is_between[2:][closing]
+    if opens.all() and closes.all():
+        return True
     is_doubled = opening[1:] == closing[:-1] + 1
-    opens = is_between[array[opening - 1]]
-    opens[0] |= opening[0] == 0
-    closes = is_between[array[np.minimum(closing + 1, end - 1)]]
-    closes[-1] |= closing[-1] == end - 1
     opens[1:] |= is_doubled
     closes[:-1] |= is_doubled
     return bool(opens.all() and closes.all())

@@ -23,7 +23,7 @@ from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_u
 
 LONGEST_RECORD: Final = 1 << 24
 """Bytes; a field that is not closed within them has a quote that was never meant to be one."""
-BLOCK_SIZE: Final = 1 << 22
+BLOCK_SIZE: Final = 1 << 21
 """Bytes that are read at once."""
 
 Cut: TypeAlias = Callable[[bytes, bool], Block]

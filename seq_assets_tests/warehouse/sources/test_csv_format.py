@@ -438,7 +438,7 @@ def test_what_python_writes_in_any_dialect_comes_back_and_broken_quotes_are_told
     size: int,
 ) -> None:
     written = io.StringIO()
-    csv.writer(written, delimiter=delimiter[0], quoting=quoting, lineterminator="\n").writerows(records)
+    csv.writer(written, delimiter=delimiter[0], quoting=quoting, lineterminator="\r\n").writerows(records)
     text = written.getvalue().replace(delimiter[0], delimiter)
     for share, quotes in mutations:
         place = int(share * len(text))
