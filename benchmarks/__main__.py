@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import goals, growth, guard, unchanged
+from benchmarks import goals, growth, guard, texts, unchanged
 from benchmarks.generating import HISTORIES, Observations
 from benchmarks.report import keep, rows_of
 from benchmarks.workbench import default_folder
@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif asked.what == "unchanged":
         text, data = unchanged.run(folder, asked.models, asked.times)
         keep(folder / "results", "unchanged", text, data, in_readme=False)
+    elif asked.what == "texts":
+        text, data = texts.run(folder, asked.rows, asked.files)
+        keep(folder / "results", "texts", text, data, in_readme=False)
     else:
         return guard.run(folder, asked.rows)
     return 0
@@ -48,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     idle = commands.add_parser("unchanged", help="what `seq-assets materialize` takes of many models, all unchanged")
     idle.add_argument("--models", type=int, default=unchanged.MODELS)
     idle.add_argument("--times", type=int, default=1)
+    written = commands.add_parser("texts", help="what `seq-assets materialize` takes of CSV, JSON lines and many small files")
+    written.add_argument("--rows", type=int, default=texts.ROWS)
+    written.add_argument("--files", type=int, default=texts.SMALL_FILES)
     guarded = commands.add_parser("guard", help="quick: exit code 1 where the platform became slower beside DuckDB by a factor")
     guarded.add_argument("--rows", type=int, default=guard.ROWS)
     return parser
