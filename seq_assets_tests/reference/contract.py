@@ -84,7 +84,7 @@ def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()
     for name, column in model["columns"].items():
         source = column.get("from", name)
         stood = _part_of(file, source["path"]) if isinstance(source, dict) else record.values.get(source)
-        value = read_value(stood, column["type"], Reading.of(column, model["source"].get("options", {})))
+        value = read_value(stood, column["type"], Reading.of(column, model.get("source", {}).get("options", {})))
         row[name] = None if value is NULL else value
         reason = _reason(value, name, column, model)
         if reason is None and name == model["entity"] and value in list(forgotten):
