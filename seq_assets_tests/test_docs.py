@@ -32,6 +32,7 @@ from seq_assets.sequencing.plans import IngestPlan, SequencePlan
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 SEMANTICS: Final = ROOT / "docs" / "semantics.md"
+LOSSLESS: Final = ROOT / "docs" / "lossless.md"
 IDS: Final = [str(document.relative_to(ROOT)) for document in DOCUMENTS]
 SLOW: Final = {ROOT / "docs" / "embedding.md", SEMANTICS}
 """Whose examples take long."""
@@ -223,6 +224,13 @@ def test_the_numbers_of_the_semantics_have_no_gap_and_none_stands_twice() -> Non
 def test_every_line_of_the_tables_is_a_semantic() -> None:
     lines = [line for line in SEMANTICS.read_text(encoding="utf-8").splitlines() if ".py::" in line]
     assert [line for line in lines if not _ROW.match(line)] == []
+
+
+def test_every_loss_that_is_prevented_is_held_by_a_test() -> None:
+    lines = [line for line in LOSSLESS.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if not line.startswith("| what could be lost |")]
+    assert len(rows) > 40
+    assert [line for line in rows if not _TEST.search(line.split(" | ")[-1])] == []
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
