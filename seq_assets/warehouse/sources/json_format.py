@@ -54,7 +54,7 @@ def read_json(
     The columns that the files have are the keys of their first lines.
 
     Raises:
-        SourceError: A file cannot be read.
+        SourceError: A file cannot be read, or no object has a key of a column, but one that differs in upper and lower case.
     """
     import duckdb
 
@@ -78,6 +78,7 @@ def read_json(
                         pending.clear()
         if pending:
             yield from _parsed(connection, pa.concat_tables(pending), columns, findings, known)
+    findings.refuse_another_case(f"In the files up to {file.location}, objects have", columns)
 
 
 def _refuse_an_array(file: SourceFile, block: Block) -> None:

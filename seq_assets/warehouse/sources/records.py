@@ -114,6 +114,17 @@ class SourceFindings:
         """The wanted ones that no file has."""
         return [column.source for column in columns_of_files(columns) if column.source not in self._names]
 
+    def refuse_another_case(self, subject: str, columns: Iterable[Column]) -> None:
+        """Refuses a source that has a wanted column nowhere, but one whose name differs in upper and lower case.
+
+        Raises:
+            SourceError: That is so of one of the columns.
+        """
+        wanted = columns_of_files(columns)
+        for column in wanted:
+            if column.source not in self._names:
+                refuse_another_case(subject, column, wanted, self._names)
+
     def metadata(self, columns: Iterable[Column]) -> dict[str, Any]:
         """What a version remembers of them: `ignored_columns` and `records_over_lines`."""
         return {"ignored_columns": self.ignored(columns), "records_over_lines": self.records_over_lines}
@@ -182,7 +193,7 @@ def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: 
         if times == 1:
             present.append(column)
             continue
-        _refuse_another_case(file, column, columns, found)
+        refuse_another_case(f"The source file {file.location} has", column, columns, found)
         if column.nullable:
             logger.warning("%s has no column %r; %s is null in all of its rows", file.location, column.source, column.name)
         else:
@@ -190,13 +201,23 @@ def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: 
     return present
 
 
-def _refuse_another_case(file: SourceFile, column: WantedColumn, columns: tuple[WantedColumn, ...], found: list[str]) -> None:
-    """Refuses to leave a column out whose name stands there in upper and lower case of other letters."""
+def refuse_another_case(subject: str, column: WantedColumn, columns: Iterable[WantedColumn], found: Iterable[str]) -> None:
+    """Refuses to leave a column out whose name stands there with other letters in upper case.
+
+    Args:
+        subject: Who lacks the column, with its verb.
+        column: The column that is not among those found.
+        columns: All that are wanted.
+        found: The columns that are there.
+
+    Raises:
+        SourceError: There is such a name, which nobody wants.
+    """
     wanted = {other.source for other in columns}
     for name in found:
         if name.casefold() == column.source.casefold() and name not in wanted:
             raise SourceError(
-                f"The source file {file.location} has no column {column.source!r} (columns.{column.name}), but {name!r}; set "
+                f"{subject} no column {column.source!r} (columns.{column.name}), but {name!r}; set "
                 f"columns.{column.name}.from: {json.dumps(name, ensure_ascii=False)}."
             )
 

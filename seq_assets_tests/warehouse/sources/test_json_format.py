@@ -73,6 +73,15 @@ def test_a_json_array_is_refused_by_name(tmp_path: Path) -> None:
         read(tmp_path, wanted("a"))
 
 
+def test_a_key_whose_name_differs_in_case_is_refused_with_the_field_that_mends_it(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"A": "1", "b": "1"}', '{"b": "2"}')
+    with pytest.raises(
+        SourceError, match=r"x\.jsonl, .* no column 'a' \(columns\.a\), but 'A'; set columns\.a\.from: \"A\"\.$"
+    ):
+        read(tmp_path, wanted("a", "b"))
+    assert values(read(tmp_path, wanted("A", "b")), "A") == ["1", None]
+
+
 def test_bytes_that_are_no_text_make_the_line_malformed(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_bytes(b'{"a": "1"}\n{"a": "\xff"}\n{"a": "2"}\n')
     records = read(tmp_path, wanted("a"))
