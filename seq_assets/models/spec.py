@@ -29,6 +29,10 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_LATER_OPTIONS: Final = frozenset({"quoting", "quoted_nulls", "skip_rows", "decimal", "thousands"})
+"""Of a source, which came when there were versions already."""
+
+
 class SourceOptions(Part):
     """How text sources are written."""
 
@@ -293,8 +297,8 @@ class ModelSpec(Part):
             # Unsaid it means what model files meant before there was this field, so their digests stay.
             del values["ties"]
         options = values.get("source", {}).get("options", {})
-        for name, unsaid in (("decimal", "."), ("thousands", None)):
-            if options.get(name, "") == unsaid:
+        for name in _LATER_OPTIONS & options.keys():
+            if options[name] == SourceOptions.model_fields[name].default:
                 del options[name]  # as `ties`
         for column in values.get("columns", {}).values():
             # Words for people: what is made from a column is the same.

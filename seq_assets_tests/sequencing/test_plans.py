@@ -103,6 +103,12 @@ def test_descriptions_of_columns_are_in_no_digest_so_that_those_of_before_there_
     assert model().digest("columns") == "d53232d557aa4d0532f4404ec368240858dd7cb7b3313810441f91f415d441bc"
 
 
+def test_options_that_came_when_there_were_versions_are_in_no_digest_where_they_are_unsaid() -> None:
+    assert model().digest("source") == "3290b59b23ae181e26aa9a077935dc5279e2ed5c6a8975b9a64d7e22dca5d2af"
+    options = {"quoting": "none", "quoted_nulls": True, "skip_rows": 1, "decimal": ",", "thousands": "'"}
+    assert all(changed({f"source.options.{name}": value}) == (True, False) for name, value in options.items())
+
+
 def test_only_the_location_of_its_own_environment_counts() -> None:
     here = model({"source.location": {"local": "a.csv", "prod": "s3://bucket/a/"}})
     moved = model({"source.location": {"local": "a.csv", "prod": "s3://bucket/b/"}})
