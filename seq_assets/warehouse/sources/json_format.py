@@ -1,6 +1,7 @@
 """JSON lines: one object per line."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -41,6 +42,8 @@ _KEY_LISTS: Final = 8
 """Lists of keys that are known to have none twice; comparing with them is quicker than looking for one."""
 _BYTES_AT_ONCE: Final = 1 << 24
 _ARRAY_OF_OBJECTS: Final = re.compile(rb"\s*\[\s*\{")
+_PIECE: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+')
+"""Of a line that is JSON."""
 _DOUBTFUL: Final = "_doubtful"
 _INEXACT_DIGITS: Final = "[0-9.]{17}|[0-9][eE]"
 """Where a line has no such text, the double that DuckDB makes of its numbers shows the digits that stood there."""
@@ -120,7 +123,8 @@ def _parsed(
     key_lists = _key_lists(connection)
     findings.add_columns(key for keys in key_lists for key in keys)
     known += [keys for keys in key_lists if keys and len(set(keys)) == len(keys) and keys not in known]
-    for batch in connection.sql(_query(columns, known[-_KEY_LISTS:])).to_arrow_reader(1 << 17):
+    del known[:-_KEY_LISTS]
+    for batch in connection.sql(_query(columns, known)).to_arrow_reader(1 << 17):
         yield _exact(batch, columns).cast(records_schema(columns))
 
 
@@ -222,7 +226,7 @@ def _exact(batch: pa.RecordBatch, columns: tuple[WantedColumn, ...]) -> pa.Recor
     if doubtful.null_count == len(doubtful):
         return batch
     mask = doubtful.is_valid()
-    objects = [json.loads(line, parse_int=_Number, parse_float=_Number) for line in doubtful.drop_null().to_pylist()]
+    objects = [_object(line) for line in doubtful.drop_null().to_pylist()]
     arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
     for column in columns:
         before = arrays[column.name].filter(mask).to_pylist()
@@ -231,6 +235,43 @@ def _exact(batch: pa.RecordBatch, columns: tuple[WantedColumn, ...]) -> pa.Recor
     unreadable = [",".join(_unreadable_columns(item, columns)) or None for item in objects]
     arrays[UNREADABLE] = pc.replace_with_mask(arrays[UNREADABLE], mask, pa.array(unreadable, pa.string()))
     return pa.RecordBatch.from_pydict(arrays, schema=batch.schema)
+
+
+def _object(line: str) -> dict[str, Any]:
+    """The object of a line, its numbers as they are written."""
+    try:
+        found: dict[str, Any] = json.loads(line, parse_int=_Number, parse_float=_Number)
+    except (ValueError, RecursionError):
+        return _object_of_pieces(line)
+    return found
+
+
+def _object_of_pieces(line: str) -> dict[str, Any]:
+    """The same of a line that DuckDB reads and Python does not: with a comma after the last value, `nan`, or very deep.
+
+    Of values only numbers are what they are; an object or a list is an empty one, and a text, true and false are None.
+    """
+    found: dict[str, Any] = {}
+    depth, key, is_value = 0, "", False
+    for piece in _PIECE.findall(line):
+        if depth == 1 and is_value:
+            found[key] = _value(piece)
+            is_value = False
+        elif depth == 1 and piece[0] == '"':
+            key = json.loads(piece)
+        elif depth == 1:
+            is_value = piece == ":"
+        depth += (piece in ("{", "[")) - (piece in ("}", "]"))
+    return found
+
+
+def _value(piece: str) -> Any:
+    """What a value that begins with a piece is, as `_object_of_pieces` gives it."""
+    if piece in ("{", "["):
+        return {}
+    if piece[0] == '"' or piece in ("true", "false", "null"):
+        return None
+    return _Number(piece) if piece[-1].isdecimal() else math.nan
 
 
 def _text(value: Any, otherwise: str | None) -> str | None:

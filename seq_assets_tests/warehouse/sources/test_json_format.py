@@ -195,6 +195,16 @@ def test_a_nested_value_beside_a_number_of_many_digits_is_still_of_no_type(tmp_p
     assert (record["_unreadable"], record["b"], record["c"], record["e"]) == ("a,c,d", "12345678901234567890123", "1.5", "true")
 
 
+@pytest.mark.parametrize("rest", ["1,}", '"c": nan}', '"c": -Inf, "d": [{"a": 2}],}', f'"c": {"[" * 100_000}{"]" * 100_000}}}'])
+def test_a_number_of_many_digits_is_exact_in_a_line_that_only_duckdb_reads(tmp_path: Path, rest: str) -> None:
+    number = "9007199254740993.0"
+    rest = rest if rest.startswith('"') else f'"c": {rest}'
+    write_lines(tmp_path, f'{{"a": {number}, "b": {{"a": "}}:1"}}, "\\u0065": "say \\"a\\": 3", {rest}', '{"a": 2.0}')
+    first, second = read(tmp_path, (*wanted("a", type_=ColumnType.INT64), *wanted("b", "e", "c")))
+    assert (first["a"], first["e"], second["a"]) == (number, 'say "a": 3', "2.0")
+    assert first["_unreadable"] == ("b" if rest == '"c": 1,}' else "b,c")
+
+
 def test_booleans_are_texts(tmp_path: Path) -> None:
     write_lines(tmp_path, '{"a": true}', '{"a": false}')
     assert values(read(tmp_path, wanted("a")), "a") == ["true", "false"]
