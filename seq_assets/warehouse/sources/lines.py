@@ -4,6 +4,7 @@ Belongs here: what turns a stream into blocks and blocks into columns of text. N
 (`blocks`), what a source's format makes of the columns.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,8 +32,10 @@ Cut: TypeAlias = Callable[[bytes, bool], Block]
 
 _MARK: Final = "\ufdd1"
 """Begins the line that stands for a malformed record: a noncharacter, which no text may contain."""
-_ESCAPED: Final = "\ufdd2"
-"""Stands for the character that stands for a delimiter of several ones: a noncharacter too."""
+_ESCAPE: Final = "\ufdd2"
+_ESCAPED_SEPARATOR: Final = "\ufdd2\ufdd3"
+_ESCAPED_ESCAPE: Final = "\ufdd2\ufdd4"
+"""Stand, in a text with another separator than its delimiter, for what already stood there: noncharacters, in no delimiter."""
 _ONE_LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=.))", re.DOTALL)
 
 
@@ -73,17 +76,33 @@ class Separator:
 
     def separated_text(self, text: str) -> str:
         """A text as the separated stream has it."""
-        return text if self.is_delimiter else text.replace(self.character, _ESCAPED).replace(self._delimiter, self.character)
+        if self.is_delimiter:
+            return text
+        escaped = text.replace(_ESCAPE, _ESCAPED_ESCAPE).replace(self.character, _ESCAPED_SEPARATOR)
+        return escaped.replace(self._delimiter, self.character)
 
     def original_text(self, text: str) -> str:
         """A text of the separated stream as it stood."""
-        return text if self.is_delimiter else text.replace(self.character, self._delimiter).replace(_ESCAPED, self.character)
+        for separated, original in self._originals:
+            text = text.replace(separated, original)
+        return text
 
     def original_values(self, values: pa.Array) -> pa.Array:
         """Values of the separated stream as they stood."""
+        for separated, original in self._originals:
+            values = pc.replace_substring(values, separated, original)
+        return values
+
+    @property
+    def _originals(self) -> tuple[tuple[str, str], ...]:
+        """What stands in the separated stream for something else, in the order in which it becomes that again."""
         if self.is_delimiter:
-            return values
-        return pc.replace_substring(pc.replace_substring(values, self.character, self._delimiter), _ESCAPED, self.character)
+            return ()
+        return (
+            (self.character, self._delimiter),
+            (_ESCAPED_SEPARATOR, self.character),
+            (_ESCAPED_ESCAPE, _ESCAPE),
+        )
 
 
 class _SeparatedStream:
@@ -100,7 +119,8 @@ class _SeparatedStream:
         return self._stream.is_at_end
 
     def read(self, size: int) -> bytes:
-        read = self._stream.read(size).replace(self._separator, _ESCAPED.encode())
+        read = self._stream.read(size).replace(_ESCAPE.encode(), _ESCAPED_ESCAPE.encode())
+        read = read.replace(self._separator, _ESCAPED_SEPARATOR.encode())
         text = (self._held + read).replace(self._delimiter, self._separator)
         self._held = b"" if self.is_at_end else self._begun(text)
         return text.removesuffix(self._held)
@@ -210,6 +230,7 @@ class DelimitedFile:
         self._blocks = Blocks(file, self._separator.separated(self._stream), self._cut(longest), size)
         for _ in range(options.skip_rows):
             self._blocks.drop_line()
+        self._passed: list[Block] = []  # the malformed records before the first one that is none of them
         fields = self._first_record()
         self.names = fields if options.header else [str(number + 1) for number in range(len(fields))]
         self.over_lines = 0
@@ -231,7 +252,7 @@ class DelimitedFile:
             SourceError: The file is broken.
         """
         before = 0
-        for block in self._blocks:
+        for block in itertools.chain(self._passed, self._blocks):
             columns, ragged = self._parsed(block, names)
             present = _numbers(columns.num_rows, list(ragged))
             records = columns.num_rows + len(ragged)
@@ -265,13 +286,19 @@ class DelimitedFile:
                     raise SourceError(
                         f"The header of the source file {self._file.location} is malformed ({faults[start]}); mend it."
                     )
-            if self._stream.is_at_end:
-                found = next(iter(faults.values()), None)
-                raise SourceError(
-                    f"The source file {self._file.location} has no record, only "
-                    f"{f'malformed ones ({found})' if found else 'blank lines'}; remove or mend it."
-                )
             self._blocks.drop(len(block.text))
+            self._passed += [block] if faults else []
+            if self._stream.is_at_end or sum(len(passed.text) for passed in self._passed) > LONGEST_RECORD:
+                raise self._without_record()
+
+    def _without_record(self) -> SourceError:
+        """The error for a file that has no record, as far as it was read."""
+        found = next((block.faults[0].detail for block in self._passed), None)
+        place = "has" if self._stream.is_at_end else f"has in its first {LONGEST_RECORD} bytes"
+        return SourceError(
+            f"The source file {self._file.location} {place} no record, only "
+            f"{f'malformed ones ({found})' if found else 'blank lines'}; remove or mend it."
+        )
 
     def _fields(self, record: str) -> list[str]:
         """The fields of a well-formed record."""

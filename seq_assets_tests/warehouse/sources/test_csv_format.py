@@ -305,6 +305,27 @@ def test_without_a_header_the_first_record_that_is_none_is_malformed(tmp_path: P
         read(tmp_path, wanted("1", "2"), header=False)
 
 
+@pytest.mark.parametrize("size", [1, 8, 20, 1000])
+def test_without_a_header_no_malformed_record_before_the_first_that_is_none_is_lost(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('"a"b,1\n\n"c"d,2\n3,4\n5\n')
+    found = all_records(path, size, header=False)
+    assert found == [
+        (1, '"a"b,1', "text after a closing quote"),
+        (2, '"c"d,2', "text after a closing quote"),
+        (3, ["3", "4"]),
+        (4, "5", "2 fields expected, 1 found"),
+    ]
+
+
+def test_a_file_of_malformed_records_without_a_header_is_refused_before_all_of_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(f'"a"{"b" * 1000}\n' * 25_000)
+    with pytest.raises(
+        SourceError, match=r"x\.csv has in its first 16777216 bytes no record, only malformed ones \(text after"
+    ):
+        read(tmp_path, wanted("1"), header=False)
+
+
 def test_records_that_span_lines_are_counted_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "1.csv").write_text('a,b\n"two\nlines","and\ntwo"\n1,"2"\n\n"x\r\n\r\n",3\n"not\nclosed"x,1\n')
     (tmp_path / "2.csv").write_text('a,b\n"2\n",1')
@@ -345,11 +366,15 @@ def test_a_file_of_fewer_lines_than_are_left_out_has_no_record(tmp_path: Path) -
 
 @pytest.mark.parametrize("delimiter", ["::", "|~|", "§", "\x1f\x1e", ", "])
 def test_a_delimiter_may_be_of_several_characters(tmp_path: Path, delimiter: str) -> None:
-    fields = [["1", f'"a{delimiter}b"', "\x1f"], [f"{delimiter[0]}2" if len(delimiter) > 1 else "2", "x", ""], ["3", "y"]]
+    fields = [
+        ["1", f'"a{delimiter}b"', "\x1f\ufdd2\ufdd3"],
+        [f"{delimiter[0]}2" if len(delimiter) > 1 else "2", "x", ""],
+        ["3", "y"],
+    ]
     (tmp_path / "x.dat").write_text("\n".join(delimiter.join(record) for record in fields), encoding="utf-8")
     columns = wanted("1", "2", "3")
     records = read(tmp_path, columns, source_format="csv", header=False, delimiter=delimiter)
-    assert records[0] == {"_row": 1, "1": "1", "2": f"a{delimiter}b", "3": "\x1f"}
+    assert records[0] == {"_row": 1, "1": "1", "2": f"a{delimiter}b", "3": "\x1f\ufdd2\ufdd3"}
     assert records[1] == {"_row": 2, "1": fields[1][0], "2": "x", "3": None}
     assert malformed(records) == {3: delimiter.join(fields[2])}
 
