@@ -15,6 +15,8 @@ from seq_assets.models.spec import SourceSpec
 from seq_assets.warehouse.rules.value_grammar import FLOAT, INT, TIMESTAMP
 
 _LONGEST_SHOWN: Final = 40
+_LONGEST_TOLD: Final = 1_000
+"""Characters of a value that looks like anything; of text without end not even a number can be made."""
 _NULL_WORDS: Final = ("na", "n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", "")
 _TYPED_EXTENSIONS: Final = (".parquet", ".pq", ".json", ".jsonl", ".ndjson")
 _WIDER: Final = (ColumnType.INT16, ColumnType.INT32, ColumnType.INT64)
@@ -58,6 +60,8 @@ class _Remedy:
 
 def _remedy(column: ColumnSpec, name: str, value: str, source: SourceSpec) -> _Remedy | None:
     text = value.strip(" \t")
+    if len(text) > _LONGEST_TOLD:
+        return None
     for look in (_null_word, _number, _time):
         remedy = look(column, f"columns.{name}", text, source)
         if remedy is not None:

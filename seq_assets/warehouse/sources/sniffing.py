@@ -17,7 +17,7 @@ from typing import Final, Literal
 from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.text import first_bytes
-from seq_assets.warehouse.sources.three_line_format import COLUMNS
+from seq_assets.warehouse.sources.three_line_format import COLUMNS, is_count
 
 Format = Literal["parquet", "csv", "json", "dkt"]
 
@@ -108,7 +108,7 @@ def text_appearance(text: str, encoding: str = "utf-8") -> Appearance:
 
 def is_three_line(lines: Sequence[str]) -> bool:
     """Whether the first three lines are a count, as many skills and as many answers."""
-    if len(lines) < 3 or not lines[0].strip().isdecimal():
+    if len(lines) < 3 or not is_count(lines[0].strip()):
         return False
     skills, answers = (line.strip().removesuffix(",").split(",") for line in lines[1:3])
     return int(lines[0]) == len(skills) == len(answers)

@@ -1,5 +1,6 @@
 """The three-line text format of knowledge-tracing data sets: per pupil a count, the skills, the answers."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import Final
@@ -21,6 +22,7 @@ from seq_assets.warehouse.sources.records import (
 from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
 
 COLUMNS: Final = ["entity", "position", "skill", "answer"]
+_COUNT: Final = re.compile("[0-9]{1,18}")
 
 
 def read_three_line(
@@ -92,11 +94,16 @@ def _lines(stream: Utf8Stream) -> Iterator[str]:
 
 def _what_is_wrong(count: str, skills: int, answers: int) -> str | None:
     """Why three lines are no block; None where their counts agree."""
-    if not (count.isascii() and count.isdecimal()):
+    if not is_count(count):
         return "the first of its three lines is no number"
     if not int(count) == skills == answers:
         return f"counts disagree: {int(count)} said, {skills} skills, {answers} answers"
     return None
+
+
+def is_count(text: str) -> bool:
+    """Whether a text may be how many answers a block has."""
+    return _COUNT.fullmatch(text) is not None
 
 
 def _fields(line: str) -> list[str]:

@@ -79,6 +79,8 @@ def test_a_value_tells_the_field_that_reads_it(type_: str, value: str, said: str
         ("timestamp", "2024-01-31"),
         ("date", "1.2.24"),
         ("string", "NA"),
+        ("int64", "9" * 5_000),
+        ("timestamp", "9" * 5_000),
     ],
 )
 def test_a_value_that_looks_like_nothing_in_particular_gets_no_remedy(type_: str, value: str) -> None:

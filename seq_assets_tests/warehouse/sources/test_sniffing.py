@@ -29,6 +29,7 @@ from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of, enc
         ("2\n5,6\n0,1\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
         ("2\n5,6,\n0,1,\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
         ("2\n5,6,7\n0,1,1\n", Appearance("csv", header=False, columns=("1",))),
+        ("9" * 5_000 + "\n1\n1\n", Appearance("csv", header=False, columns=("1",))),
     ],
 )
 def test_text_is_told_by_its_first_lines(text: str, looks: Appearance) -> None:

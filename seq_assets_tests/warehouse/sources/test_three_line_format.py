@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from seq_assets.errors import SourceError
-from seq_assets_tests.warehouse.sources.reading import Record, malformed, read, values, wanted
+from seq_assets_tests.warehouse.sources.reading import Record, details, malformed, read, values, wanted
 
 COLUMNS = wanted("entity", "position", "skill", "answer")
 
@@ -51,6 +51,11 @@ def test_a_block_whose_counts_disagree_is_one_malformed_record(tmp_path: Path, b
         (1, "x.dkt#1"),
         (3, "x.dkt#3"),
     ]
+
+
+def test_a_number_without_end_is_no_count(tmp_path: Path) -> None:
+    records = write_and_read(tmp_path, f"{'9' * 5_000}\n7\n1\n1\n5\n1\n")
+    assert details(records) == {1: "the first of its three lines is no number"}
 
 
 def test_blank_lines_between_blocks_do_not_count(tmp_path: Path) -> None:
