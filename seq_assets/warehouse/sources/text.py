@@ -11,6 +11,7 @@ from seq_assets.warehouse.sources.location import SourceFile
 
 UNDECODABLE: Final = "\ufdd0"
 """Stands for bytes that are no text in the file's encoding: a Unicode noncharacter, which no text may contain."""
+_UNDECODABLE: Final = UNDECODABLE.encode()
 
 _READ_AHEAD: Final = 1 << 23
 """Bytes; each read of an object on S3 is a request, and a compressed file would be read in small pieces."""
@@ -30,7 +31,10 @@ _OTHER_ENCODINGS: Final = (
 )
 
 
-def _replace(error: UnicodeError) -> tuple[str, int]:
+def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError):
+        # Of halves of a character, which a few encodings let pass.
+        return _UNDECODABLE, error.end
     assert isinstance(error, UnicodeDecodeError)
     return UNDECODABLE, error.end
 
@@ -74,8 +78,9 @@ class Utf8Stream:
             if self._is_at_start and text:
                 text = text.removeprefix(_BYTE_ORDER_MARK)
                 self._is_at_start = False
-            self.undecodable = self.undecodable or UNDECODABLE in text
-            found += text.encode("utf-8", "replace")
+            encoded = text.encode("utf-8", _ERRORS)
+            self.undecodable = self.undecodable or _UNDECODABLE in encoded
+            found += encoded
         return found
 
     def close(self) -> None:

@@ -67,6 +67,12 @@ def test_the_stream_knows_whether_bytes_were_replaced(tmp_path: Path, content: b
     assert stream.undecodable is marked
 
 
+def test_half_a_character_that_an_encoding_lets_pass_is_marked(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"a+2AA-b")
+    stream = stream_of(tmp_path / "x", "utf-7")
+    assert (stream.read(10).decode(), stream.undecodable) == (f"a{UNDECODABLE}b", True)
+
+
 def test_an_empty_file_is_at_its_end_at_once(tmp_path: Path) -> None:
     (tmp_path / "x").touch()
     stream = stream_of(tmp_path / "x")
