@@ -9,8 +9,8 @@ from typing import Final
 import click
 
 from seq_assets.models.proposal import model_name, propose
+from seq_assets.models.spec import NAME_PATTERN
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _ADDRESSES: Final = ("s3://", "sample://", "glue://")
 
 
@@ -32,7 +32,7 @@ def init(files: tuple[str, ...], name: str | None, output: Path | None) -> None:
         raise click.UsageError(f"--output: {output} exists, and is not overwritten; name another file, or remove it")
     location = _location(files)
     chosen = name if name is not None else model_name(_stem(location)) or "model"
-    if not _NAME.fullmatch(chosen):
+    if not re.fullmatch(NAME_PATTERN, chosen):
         allowed = f"a to z first, then a to z, 0 to 9 and _, such as {model_name(chosen) or 'answers'}"
         raise click.UsageError(f"--name: found {chosen!r}; allowed: {allowed}")
     from seq_assets.warehouse.local.profiling import sample_source

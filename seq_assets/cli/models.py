@@ -60,8 +60,7 @@ def validate(files: tuple[Path, ...], no_source: bool) -> None:
     """Checks model files (all of the models folder by default) and shows every mistake at once.
 
     Looks at each model's source, too: whether it is there, its columns, and what the contract says of its first records.
-    Nothing is written or published. Where there is no mistake, what was seen is said on
-    standard error.
+    Nothing is written or published. Where there is no mistake, what was seen is said on standard error.
     """
     registry = ModelRegistry.of_files(files or model_files(current_environment().models_folder))
     problems = [str(mistake) for error in registry.broken.values() for mistake in error.mistakes]

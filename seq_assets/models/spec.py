@@ -15,7 +15,8 @@ from seq_assets.models.columns import ColumnSpec, ColumnType, Scalar, Share, lit
 
 LONGEST_SEQUENCE: Final = 10_000
 
-Name: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
+Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 SequenceLength: TypeAlias = Annotated[int, Field(ge=1, le=LONGEST_SEQUENCE, strict=True)]
 SourceFormat: TypeAlias = Literal["auto", "parquet", "csv", "json", "dkt"]
 EnvironmentName: TypeAlias = Literal["local", "staging", "prod"]

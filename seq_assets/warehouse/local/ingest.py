@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seq_assets.errors import SourceError
 from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
@@ -84,7 +83,7 @@ def ingest(
     findings = SourceFindings()
     read = _stage(spec, source, engine, progress, findings)
     if read == 0:
-        raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
+        raise source.without_rows()
     judge_stage(spec, source, engine)
     schema = plan.schema.stored()
     names = pa.array(file.name for file in source.files)

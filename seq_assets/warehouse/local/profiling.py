@@ -141,7 +141,7 @@ def sample_source(location: str, folder: str, shown_location: str) -> SampledSou
         looked = sample.look(readable or dict.fromkeys(types, ColumnType.STRING), _reader_options(options))
     records = looked.malformed + len(next(iter(looked.columns.values()), ()))
     if records == 0:
-        raise SourceError(f"The source {location!r} has no rows in {len(source.files)} file(s); put some there.")
+        raise source.without_rows()
     return SampledSource(
         location=shown_location,
         format=looks.format,

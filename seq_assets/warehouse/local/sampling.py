@@ -9,7 +9,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
@@ -53,7 +52,7 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
         engine.execute(f"CREATE TABLE {STAGE} AS {first_records_query(spec, source, engine, findings, most_records)}")
         read = engine.row(f"SELECT count(*) AS records FROM {STAGE}")["records"]
         if read == 0:
-            raise SourceError(f"The source {source.location!r} has no rows in {len(source.files)} file(s); put some there.")
+            raise source.without_rows()
         judge_stage(spec, source, engine)
         engine.execute(f"CREATE TEMP TABLE rejected AS {REJECTED_QUERY}")
         return _judged(spec, source, engine, findings, stage_accounting(engine, read))

@@ -114,6 +114,10 @@ class SourceFiles:
             indexes[folder].append(index)
         return indexes["train"], indexes["validation"]
 
+    def without_rows(self) -> SourceError:
+        """The error for files in which no record was found."""
+        return SourceError(f"The source {self.location!r} has no rows in {len(self.files)} file(s); put some there.")
+
     @property
     def fingerprint(self) -> str:
         """A hash of all names, sizes and times of modification: another one means that the source may have changed."""

@@ -104,7 +104,7 @@ def is_ours(name: str) -> bool:
     return _OURS.fullmatch(name) is not None
 
 
-def refuse_foreign(place: str) -> SettingsError:
+def foreign_file(place: str) -> SettingsError:
     """The error for a file that a delivery would have to remove, but has not written."""
     return SettingsError(
         f"{place!r} was not written by this command, which replaces the whole folder that it is in; move it away, or choose "
@@ -130,7 +130,7 @@ def _refuse_foreign_here(folder: Path) -> None:
         return
     for found in sorted(folder.iterdir()):
         if not is_ours(found.name) or not found.is_file():
-            raise refuse_foreign(str(found))
+            raise foreign_file(str(found))
 
 
 @contextmanager
@@ -365,7 +365,7 @@ class _S3Delivery(Delivery):
         found = [one for one in list_objects(root, SettingsError) if one.address != root or one.size > 0]
         for one in found:
             if not is_ours(one.address.removeprefix(root)):
-                raise refuse_foreign(one.address)
+                raise foreign_file(one.address)
         return found
 
 
