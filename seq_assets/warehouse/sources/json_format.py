@@ -40,7 +40,9 @@ _LINES_WITH_KEYS: Final = 1_000
 """Keys may differ from line to line; these, of each file, are looked at to tell people what is ignored."""
 _KEY_LISTS: Final = 8
 """Lists of keys that are known to have none twice; comparing with them is quicker than looking for one."""
+_BYTES_AT_FIRST: Final = 1 << 16
 _BYTES_AT_ONCE: Final = 1 << 24
+"""Parsing many lines at once is quicker; a few at first, because whoever looks at a source may want no more."""
 _ARRAY_OF_OBJECTS: Final = re.compile(rb"\s*\[\s*\{")
 _PIECE: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^\s"{}\[\]:,]+')
 """Of a line that is JSON."""
@@ -65,6 +67,7 @@ def read_json(
     with duckdb.connect(config={"threads": 1}) as connection:
         pending: list[pa.Table] = []
         known: list[list[str]] = []
+        at_once = _BYTES_AT_FIRST
         for index, file in files:
             before = 0
             with closing(Utf8Stream(file, options.encoding)) as stream:
@@ -76,7 +79,8 @@ def read_json(
                     if malformed:
                         yield malformed_records(schema, index, malformed)
                     pending.append(lines)
-                    if sum(lines.nbytes for lines in pending) >= _BYTES_AT_ONCE:
+                    if sum(lines.nbytes for lines in pending) >= at_once:
+                        at_once = min(16 * at_once, _BYTES_AT_ONCE)
                         yield from _parsed(connection, pa.concat_tables(pending), columns, findings, known)
                         pending.clear()
         if pending:

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType
-from seq_assets.warehouse.sources.records import WantedColumn
+from seq_assets.models.spec import SourceOptions
+from seq_assets.warehouse.sources.location import find_files
+from seq_assets.warehouse.sources.reading import read_records
+from seq_assets.warehouse.sources.records import SourceFindings, WantedColumn
 from seq_assets_tests.reference import examples
 from seq_assets_tests.reference.reading import UNREADABLE, JsonNumber, nearest_float, read_text, read_value
 from seq_assets_tests.warehouse.sources.reading import details, malformed, read, values, wanted
@@ -230,6 +233,17 @@ def test_numbers_count_on_where_the_reader_goes_from_block_to_block(tmp_path: Pa
     assert [record["_row"] for record in records] == list(range(1, 100_001))
     assert list(malformed(records)) == list(range(4, 100_001, 4))
     assert values(records, "a") == [str(number) for number in range(1, 100_001) if number % 4]
+
+
+def test_the_first_records_need_no_file_that_stands_far_behind(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number:03}.json").write_text(json.dumps({"a": "x" * 1_000}))
+    (tmp_path / "999.json.gz").write_text("not compressed")
+    source = find_files(str(tmp_path), "", "json")
+    batches = read_records(source, wanted("a"), SourceOptions(), SourceFindings(), rows_at_once=1)
+    assert next(batches).num_rows < 100
+    with pytest.raises(SourceError, match=r"999\.json\.gz"):
+        list(batches)
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufdd0\ufdd1"), max_size=8)
