@@ -18,7 +18,7 @@ _LONGEST_SHOWN: Final = 40
 _LONGEST_TOLD: Final = 1_000
 """Characters of a value that looks like anything; of text without end not even a number can be made."""
 _NULL_WORDS: Final = ("na", "n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", "")
-_TYPED_EXTENSIONS: Final = (".parquet", ".pq", ".json", ".jsonl", ".ndjson")
+_TYPED_NAME: Final = re.compile(r".*\.(parquet|pq|json|jsonl|ndjson)(\.gz|\.zstd?)?/*")
 _WIDER: Final = (ColumnType.INT16, ColumnType.INT32, ColumnType.INT64)
 _EPOCH_UNITS: Final = (("s", 10**11), ("ms", 10**14), ("us", 10**17), ("ns", 10**20))
 """Below which size a number is a time in the unit: each begins in 1973 and ends after the year 5000."""
@@ -73,7 +73,7 @@ def _has_text_options(source: SourceSpec) -> bool:
     """Whether words for null and signs of numbers can be told: JSON and Parquet have nulls and numbers of their own."""
     locations = source.location.values() if isinstance(source.location, dict) else [source.location]
     if source.format == "auto":
-        return not any(location.rstrip("/").endswith(_TYPED_EXTENSIONS) for location in locations)
+        return not any(_TYPED_NAME.fullmatch(location.lower()) for location in locations)
     return source.format in ("csv", "dkt")
 
 

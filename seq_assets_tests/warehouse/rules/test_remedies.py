@@ -97,7 +97,7 @@ def test_a_unit_that_is_another_one_is_told() -> None:
 
 
 @pytest.mark.parametrize("value", ["NA", "1,5", "1,234"])
-@pytest.mark.parametrize("location", ["x.parquet", "days/*.jsonl"])
+@pytest.mark.parametrize("location", ["x.parquet", "days/*.jsonl", "days/*.json.gz"])
 def test_options_of_text_are_no_remedy_for_other_formats(value: str, location: str) -> None:
     assert remedies([value], "float64", location) == []
     assert remedies(["300"], "int8", location) != []
