@@ -89,6 +89,7 @@ def test_files_that_no_location_names_alone_are_refused(workspace: Workspace) ->
         ("user,item\n", "has no rows"),
         ("share\n0.5\n", "no column can be the entity"),
         ('[{"user": 1}]\n', "one object each"),
+        ("PAR1, cut off", "cannot be read as Parquet"),
     ],
 )
 def test_what_cannot_be_described_is_said(workspace: Workspace, source: str | None, said: str) -> None:

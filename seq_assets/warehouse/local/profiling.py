@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
@@ -201,7 +202,12 @@ def _reader_options(options: Mapping[str, tuple[object, str]]) -> SourceOptions:
 
 def _parquet_columns(file: SourceFile) -> Sequence[str]:
     with file.open() as opened:
-        names: list[str] = pq.read_schema(opened).names
+        try:
+            names: list[str] = pq.read_schema(opened).names
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"The source file {file.location} cannot be read as Parquet: {error}; mend or remove it."
+            ) from error
     return names
 
 

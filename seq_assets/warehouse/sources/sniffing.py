@@ -25,7 +25,14 @@ _HEAD_BYTES: Final = 1 << 20
 _RECORDS: Final = 200
 _DELIMITERS: Final = ",\t;|"
 _MAGIC: Final = b"PAR1"
-_MARKS: Final = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_MARKS: Final = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+"""With which a text may begin; those of UTF-32 begin with those of UTF-16."""
 _VALUE: Final = re.compile(r"\s*[+-]?[0-9][0-9.,:eETZ/ +-]*\s*")
 """A number, a date or a time, which no column is named after."""
 
@@ -53,7 +60,7 @@ def appearance_of(file: SourceFile) -> Appearance:
     """What a file looks like.
 
     Raises:
-        SourceError: It cannot be opened, or has no record.
+        SourceError: It cannot be opened, is broken, or has no record.
     """
     head = first_bytes(file, _HEAD_BYTES)
     if head.startswith(_MAGIC):
@@ -148,7 +155,7 @@ def _keys(lines: Sequence[str]) -> tuple[str, ...]:
     for line in lines:
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue  # the reader says why it is none
         if isinstance(value, dict):
             keys |= dict.fromkeys(value)

@@ -91,9 +91,8 @@ class Utf8Stream:
         try:
             raw = self._source.read(size)
         except (pa.ArrowInvalid, OSError) as error:
-            reason = str(error).splitlines()[0]
             raise SourceError(
-                f"The source file {self._file.location} cannot be read as {self._encoding} text: {reason}; mend it, or "
+                f"The source file {self._file.location} cannot be read as {self._encoding} text: {_reason(error)}; mend it, or "
                 "the source's format and encoding in the model file."
             ) from error
         if self._is_at_start:
@@ -119,10 +118,17 @@ def first_bytes(file: SourceFile, size: int) -> bytes:
     """The beginning of a file's bytes without the compression; all of them where it has no more.
 
     Raises:
-        SourceError: It cannot be opened.
+        SourceError: It cannot be opened, or is broken.
     """
     with _opened(file) as source:
-        return source.read(size)
+        try:
+            return source.read(size)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise SourceError(f"The source file {file.location} cannot be read: {_reason(error)}; mend it.") from error
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _opened(file: SourceFile) -> IO[bytes]:

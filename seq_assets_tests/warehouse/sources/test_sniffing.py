@@ -26,6 +26,7 @@ from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of, enc
         ("a,\n1,2\n", Appearance("csv", header=False, columns=("1", "2"))),
         ("a\n1\n2\n", Appearance("csv", columns=("a",))),
         ('{"a": 1}\n{"b": 2, "a": 3}\n', Appearance("json", columns=("a", "b"))),
+        (f'{{"c": {"[" * 100_000}{"]" * 100_000}}}\n{{"a": 1}}\n', Appearance("json", columns=("a",))),
         ("2\n5,6\n0,1\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
         ("2\n5,6,\n0,1,\n", Appearance("dkt", columns=("entity", "position", "skill", "answer"))),
         ("2\n5,6,7\n0,1,1\n", Appearance("csv", header=False, columns=("1",))),
@@ -44,6 +45,7 @@ def test_text_is_told_by_its_first_lines(text: str, looks: Appearance) -> None:
         ("é".encode()[:1], True, "utf-8"),
         ("\ufeffa".encode(), False, "utf-8"),
         ("a".encode("utf-16"), False, "utf-16"),
+        ("a".encode("utf-32"), False, "utf-32"),
         ("caf\u00e9".encode("cp1252"), False, "cp1252"),
         ("\u20ac 5, so".encode("cp1252"), True, "cp1252"),
         (b"\x81 and more", False, "latin-1"),
@@ -69,4 +71,11 @@ def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None
 def test_what_has_no_record_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
     with pytest.raises(SourceError, match=said):
+        appearance_of(find_files(str(tmp_path), "", "csv").files[0])
+
+
+@pytest.mark.parametrize("content", [b"a\n1\n", gzip.compress(b"a\n" + bytes(range(256)) * 100)[:99]])
+def test_a_compressed_file_that_is_broken_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(content)
+    with pytest.raises(SourceError, match=r"a\.csv\.gz cannot be read: .*; mend it\."):
         appearance_of(find_files(str(tmp_path), "", "csv").files[0])
