@@ -54,7 +54,7 @@ def stretches(zone: str) -> tuple[Stretch, ...]:
         found.append(Stretch(moment + max(before, after), after))
         last = moment
     if last is not None and last > _END - _STILL:
-        found.append(Stretch(_END + _offset(info, _END), None))
+        found.append(Stretch(_END, None))
     return tuple(found)
 
 
