@@ -804,6 +804,27 @@ _READING_FAULTS: Final = (
         _TEST_CSV,
     ),
     Fault(
+        "malformed records before the first record of a file without a header are lost",
+        _LINES,
+        "itertools.chain(self._passed, self._blocks)",
+        "self._blocks",
+        _TEST_CSV,
+    ),
+    Fault(
+        "noncharacters become a separator that stood there",
+        _LINES,
+        "            (_ESCAPED_ESCAPE, _ESCAPE),\n",
+        "",
+        _TEST_CSV,
+    ),
+    Fault(
+        "a number in a line of JSON that Python does not read is lost",
+        "warehouse/sources/json_format.py",
+        "return _Number(piece) if",
+        "return None if",
+        _TEST_JSON,
+    ),
+    Fault(
         "lines of JSON that are no object are lost",
         "warehouse/sources/json_format.py",
         "NOT {_BEGINS_AN_OBJECT}) THEN 'no JSON object'",
@@ -1394,6 +1415,13 @@ _AUDIT_FAULTS: Final = (
         "models/spec.py",
         "json.dumps([values, order], sort_keys=True)",
         "json.dumps([values], sort_keys=True)",
+        ("sequencing/test_plans.py",),
+    ),
+    Fault(
+        "an option that came later changes the digest of model files that do not name it",
+        "models/spec.py",
+        "_LATER_OPTIONS & options.keys()",
+        "()",
         ("sequencing/test_plans.py",),
     ),
     Fault(
