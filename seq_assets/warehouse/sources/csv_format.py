@@ -20,7 +20,7 @@ from seq_assets.warehouse.sources.records import (
     records_schema,
 )
 
-_USUAL_DELIMITERS: Final = (";", "\t", "|", ",")
+_USUAL_DELIMITERS: Final = ("::", ";", "\t", "|", ",")
 
 
 def read_csv(

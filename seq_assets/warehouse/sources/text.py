@@ -26,9 +26,14 @@ _OTHER_FILES: Final = (
     (re.compile(rb"PAR1"), "a Parquet file", "set source.format: parquet"),
 )
 _OTHER_ENCODINGS: Final = (
+    # Without a mark, every other byte of the first characters is zero.
+    (re.compile(rb"([\t\n\r -~]\x00){4}"), "UTF-16 without a mark", "set source.options.encoding: utf-16-le"),
+    (re.compile(rb"(\x00[\t\n\r -~]){4}"), "UTF-16 without a mark", "set source.options.encoding: utf-16-be"),
     (re.compile(rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff"), "UTF-32", "set source.options.encoding: utf-32"),
     (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16", "set source.options.encoding: utf-16"),
 )
+_COMPRESSED: Final = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How a compressed file begins."""
 
 
 def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
@@ -91,10 +96,7 @@ class Utf8Stream:
         try:
             raw = self._source.read(size)
         except (pa.ArrowInvalid, OSError) as error:
-            raise SourceError(
-                f"The source file {self._file.location} cannot be read as {self._encoding} text: {_reason(error)}; mend it, or "
-                "the source's format and encoding in the model file."
-            ) from error
+            raise _unreadable(self._file, error) from error
         if self._is_at_start:
             self._refuse_other_files(raw)
         return raw
@@ -124,11 +126,26 @@ def first_bytes(file: SourceFile, size: int) -> bytes:
         try:
             return source.read(size)
         except (pa.ArrowInvalid, OSError) as error:
-            raise SourceError(f"The source file {file.location} cannot be read: {_reason(error)}; mend it.") from error
+            raise _unreadable(file, error) from error
 
 
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0]
+def _unreadable(file: SourceFile, error: Exception) -> SourceError:
+    """What is said of a file whose bytes cannot be read."""
+    if file.compression is not None and not _begins_with(file, _COMPRESSED[file.compression]):
+        extension = file.location[file.location.rindex(".") :]
+        return SourceError(
+            f"The source file {file.location} cannot be read: it is not compressed by {file.compression}, as its name says; "
+            f"take {extension} from its name."
+        )
+    return SourceError(
+        f"The source file {file.location} cannot be read: {str(error).splitlines()[0]}; mend it, or the source's format and "
+        "encoding in the model file."
+    )
+
+
+def _begins_with(file: SourceFile, start: bytes) -> bool:
+    with file.open() as opened:
+        return opened.read(len(start)) == start
 
 
 def _opened(file: SourceFile) -> IO[bytes]:

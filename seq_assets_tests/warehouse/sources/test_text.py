@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
+from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, first_bytes, what_is_undecodable
 from seq_assets_tests.reference import examples
 
 
@@ -100,20 +100,37 @@ OTHER_FILES = {
     "compressed by zstd; let its name end with .zst": pa.Codec("zstd").compress(b"a,b\n1,2\n", asbytes=True),
     "a Parquet file; set source.format: parquet": b"PAR1\x15\x04",
     "UTF-16; set source.options.encoding: utf-16": "a,b\n1,2\n".encode("utf-16"),
+    "UTF-16 without a mark; set source.options.encoding: utf-16-le": "a,b\n1,2\n".encode("utf-16-le"),
+    "UTF-16 without a mark; set source.options.encoding: utf-16-be": "a,b\n1,2\n".encode("utf-16-be"),
     "UTF-32; set source.options.encoding: utf-32": "a,b\n1,2\n".encode("utf-32"),
 }
 
 
-@pytest.mark.parametrize(("what", "content"), OTHER_FILES.items(), ids=[what.split(";")[0] for what in OTHER_FILES])
+@pytest.mark.parametrize(("what", "content"), OTHER_FILES.items(), ids=[what.replace("; ", ", ") for what in OTHER_FILES])
 def test_a_file_that_is_something_else_is_refused_by_name_with_the_remedy(tmp_path: Path, what: str, content: bytes) -> None:
     (tmp_path / "x.csv").write_bytes(content)
     with pytest.raises(SourceError, match=rf"x\.csv is no utf-8 text but {re.escape(what)}\.$"):
         stream_of(tmp_path / "x.csv").read(10)
 
 
+@pytest.mark.parametrize(("extension", "compression"), [("gz", "gzip"), ("zst", "zstd")])
+def test_text_whose_name_says_that_it_is_compressed_is_refused_by_name_with_the_remedy(
+    tmp_path: Path, extension: str, compression: str
+) -> None:
+    path = tmp_path / f"x.csv.{extension}"
+    path.write_text("a,b\n1,2\n")
+    said = rf"{extension} cannot be read: it is not compressed by {compression}, as its name says; take \.{extension} from"
+    with pytest.raises(SourceError, match=said):
+        stream_of(path).read(10)
+    with pytest.raises(SourceError, match=said):
+        first_bytes(SourceFile(str(path), path.name, 1, 0), 10)
+
+
 def test_what_begins_like_something_else_is_text_as_long_as_it_may_be(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"BZh9,PK,PAR\n")
     assert stream_of(tmp_path / "x").read(100) == b"BZh9,PK,PAR\n"
+    (tmp_path / "x").write_bytes(b"a\x00,b\n")
+    assert stream_of(tmp_path / "x").read(100) == b"a\x00,b\n"
 
 
 @pytest.mark.parametrize(
