@@ -3,14 +3,15 @@
 Pure functions from counts and rows to text, the same for every warehouse.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
-from seq_assets.warehouse.rules.remedies import value_remedies
+from seq_assets.warehouse.rules.remedies import has_text_options, value_remedies
+from seq_assets.warehouse.sources.blocks import NOT_CLOSED, TEXT_AFTER
 
 ROWS_SHOWN = 5
 _NONE_KNOWN: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
@@ -53,11 +54,13 @@ def too_many_rejected(
         unreadable: Some values of columns that were not readable, as they stood, where any are known.
     """
     reasons = ", ".join(f"{reason} {count}" for reason, count in accounting.rejected_by_reason.items())
+    first = list(first)
+    details = {rejection.detail for rejection in first}
     lines = [
         f"{accounting.rejected} of {accounting.read} records were rejected ({reasons}), a ratio of "
         f"{accounting.rejected_ratio:.4g}; allowed: checks.rejected_ratio.max, {spec.checks.rejected_ratio.max:g}.",
         "Mend the rows, change the fields of the model file that refuse them, or raise the maximum:",
-        *_remedies(spec, failed_columns, unreadable),
+        *_remedies(spec, failed_columns, unreadable, details),
         "The first rejected:",
         *(f"  {rejection}" for rejection in first),
     ]
@@ -65,11 +68,14 @@ def too_many_rejected(
 
 
 def _remedies(
-    spec: ModelSpec, failed_columns: Iterable[tuple[str | None, str, int]], unreadable: Mapping[str, Sequence[str]]
+    spec: ModelSpec,
+    failed_columns: Iterable[tuple[str | None, str, int]],
+    unreadable: Mapping[str, Sequence[str]],
+    details: Collection[str | None],
 ) -> Iterator[str]:
     for column, reason, count in failed_columns:
         if column is None:
-            yield f"  {count} {reason}: source.format, source.options (delimiter, quoting, encoding)"
+            yield from _remedies_of_records(spec, f"  {count} {reason}: source.format", details)
         elif reason == "split_value":
             yield f"  {count} {reason}: split.train, split.validation (the values of {column})"
         else:
@@ -79,3 +85,13 @@ def _remedies(
             yield f"  {count} {reason}: columns.{column}.{field}, now {shown}"
             if reason == "unreadable":
                 yield from (f"    {remedy}" for remedy in value_remedies(spec, column, unreadable.get(column, ())))
+
+
+def _remedies_of_records(spec: ModelSpec, beginning: str, details: Collection[str | None]) -> Iterator[str]:
+    """The fields by which records are what they are, and the one that reads quotes that were never meant as such."""
+    if not has_text_options(spec.source):
+        yield f"{beginning}, source.options.encoding"
+        return
+    yield f"{beginning}, source.options (delimiter, quoting, encoding)"
+    if not {NOT_CLOSED, TEXT_AFTER}.isdisjoint(details):
+        yield "    where a quote is a character like others: source.options.quoting: none"

@@ -26,6 +26,7 @@ _SMALLEST_EPOCH: Final = 10**8
 _YEAR_FIRST_DIGITS: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _DECIMAL_COMMA: Final = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _THOUSANDS_COMMA: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_FINER_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d{6}0*[1-9]\d*( ?(Z|UTC|[+-]\d\d(:?\d\d)?))?")
 _DATE: Final = re.compile(
     r"(?P<one>\d{1,2}|\d{4})(?P<sign>[/.-])(?P<two>\d{1,2})(?P=sign)(?P<three>\d{1,2}|\d{4})"
     r"((?P<between>[ T])\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<half> ?[AP]M)?)?"
@@ -69,7 +70,7 @@ def _remedy(column: ColumnSpec, name: str, value: str, source: SourceSpec) -> _R
     return None
 
 
-def _has_text_options(source: SourceSpec) -> bool:
+def has_text_options(source: SourceSpec) -> bool:
     """Whether words for null and signs of numbers can be told: JSON and Parquet have nulls and numbers of their own."""
     locations = source.location.values() if isinstance(source.location, dict) else [source.location]
     if source.format == "auto":
@@ -78,7 +79,7 @@ def _has_text_options(source: SourceSpec) -> bool:
 
 
 def _null_word(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Remedy | None:
-    if column.type is ColumnType.STRING or text.lower() not in _NULL_WORDS or not _has_text_options(source):
+    if column.type is ColumnType.STRING or text.lower() not in _NULL_WORDS or not has_text_options(source):
         return None
     nulls = source.options.null_values
     nullable = "" if column.nullable else f", with {path}.nullable: true"
@@ -93,7 +94,7 @@ def _number(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Re
         return None
     if column.type.is_integer and re.fullmatch(INT, text):
         return _out_of_range(column, path, int(text.partition(".")[0]))
-    is_csv = _has_text_options(source)
+    is_csv = has_text_options(source)
     if is_csv and _THOUSANDS_COMMA.fullmatch(text):
         either = (
             ', or, where it is the decimal sign, source.options.decimal: ","'
@@ -132,8 +133,10 @@ def _time(column: ColumnSpec, path: str, text: str, source: SourceSpec) -> _Reme
         if column.type is ColumnType.DATE:
             return _Remedy("time of day", f"has a time of day: {path}.type: timestamp")
         return None
+    if _FINER_TIMESTAMP.fullmatch(text):
+        return _Remedy("finer", "has parts of a microsecond, which no time here holds: round it in the source, where it may be")
     match = _DATE.fullmatch(text)
-    return _other_order(path, match) if match else None
+    return _other_order(column, path, match) if match else None
 
 
 def _number_as_time(column: ColumnSpec, path: str, text: str) -> _Remedy | None:
@@ -147,7 +150,7 @@ def _number_as_time(column: ColumnSpec, path: str, text: str) -> _Remedy | None:
     return _Remedy("unit", f"looks like an epoch time in {unit}: {timestamp}{path}.unit: {unit}")
 
 
-def _other_order(path: str, match: re.Match[str]) -> _Remedy | None:
+def _other_order(column: ColumnSpec, path: str, match: re.Match[str]) -> _Remedy | None:
     sign, one, two, three = match["sign"], match["one"], match["two"], match["three"]
     day_first, month_first = f"%d{sign}%m{sign}%Y", f"%m{sign}%d{sign}%Y"
     if len(one) == 4 and len(three) < 4:
@@ -158,8 +161,17 @@ def _other_order(path: str, match: re.Match[str]) -> _Remedy | None:
         orders = [day_first]
     else:
         orders = [month_first] if int(two) > 12 else [day_first, month_first]
-    formats = [f'{path}.format: "{order}{_time_format(match)}"' for order in orders]
+    fitting = [f"{order}{_time_format(match)}" for order in orders]
+    if column.format in fitting:
+        return _local_time(column, path)
+    formats = [f'{path}.format: "{format_}"' for format_ in fitting]
     return _Remedy("format", f"looks like a date in another form: {' or '.join(formats)}", is_unsure=len(formats) > 1)
+
+
+def _local_time(column: ColumnSpec, path: str) -> _Remedy:
+    """Of a value in the column's own format, which therefore is no time that there was."""
+    skipped = f", or a local time that a change of clocks skips: look at {path}.timezone, now {column.timezone}"
+    return _Remedy("no time", f"is in {path}.format, but on no day that there is{skipped if column.timezone else ''}")
 
 
 def _time_format(match: re.Match[str]) -> str:

@@ -38,6 +38,8 @@ from seq_assets.warehouse.sources.records import (
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.object_store import DuckDBFiles
 
+MAGIC: Final = b"PAR1"
+"""With which each file begins and ends."""
 _TAKEN_NAMES: Final = ("file_row_number", "file_index")
 
 
@@ -130,8 +132,7 @@ class ParquetFiles:
         except duckdb.Error as error:
             if self._objects and self._objects.error:
                 raise self._objects.error from None
-            reason = str(error).splitlines()[0]
-            raise SourceError(f"The source file {file.location} cannot be read as Parquet: {reason}") from error
+            raise SourceError(f"The source file {file.location} {_fault(file, error)}") from error
 
     def _columns(
         self, columns: tuple[WantedColumn, ...], file: SourceFile, findings: SourceFindings
@@ -232,6 +233,19 @@ def _with_nanoseconds(column: ParquetColumn, nanoseconds: str) -> str:
     stored = f"_source.{quoted(column.name)}"
     exact = f"strftime({stored}, '%Y-%m-%d %H:%M:%S.%f') || lpad({nanoseconds}::VARCHAR, 3, '0')"
     return f"CASE WHEN {nanoseconds} IS NULL THEN CAST({stored} AS VARCHAR) ELSE {exact} END || '+00'"
+
+
+def _fault(file: SourceFile, error: Exception) -> str:
+    """Why a file cannot be read as Parquet, and what mends it."""
+    with file.open() as opened:
+        start = opened.read(len(MAGIC))
+        opened.seek(max(0, file.size - len(MAGIC)))
+        end = opened.read()
+    if start != MAGIC:
+        return "cannot be read as Parquet, and is no such file; set source.format to what it is, or mend its name."
+    if end != MAGIC:
+        return "cannot be read as Parquet: its end is missing, as of a file that was cut off; write or copy it again."
+    return f"cannot be read as Parquet: {str(error).splitlines()[0]}; mend it."
 
 
 def _footer(file: SourceFile) -> pq.FileMetaData:

@@ -229,5 +229,5 @@ def missing_column(file: SourceFile, column: WantedColumn, found: list[str]) -> 
     shown = ", ".join(map(repr, found[:40]))
     return (
         f"The source file {file.location} has no column {column.source!r} (columns.{column.name}); found: {shown}"
-        f"{nearest(column.source, found)} Mend the file, or name the source's column with `from`."
+        f"{nearest(column.source, found) or '.'} Mend the file, or name the source's column with `from`."
     )

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from seq_assets.errors import SourceError
 from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.parquet_format import MAGIC
 from seq_assets.warehouse.sources.text import first_bytes
 from seq_assets.warehouse.sources.three_line_format import COLUMNS, is_count
 
@@ -24,7 +25,6 @@ Format = Literal["parquet", "csv", "json", "dkt"]
 _HEAD_BYTES: Final = 1 << 20
 _RECORDS: Final = 200
 _DELIMITERS: Final = ",\t;|"
-_MAGIC: Final = b"PAR1"
 _MARKS: Final = {
     b"\xef\xbb\xbf": "utf-8",
     b"\xff\xfe\x00\x00": "utf-32",
@@ -63,7 +63,7 @@ def appearance_of(file: SourceFile) -> Appearance:
         SourceError: It cannot be opened, is broken, or has no record.
     """
     head = first_bytes(file, _HEAD_BYTES)
-    if head.startswith(_MAGIC):
+    if head.startswith(MAGIC):
         return Appearance("parquet")
     is_cut = len(head) == _HEAD_BYTES
     encoding = encoding_of(head, is_cut=is_cut)

@@ -994,8 +994,13 @@ def test_a_missing_source_is_an_error_and_the_last_version_stands(workspace: Wor
         ("x.json", "\n", "no rows"),
         ("x.dkt", "\n", "no column 'pupil'"),
         ("x.csv", 'pupil,time,"item\n1,1,1\n', "a field not closed"),
-        ("x.csv", "pupil,time\n1,1\n", r"no column 'item' \(columns\.item\)"),
-        ("x.parquet", "no parquet", r"x\.parquet cannot be read as Parquet"),
+        ("x.csv", "pupil,time\n1,1\n", r"no column 'item' \(columns\.item\); found: 'pupil', 'time'\. Mend"),
+        (
+            "x.parquet",
+            "no parquet",
+            r"x\.parquet cannot be read as Parquet, and is no such file; set source\.format",
+        ),
+        ("x.parquet", "PAR1 and no more", r"x\.parquet cannot be read as Parquet: its end is missing"),
         ("x.csv.gz", "no gzip", r"x\.csv\.gz cannot be read"),
     ],
 )

@@ -23,6 +23,8 @@ SPEC = ModelSpec.model_validate(
     }
 )
 
+OPTIONS = "  1 malformed: source.format, source.options (delimiter, quoting, encoding)"
+
 
 @pytest.mark.parametrize(
     ("rejection", "line"),
@@ -65,3 +67,29 @@ def test_the_message_has_the_counts_the_remedies_and_the_first_rows() -> None:
         "The first rejected:",
         "  a.csv, row 1, column 'pupil', value 'x': unreadable",
     ]
+
+
+@pytest.mark.parametrize(
+    ("location", "detail", "remedies"),
+    [
+        (
+            "x.csv",
+            "3 fields expected, 2 found",
+            [OPTIONS],
+        ),
+        (
+            "x.csv",
+            "text after a closing quote",
+            [
+                OPTIONS,
+                "    where a quote is a character like others: source.options.quoting: none",
+            ],
+        ),
+        ("x.jsonl", "no JSON object", ["  1 malformed: source.format, source.options.encoding"]),
+    ],
+)
+def test_what_makes_no_record_is_told_with_the_fields_of_its_format(location: str, detail: str, remedies: list[str]) -> None:
+    spec = SPEC.model_copy(update={"source": SPEC.source.model_copy(update={"location": location})})
+    first = [Rejection("x", 1, None, "text", detail, "malformed")]
+    told = too_many_rejected(spec, IngestAccounting(1, 0, 1, 0, 0, {"malformed": 1}), [(None, "malformed", 1)], first)
+    assert told.splitlines()[2:-2] == remedies

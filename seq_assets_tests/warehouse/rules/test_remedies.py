@@ -87,6 +87,25 @@ def test_a_value_that_looks_like_nothing_in_particular_gets_no_remedy(type_: str
     assert remedies([value], type_) == []
 
 
+@pytest.mark.parametrize(
+    "value", ["2024-01-31 08:00:00.123456789", "2024-01-31T08:00:00.1234567+00", "2024-01-31 08:00:00.1234561 UTC"]
+)
+def test_a_time_with_parts_of_a_microsecond_is_told(value: str) -> None:
+    (remedy,) = remedies([value], "timestamp")
+    assert remedy == f"{value!r} has parts of a microsecond, which no time here holds: round it in the source, where it may be"
+    assert remedies([value.replace("6789", "6000").replace("67+", "60+").replace("561 ", "560 ")], "timestamp") == []
+
+
+def test_a_value_in_the_form_of_its_format_is_not_told_to_take_that_format() -> None:
+    fields = {"format": "%d/%m/%Y %H:%M"}
+    said = "'26/03/2023 02:30' is in columns.x.format, but on no day that there is"
+    assert remedies(["26/03/2023 02:30"], "timestamp", **fields) == [said]
+    assert remedies(["26/03/2023 02:30"], "timestamp", **fields, timezone="Europe/Amsterdam") == [
+        f"{said}, or a local time that a change of clocks skips: look at columns.x.timezone, now Europe/Amsterdam"
+    ]
+    assert remedies(["26/03/2023"], "timestamp", **fields) == [f"'26/03/2023' {FORMAT}\"%d/%m/%Y\""]
+
+
 def test_a_unit_that_is_another_one_is_told() -> None:
     assert remedies(["1565096190868"], "timestamp", unit="s") == [
         "'1565096190868' looks like an epoch time in ms: columns.x.unit: ms"
