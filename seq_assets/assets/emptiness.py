@@ -5,14 +5,23 @@ An empty subset that the model file asks for, such as validation of a fraction o
 
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import ColumnSplit, EntityHashSplit, TimeSplit
-from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.plans import SequencePlan
 
 
-def empty_subset(spec: ModelSpec, subset: Subset) -> str | None:
-    """What is said of a subset without an observation; None where the model file asks for it."""
+def empty_subset(spec: ModelSpec, subset: Subset, ingest: IngestAccounting) -> str | None:
+    """What is said of a subset without an observation; None where the model file asks for it.
+
+    Args:
+        spec: The model.
+        subset: Which subset.
+        ingest: Where the records of the source went.
+    """
     split = spec.split
-    if isinstance(split, EntityHashSplit):
+    if not ingest.accepted:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in ingest.rejected_by_reason.items())
+        why = f"all {ingest.read:,} records of the source were rejected ({reasons}); mend them, or the contract"
+    elif isinstance(split, EntityHashSplit):
         if split.validation_fraction == (0 if subset == "validation" else 1):
             return None
         why = (
@@ -32,17 +41,20 @@ def empty_subset(spec: ModelSpec, subset: Subset) -> str | None:
     return f"{subset} is empty: {why}."
 
 
-def empty_sequences(spec: ModelSpec, plan: SequencePlan, accounting: SequenceAccounting, longest: int) -> str | None:
+def empty_sequences(
+    spec: ModelSpec, plan: SequencePlan, ingest: IngestAccounting, accounting: SequenceAccounting, longest: int
+) -> str | None:
     """What is said of a data set without a sequence; None where the model file asks for it.
 
     Args:
         spec: The model.
         plan: What made the data set.
+        ingest: Where the records of the source went.
         accounting: Where its subset's observations went.
         longest: The items of the longest history in the subset.
     """
     if not accounting.observations:
-        return empty_subset(spec, plan.subset)
+        return empty_subset(spec, plan.subset, ingest)
     least = max(plan.min_length, 2) if spec.window.mode == "prefix" else plan.min_length
     return (
         f"{plan.subset} has {accounting.observations:,} observations and no sequence: every window is shorter than {least:,} "

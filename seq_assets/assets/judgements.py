@@ -19,7 +19,7 @@ from seq_assets.errors import SeqAssetsError
 from seq_assets.io_managers.partition_keys import cell_key
 from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import DriftBounds
-from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import advise, longest_within
 from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan
 from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
@@ -52,7 +52,8 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
         return Result("pad_ratio", False, {}, str(error))
     bounds, ratio = spec.checks.pad_ratio, ratio_of(version)
     plan = SequencePlan.from_json(version.metadata["plan"])
-    histories = warehouse.histories(warehouse.find(Dataset.raw(plan.model), plan.raw_version), plan.subset)
+    raw = warehouse.find(Dataset.raw(plan.model), plan.raw_version)
+    histories = warehouse.histories(raw, plan.subset)
     mostly_padding = round(advise(plan, histories).mostly_padding_ratio, 6)
     metadata: dict[str, Any] = {
         "version": version.id,
@@ -67,7 +68,8 @@ def pad_ratio(warehouse: Warehouse, grid: Grid, dataset: Dataset) -> Result:
             metadata[f"pad_ratio_{length}"] = ratio_of(others[0])
     if not version.rows:
         accounting = SequenceAccounting(**version.metadata["accounting"])
-        problem = empty_sequences(spec, plan, accounting, histories.longest)
+        ingest = IngestAccounting(**raw.metadata["accounting"])
+        problem = empty_sequences(spec, plan, ingest, accounting, histories.longest)
         return warning("pad_ratio", metadata, [] if problem is None else [problem])
     name = bounds.exceeded(ratio)
     if name is None:
@@ -96,7 +98,8 @@ def with_empty_subsets(warehouse: Warehouse, grid: Grid, model: str, result: Res
     if spec is None or not spec.is_raw or not result.passed:
         return result
     accounting = warehouse.find(Dataset.raw(model)).metadata["accounting"]
-    problems = [empty_subset(spec, subset) for subset in SUBSETS if not accounting[subset]]
+    ingest = IngestAccounting(**accounting)
+    problems = [empty_subset(spec, subset, ingest) for subset in SUBSETS if not accounting[subset]]
     said = [problem for problem in problems if problem is not None]
     return warning(result.check, result.metadata, said) if said else result
 

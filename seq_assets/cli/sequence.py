@@ -1,8 +1,8 @@
 """The command that needs no platform: `sequence` cuts one data set and keeps no tables."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -10,6 +10,9 @@ from seq_assets.cli.chosen import complete_length, complete_model, spec_for
 from seq_assets.environments import current_environment
 from seq_assets.models import SUBSETS, ModelRegistry, ModelSpec, bundled_models_folder
 from seq_assets.models.spec import LONGEST_SEQUENCE
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.ad_hoc import Written
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -41,7 +44,8 @@ def sequence(s3_data_location: str, sequence_length: int, output_s3_location: st
     Writes OUT/train_sequenced_<L>/*.parquet and OUT/validation_sequenced_<L>/*.parquet, and OUT/vocabulary/*.parquet where the
     model encodes features, and replaces what it has written there before, once everything is made and audited; it refuses
     folders with files of others. IN has the columns of the model's source; those of the default model are the sample school's.
-    In the environments local and staging this machine does the work, in prod Athena.
+    In the environments local and staging this machine does the work, in prod Athena. Rejected records, and subsets that came
+    out empty, are said on standard error.
     """
     context = click.get_current_context()
     names = [str(parameter.name) for parameter in context.command.params]
@@ -55,8 +59,26 @@ def sequence(s3_data_location: str, sequence_length: int, output_s3_location: st
     sequences = AdHocSequences(spec, s3_data_location, Path.cwd(), sequence_length, wanted, output_s3_location)
     with terminal_progress():
         written = sequences.write(environment.temporary_warehouse, progress_of(spec.name, click.echo))
-    for place in written:
+    for warning in _warnings(spec, written):
+        click.echo(f"warn: {warning}", err=True)
+    for place in written.places:
         click.echo(place)
+
+
+def _warnings(spec: ModelSpec, written: "Written") -> Iterator[str]:
+    """What is not in the results although somebody may look for it there."""
+    from seq_assets.assets.emptiness import empty_sequences
+
+    if written.ingest.rejected:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in written.ingest.rejected_by_reason.items())
+        yield (
+            f"{written.ingest.rejected:,} of {written.ingest.read:,} records were rejected ({reasons}), within "
+            f"checks.rejected_ratio.max, {spec.checks.rejected_ratio.max:g}"
+        )
+    for empty in written.empty:
+        problem = empty_sequences(spec, empty.plan, written.ingest, empty.accounting, empty.longest)
+        if problem is not None:
+            yield problem
 
 
 def _model_or_bundled(registry: ModelRegistry, name: str) -> ModelSpec:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from seq_assets.errors import SettingsError
 from seq_assets.models import ModelSpec, Subset
+from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.cancellation import Work, doing, uninterrupted
 from seq_assets.warehouse.interface import Progress, Version, Warehouse
@@ -23,6 +24,36 @@ from seq_assets.warehouse.storage.delivery import Delivery, open_delivery
 OpenWarehouse: TypeAlias = Callable[[Path], AbstractContextManager[Warehouse]]
 """Opens a warehouse that keeps what it needs on this machine in a folder, and whose tables are gone afterwards."""
 _VOCABULARY = "vocabulary"
+
+
+@dataclass(frozen=True)
+class EmptyResult:
+    """A subset without a sequence.
+
+    Attributes:
+        plan: What made it.
+        accounting: Where the subset's observations went.
+        longest: The items of its longest history.
+    """
+
+    plan: SequencePlan
+    accounting: SequenceAccounting
+    longest: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was made of a data set.
+
+    Attributes:
+        places: Where the results are: the subsets, then the vocabulary.
+        ingest: Where the records of the data set went.
+        empty: The subsets without a sequence.
+    """
+
+    places: Sequence[str]
+    ingest: IngestAccounting
+    empty: Sequence[EmptyResult]
 
 
 @dataclass(frozen=True)
@@ -50,15 +81,12 @@ class AdHocSequences:
         """The names of the results' folders."""
         return [*(self._folder_of(subset) for subset in self.subsets), *([_VOCABULARY] if self.spec.encoded else [])]
 
-    def write(self, open_warehouse: OpenWarehouse, progress: Progress) -> list[str]:
+    def write(self, open_warehouse: OpenWarehouse, progress: Progress) -> Written:
         """Ingests, sequences and audits the data set, and only then replaces what stands at the output, all of it.
 
         Args:
             open_warehouse: Opens the warehouse that does it.
             progress: Is told about long work.
-
-        Returns:
-            Where the results are: the subsets, then the vocabulary.
 
         Raises:
             SettingsError: The output cannot be written, is read as part of the data set, or holds files of others.
@@ -70,21 +98,28 @@ class AdHocSequences:
         self._refuse_to_read_the_output()
         with doing(self._unfinished), open_delivery(self.output, self.folders) as delivery:
             with open_warehouse(delivery.scratch) as warehouse:
-                self._prepare(warehouse, delivery, progress)
+                ingest, empty = self._prepare(warehouse, delivery, progress)
             with uninterrupted(self._being_replaced, afterwards=self._finished):
-                return delivery.commit()
+                return Written(delivery.commit(), ingest, empty)
 
-    def _prepare(self, warehouse: Warehouse, delivery: Delivery, progress: Progress) -> None:
+    def _prepare(
+        self, warehouse: Warehouse, delivery: Delivery, progress: Progress
+    ) -> tuple[IngestAccounting, list[EmptyResult]]:
         source = self.spec.source.model_copy(update={"location": self.location, "format": "auto"})
         plan = IngestPlan(self.spec.model_copy(update={"source": source}), self.location, str(self.folder))
         raw = warehouse.execute(plan, progress=progress).version
+        empty = []
         for subset in self.subsets:
             sequences = SequencePlan.of(self.spec, subset, self.sequence_length, raw.id)
             version = warehouse.execute(sequences, progress=progress).version
             delivery.prepare(self._folder_of(subset), _files(version, delivery.scratch))
+            if not version.rows:
+                accounting = SequenceAccounting(**version.metadata["accounting"])
+                empty.append(EmptyResult(sequences, accounting, warehouse.histories(raw, subset).longest))
         if self.spec.encoded:
             vocabulary = warehouse.find(Dataset.vocabulary(self.spec.name), raw.metadata["vocabulary_version"])
             delivery.prepare(_VOCABULARY, _files(vocabulary, delivery.scratch))
+        return IngestAccounting(**raw.metadata["accounting"]), empty
 
     def _folder_of(self, subset: Subset) -> str:
         return f"{subset}_sequenced_{self.sequence_length}"

@@ -10,6 +10,7 @@ from seq_assets.assets.emptiness import empty_subset
 from seq_assets.assets.judgements import Result, pad_ratio, with_empty_subsets
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.models import Subset
+from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets_tests.assets.building import School
 from seq_assets_tests.cli.running import SOURCE, run, run_json
@@ -17,6 +18,8 @@ from seq_assets_tests.models.model_files import model
 from seq_assets_tests.warehouse.building import Workspace
 
 COLUMN = {"strategy": "column", "column": "school", "train": ["a"], "validation": ["b", "c"]}
+SOME = IngestAccounting(2, 1, 1, 1, 0, {"null": 1})
+NONE = IngestAccounting(1_200, 0, 1_200, 0, 0, {"malformed": 1_000, "null": 200})
 TIME = {"strategy": "time", "column": "timestamp", "cutoff": "2024-01-01"}
 
 
@@ -51,12 +54,19 @@ def judged(school: School, subset: Subset, length: int = 5, **fields: Any) -> Re
     ],
 )
 def test_an_empty_subset_is_told_with_why(split: dict[str, Any], subset: Subset, said: str) -> None:
-    assert said in str(empty_subset(model({"split": split}), subset))
+    assert said in str(empty_subset(model({"split": split}), subset, SOME))
+
+
+@pytest.mark.parametrize("split", [{"strategy": "entity_hash"}, COLUMN, TIME, {"strategy": "location"}])
+def test_where_all_records_are_rejected_a_split_is_no_reason(split: dict[str, Any]) -> None:
+    assert empty_subset(model({"split": split}), "train", NONE) == (
+        "train is empty: all 1,200 records of the source were rejected (malformed 1,000, null 200); mend them, or the contract."
+    )
 
 
 @pytest.mark.parametrize(("fraction", "subset"), [(0, "validation"), (1, "train")])
 def test_a_subset_that_the_model_file_asks_to_be_empty_is_no_surprise(fraction: float, subset: Subset) -> None:
-    assert empty_subset(model({"split": {"strategy": "entity_hash", "validation_fraction": fraction}}), subset) is None
+    assert empty_subset(model({"split": {"strategy": "entity_hash", "validation_fraction": fraction}}), subset, SOME) is None
 
 
 def test_sequences_of_an_empty_subset_warn(school: School) -> None:
@@ -64,6 +74,12 @@ def test_sequences_of_an_empty_subset_warn(school: School) -> None:
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert str(result.description).startswith("validation is empty: the hash puts no entity there")
     assert judged(school, "validation", split={"strategy": "entity_hash", "validation_fraction": 0}).passed
+
+
+def test_sequences_of_a_source_that_was_rejected_whole_warn_of_that(school: School) -> None:
+    columns = {name: {"type": "int64", "is_in": [-5]} for name in ("pupil", "time", "skill", "correct")}
+    result = judged(school, "train", columns=columns, checks={"rejected_ratio": {"max": 1.0}})
+    assert str(result.description).startswith("train is empty: all 200 records of the source were rejected (is_in 200)")
 
 
 def test_a_subset_whose_windows_are_all_too_short_warns(school: School) -> None:

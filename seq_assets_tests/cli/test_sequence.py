@@ -61,6 +61,20 @@ def test_sequence_prints_the_arguments_first_and_the_locations_last(answers: Pat
     assert not (tmp_path / "home").exists(), "it keeps no tables"
 
 
+def test_sequence_says_what_was_rejected_and_what_came_out_empty(workspace: Workspace) -> None:
+    workspace.write("answers.csv", "pupil,time,item\n1,1,1\n1,x,2\n1,3,3\n")
+    workspace.sequence_model(
+        checks={"rejected_ratio": {"max": 0.5}}, split={"strategy": "entity_hash", "validation_fraction": 1e-9}
+    )
+    arguments = ("--s3_data_location", workspace.folder / "answers.csv", "--output_s3_location", "out", "--model", "plain")
+    assert run("sequence", *arguments).stderr.splitlines() == [
+        "warn: 1 of 3 records were rejected (unreadable 1), within checks.rejected_ratio.max, 0.5",
+        "warn: validation is empty: the hash puts no entity there, as happens with few of them; change "
+        "split.validation_fraction, now 1e-09, or split.seed.",
+    ]
+    assert len(run("sequence", *arguments, "--subset", "train").stderr.splitlines()) == 1
+
+
 def test_sequence_takes_dashes_for_underscores_and_flags_beat_variables(
     answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
