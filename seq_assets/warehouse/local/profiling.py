@@ -191,6 +191,11 @@ def _options(looks: Appearance, file: SourceFile) -> dict[str, tuple[object, str
         options["delimiter"] = (looks.delimiter, "cuts the first records into equally many fields")
     if looks.encoding != "utf-8":
         options["encoding"] = (looks.encoding, "a guess: the file is not UTF-8")
+    if looks.skip_rows:
+        options["skip_rows"] = (
+            looks.skip_rows,
+            "lines before the first of the table, or names of columns that are not all different",
+        )
     if not looks.header:
         options["header"] = (False, "the first record is one of values; columns go by their numbers")
     return options
@@ -224,7 +229,7 @@ def _pieces(file: SourceFile, looks: Appearance, folder: Path) -> Iterator[tuple
 
     Only where each line is a record: not where a quote may hold a line break, or three lines are one block.
     """
-    is_lines = looks.format in ("csv", "json") and looks.encoding in _EVERY_LINE_ENDS_ALIKE
+    is_lines = looks.format in ("csv", "json") and not looks.skip_rows and looks.encoding in _EVERY_LINE_ENDS_ALIKE
     if file.size < LARGE or file.compression or not is_lines:
         return
     folder.mkdir()

@@ -36,6 +36,8 @@ _MARKS: Final = {
 _VALUE: Final = re.compile(r"\s*[+-]?[0-9][0-9.,:eETZ/ +-]*\s*")
 """A number, a date or a time, which no column is named after."""
 
+_ARRAY_OF_OBJECTS: Final = re.compile(r"\s*\[\s*\{")
+
 
 @dataclass(frozen=True)
 class Appearance:
@@ -46,6 +48,7 @@ class Appearance:
         encoding: Of text.
         delimiter: Of CSV: what separates fields.
         header: Of CSV: whether the first record names the columns.
+        skip_rows: Of CSV: how many lines at its beginning are neither names of columns nor records.
         columns: The names of its columns, or their numbers from 1 without a header; none of Parquet, which says them itself.
     """
 
@@ -53,6 +56,7 @@ class Appearance:
     encoding: str = "utf-8"
     delimiter: str = ","
     header: bool = True
+    skip_rows: int = 0
     columns: tuple[str, ...] = ()
 
 
@@ -73,6 +77,10 @@ def appearance_of(file: SourceFile) -> Appearance:
     if not text.strip():
         raise SourceError(f"The source file {file.location} has no record, only blank lines; remove or mend it.")
     looks = text_appearance(text, encoding)
+    if not looks.columns and _ARRAY_OF_OBJECTS.match(text):
+        raise SourceError(
+            f"The source file {file.location} is a JSON array; JSON lines are read: one object per line. Write it so."
+        )
     if not looks.columns:
         raise SourceError(
             f"The source file {file.location} is JSON without an object on its lines; JSON lines are read: one object each."
@@ -108,9 +116,13 @@ def text_appearance(text: str, encoding: str = "utf-8") -> Appearance:
         return Appearance("dkt", encoding, columns=tuple(COLUMNS))
     delimiter = delimiter_of(text)
     records = _records(text, delimiter)
-    header = is_header(records)
-    names = tuple(records[0]) if header else tuple(str(number + 1) for number in range(len(records[0])))
-    return Appearance("csv", encoding, delimiter, header, names)
+    skipped = _records_before_table(records)
+    header = is_header(records[skipped:])
+    if not header and _is_unusable_header(records[skipped:]):
+        skipped += 1
+    fields = records[skipped]
+    names = tuple(fields) if header else tuple(str(number + 1) for number in range(len(fields)))
+    return Appearance("csv", encoding, delimiter, header, _lines_of(text, delimiter, skipped), names)
 
 
 def is_three_line(lines: Sequence[str]) -> bool:
@@ -136,6 +148,31 @@ def is_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns: its fields are different, and none is empty, a number or a time."""
     first = [field.strip() for field in records[0]]
     return len(set(first)) == len(first) and not any(not field or _VALUE.fullmatch(field) for field in first)
+
+
+def _records_before_table(records: Sequence[Sequence[str]]) -> int:
+    """How many records of texts stand before the first one of as many fields, several, as most have."""
+    (fields, alike), *_ = Counter(map(len, records)).most_common(1)
+    before = next(number for number, record in enumerate(records) if len(record) == fields)
+    is_text = not any(_VALUE.fullmatch(field) for record in records[:before] for field in record)
+    return before if fields > 1 and 2 * alike > len(records) and is_text else 0
+
+
+def _is_unusable_header(records: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record has names, not each of its own, and the second one values."""
+    if len(records) < 2:
+        return False
+    first, second = (any(_VALUE.fullmatch(field) for field in record) for record in records[:2])
+    return second and not first
+
+
+def _lines_of(text: str, delimiter: str, records: int) -> int:
+    """How many lines the first so many records are, with the blank ones between them."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    found = 0
+    while found < records:
+        found += bool(next(reader))
+    return reader.line_num if records else 0
 
 
 def _records(text: str, delimiter: str) -> list[list[str]]:

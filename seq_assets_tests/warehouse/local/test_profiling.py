@@ -116,6 +116,17 @@ def test_text_of_another_encoding_is_proposed_as_such_and_can_be_read(tmp_path: 
     assert spec.checks.rejected_ratio.max == 0
 
 
+@pytest.mark.parametrize(
+    ("beginning", "skip_rows", "header"), [("by a tool\n\na,b\n", 1, True), ("a,a\n", 1, False), ("a,b\n", 0, True)]
+)
+def test_lines_before_the_records_are_no_records(tmp_path: Path, beginning: str, skip_rows: int, header: bool) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(beginning + "".join(f"{number},{number % 3}\n" for number in range(30)))
+    sample, options = sample_of(path), proposed_for(path).source.options
+    assert (sample.records, sample.malformed, options.skip_rows, options.header) == (30, 0, skip_rows, header)
+    assert list(types_in(path).values()) == ["int64", "int64"]
+
+
 def test_words_alone_are_no_nulls(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("user,word,only\n1,NA,-\n1,x,-\n", encoding="utf-8")

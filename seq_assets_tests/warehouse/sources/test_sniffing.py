@@ -22,8 +22,14 @@ from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of, enc
         ('"a, b",c\n"x, y, z",2\n', Appearance("csv", columns=("a, b", "c"))),
         ("1,2\n3,4\n", Appearance("csv", header=False, columns=("1", "2"))),
         ("x,2024-01-01 08:00\ny,2024-01-01 09:00\n", Appearance("csv", header=False, columns=("1", "2"))),
-        ("a,a\n1,2\n", Appearance("csv", header=False, columns=("1", "2"))),
-        ("a,\n1,2\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("a,a\n1,2\n", Appearance("csv", header=False, skip_rows=1, columns=("1", "2"))),
+        ("a,\n1,2\n", Appearance("csv", header=False, skip_rows=1, columns=("1", "2"))),
+        ("a,a\nb,c\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ("a,a\n", Appearance("csv", header=False, columns=("1", "2"))),
+        ('by a tool\n\n"on\na day"\na,b\n1,2\n3,4\n5,6\n', Appearance("csv", skip_rows=4, columns=("a", "b"))),
+        ("by a tool\na,a\n1,2\n3,4\n", Appearance("csv", header=False, skip_rows=2, columns=("1", "2"))),
+        ("7\n1,2\n3,4\n", Appearance("csv", header=False, columns=("1",))),
+        ("a\n1,2\n3\n4\n", Appearance("csv", columns=("a",))),
         ("a\n1\n2\n", Appearance("csv", columns=("a",))),
         ('{"a": 1}\n{"b": 2, "a": 3}\n', Appearance("json", columns=("a", "b"))),
         (f'{{"c": {"[" * 100_000}{"]" * 100_000}}}\n{{"a": 1}}\n', Appearance("json", columns=("a",))),
@@ -65,6 +71,12 @@ def test_a_file_is_told_by_its_content_whatever_its_name(tmp_path: Path) -> None
         ("csv", ";", ("x", "y")),
         ("csv", ",", ("name",)),
     ]
+
+
+def test_a_json_array_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text('[{"a": 1}]')
+    with pytest.raises(SourceError, match=r"x\.json is a JSON array; JSON lines are read: one object per line"):
+        appearance_of(find_files("x.json", str(tmp_path), "csv").files[0])
 
 
 @pytest.mark.parametrize(("text", "said"), [("\n \n", "only blank lines"), ("[1, 2]\n", "one object each")])
