@@ -88,7 +88,7 @@ def test_files_that_no_location_names_alone_are_refused(workspace: Workspace) ->
         ("\n\n", "only blank lines"),
         ("user,item\n", "has no rows"),
         ("share\n0.5\n", "no column can be the entity"),
-        ('[{"user": 1}]\n', "one object each"),
+        ('[{"user": 1}]\n', "is a JSON array"),
         ("PAR1, cut off", "cannot be read as Parquet"),
     ],
 )

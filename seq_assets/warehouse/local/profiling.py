@@ -120,7 +120,7 @@ def sample_source(location: str, folder: str, shown_location: str) -> SampledSou
         shown_location: As the model file shall give it.
 
     Raises:
-        SourceError: It is not there, or cannot be read.
+        SourceError: It is not there, cannot be read, or looks like nothing that is read here.
     """
     source = find_files(location, folder, "csv")  # any format: what the files are is found by their content
     chosen = _spread(source)
@@ -143,6 +143,12 @@ def sample_source(location: str, folder: str, shown_location: str) -> SampledSou
     records = looked.malformed + len(next(iter(looked.columns.values()), ()))
     if records == 0:
         raise source.without_rows()
+    if 2 * looked.malformed > records:
+        raise SourceError(
+            f"Of {records:,} sampled records of the source {location!r}, {looked.malformed:,} are malformed when it is read as "
+            f"{looks.format}{f' with the delimiter {looks.delimiter!r}' if looks.format == 'csv' else ''}: it looks like "
+            "something else. Mend it, or write its model file by hand, with what it is in source.format and source.options."
+        )
     return SampledSource(
         location=shown_location,
         format=looks.format,

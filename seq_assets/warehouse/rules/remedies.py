@@ -171,7 +171,7 @@ def _other_order(column: ColumnSpec, path: str, match: re.Match[str]) -> _Remedy
 def _local_time(column: ColumnSpec, path: str) -> _Remedy:
     """Of a value in the column's own format, which therefore is no time that there was."""
     skipped = f", or a local time that a change of clocks skips: look at {path}.timezone, now {column.timezone}"
-    return _Remedy("no time", f"is in {path}.format, but on no day that there is{skipped if column.timezone else ''}")
+    return _Remedy("no time", f"is in the form of {path}.format, but no time that there is{skipped if column.timezone else ''}")
 
 
 def _time_format(match: re.Match[str]) -> str:

@@ -127,6 +127,15 @@ def test_lines_before_the_records_are_no_records(tmp_path: Path, beginning: str,
     assert list(types_in(path).values()) == ["int64", "int64"]
 
 
+def test_what_is_mostly_malformed_gets_no_proposal_that_would_reject_it(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("some words\nmore, words\nand, again, more\nor, four, or, so\nor, five, or, more, here\n")
+    with pytest.raises(
+        SourceError, match=r"Of 4 sampled records of the source .*notes\.txt', 4 are malformed when it is read as csv"
+    ):
+        sample_of(path)
+
+
 def test_words_alone_are_no_nulls(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("user,word,only\n1,NA,-\n1,x,-\n", encoding="utf-8")

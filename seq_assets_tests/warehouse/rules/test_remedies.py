@@ -98,7 +98,7 @@ def test_a_time_with_parts_of_a_microsecond_is_told(value: str) -> None:
 
 def test_a_value_in_the_form_of_its_format_is_not_told_to_take_that_format() -> None:
     fields = {"format": "%d/%m/%Y %H:%M"}
-    said = "'26/03/2023 02:30' is in columns.x.format, but on no day that there is"
+    said = "'26/03/2023 02:30' is in the form of columns.x.format, but no time that there is"
     assert remedies(["26/03/2023 02:30"], "timestamp", **fields) == [said]
     assert remedies(["26/03/2023 02:30"], "timestamp", **fields, timezone="Europe/Amsterdam") == [
         f"{said}, or a local time that a change of clocks skips: look at columns.x.timezone, now Europe/Amsterdam"
