@@ -137,10 +137,7 @@ def _unreadable(file: SourceFile, error: Exception) -> SourceError:
             f"The source file {file.location} cannot be read: it is not compressed by {file.compression}, as its name says; "
             f"take {extension} from its name."
         )
-    return SourceError(
-        f"The source file {file.location} cannot be read: {str(error).splitlines()[0]}; mend it, or the source's format and "
-        "encoding in the model file."
-    )
+    return SourceError(f"The source file {file.location} cannot be read: {str(error).splitlines()[0]}; mend it.")
 
 
 def _begins_with(file: SourceFile, start: bytes) -> bool:
