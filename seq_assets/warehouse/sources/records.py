@@ -103,7 +103,8 @@ class SourceFindings:
         """Notes how many records of one more file span lines, and says so where there are any."""
         self.records_over_lines += records
         if records:
-            logger.warning("%s of %s span lines", f"{records:,} records" if records > 1 else "1 record", file.location)
+            said = f"{records:,} records of %s span lines" if records > 1 else "1 record of %s spans lines"
+            logger.warning(said, file.location)
 
     def ignored(self, columns: Iterable[Column]) -> list[str]:
         """The columns that are not wanted."""

@@ -335,7 +335,7 @@ def test_records_that_span_lines_are_counted_and_said(tmp_path: Path, caplog: py
     assert len(values(read(tmp_path, AB, findings=findings), "a")) == 6
     assert findings.records_over_lines == 3
     said = [record.getMessage() for record in caplog.records]
-    assert said == [f"2 records of {tmp_path / '1.csv'} span lines", f"1 record of {tmp_path / '2.csv'} span lines"]
+    assert said == [f"2 records of {tmp_path / '1.csv'} span lines", f"1 record of {tmp_path / '2.csv'} spans lines"]
 
 
 # Options
