@@ -52,6 +52,7 @@ def models(workspace: Workspace) -> Workspace:
     return workspace
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_an_outcome_has_what_was_built_by_the_fewest_ranges_of_wanted_lengths(runs_in_memory: DagsterInstance) -> None:
     a, raw = materialized("a", "raw", lengths=[8, 2])
@@ -111,6 +112,7 @@ def test_models_that_are_unchanged_share_their_runs(models: Workspace, runs_in_m
     assert all("unchanged" in record.asset_materialization.metadata for record in unchanged if record.asset_materialization)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_a_model_that_was_not_built_whole_is_not_unchanged(runs_in_memory: DagsterInstance) -> None:
     materialized("a", "raw", lengths=[2])
@@ -120,6 +122,7 @@ def test_a_model_that_was_not_built_whole_is_not_unchanged(runs_in_memory: Dagst
     assert (raw.built, len(a.built)) == (frozenset(), 4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_where_a_joint_run_fails_each_model_has_its_own(
     runs_in_memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch

@@ -109,6 +109,7 @@ def timed_columns() -> dict[str, Any]:
     return {"columns": {"pupil": {"type": "int64"}, "time": {"type": "timestamp", "unit": "s"}}}
 
 
+@pytest.mark.slow
 def test_the_command_line_warns_of_what_came_out_empty(workspace: Workspace) -> None:
     workspace.write("source.csv", SOURCE)
     workspace.sequence_model(min_length=4, sequence_lengths=[4])

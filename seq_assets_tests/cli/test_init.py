@@ -60,9 +60,9 @@ def test_a_name_that_no_model_may_have_is_wrong_usage(workspace: Workspace, name
 @pytest.mark.parametrize(
     ("chosen", "location"),
     [
-        (["a.csv", "b.csv"], "days"),
+        pytest.param(["a.csv", "b.csv"], "days", marks=pytest.mark.slow),
         (["a.csv", "b.csv", "more/c.csv"], "days/**/*.csv"),
-        (["one/a.csv", "one/b.csv"], "days/one"),
+        pytest.param(["one/a.csv", "one/b.csv"], "days/one", marks=pytest.mark.slow),
     ],
 )
 def test_several_files_are_one_source(workspace: Workspace, chosen: list[str], location: str) -> None:

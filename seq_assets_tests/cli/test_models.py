@@ -183,6 +183,7 @@ def test_a_source_that_is_elsewhere_is_not_looked_at(plain: Workspace, location:
     assert said in result.stderr
 
 
+@pytest.mark.slow
 def test_only_the_beginning_of_a_large_file_is_read(plain: Workspace) -> None:
     """Its end cannot be read at all."""
     records = "".join(f"1,{number:>25},{number}\n" for number in range(100_000)) * 15

@@ -186,6 +186,7 @@ def test_sequence_on_a_full_disk_leaves_nothing_and_names_the_place(
     assert [path.name for path in tmp_path.iterdir()] == ["answers.csv"]
 
 
+@pytest.mark.slow
 def test_sequence_names_the_place_where_no_file_can_grow(tmp_path: Path) -> None:
     rows = "".join(f"{number},2024-01-01,3,1,1\n" for number in range(20_000))
     (tmp_path / "answers.csv").write_text(f"{ANSWERS.splitlines()[0]}\n{rows}", encoding="utf-8")

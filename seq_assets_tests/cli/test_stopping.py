@@ -101,6 +101,7 @@ def test_a_command_has_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
         assert current_environment().seconds_to_stop + SECONDS_TO_GIVE_UP < seconds
 
 
+@pytest.mark.slow
 def test_the_bound_holds_whatever_happens(tmp_path: Path) -> None:
     assert run_stopped(that_cannot_be_given_up, 0.1, tmp_path, signal.SIGTERM) == (143, "Stopped for good.\n")
 

@@ -99,7 +99,9 @@ def test_every_part_of_a_model_file_is_gone_through() -> None:
     assert {"source.options.delimiter", "columns.correct.is_between", "split.cutoff", "checks.drift.rows"} <= set(PATHS)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=[pytest.mark.slow] * (number % 4 > 0)) for number, path in enumerate(PATHS)]
+)
 def test_any_value_in_any_field_is_told_in_our_words_with_its_path(path: str) -> None:
     for before in [{"split": split} for split in SPLITS] if path.startswith("split.") else [{}]:
         for wrong in WRONG:

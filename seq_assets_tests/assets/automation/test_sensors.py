@@ -180,6 +180,7 @@ class TestSourceFiles:
         models.add_source("folder/tuesday.csv")
         assert ranges(self.tick(models, third.cursor)) == [range_tags("c", "c")]
 
+    @pytest.mark.slow
     def test_a_place_that_does_not_answer_is_left_out_in_time_and_stops_no_model_that_is_elsewhere(
         self, models: School, seen: str | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:

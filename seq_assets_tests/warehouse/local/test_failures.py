@@ -113,7 +113,7 @@ def assert_the_next_run_succeeds(workspace: Workspace, spec: ModelSpec, home: Pa
         pytest.param(processes.execute_and_die_at, "write rejected", marks=pytest.mark.slow),
         pytest.param(processes.execute_and_die_before_commit, REJECTED.table, marks=pytest.mark.slow),
         pytest.param(processes.execute_and_die_after_publishing, REJECTED.table, marks=pytest.mark.slow),
-        (processes.execute_and_die_before_commit, RAW.table),
+        pytest.param(processes.execute_and_die_before_commit, RAW.table, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )

@@ -167,7 +167,9 @@ UNFIT: Final = {
 }
 
 
-@pytest.mark.parametrize("kind", UNFIT)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (number % 3 > 0)) for number, kind in enumerate(UNFIT)]
+)
 def test_values_of_other_kinds_fit_no_contract(workspace: Workspace, kind: str) -> None:
     array, detail = UNFIT[kind]
     columns = {f"c{number}": {"nullable": True, **contract} for number, contract in enumerate(CONTRACTS)}

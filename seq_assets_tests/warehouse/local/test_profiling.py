@@ -163,9 +163,13 @@ def test_files_of_several_formats_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "record"), [("csv", f"1,{{:>9}},{'x' * 40}\n"), ("jsonl", '{{"user": 1, "item": {:>9}, "word": "x"}}\n')]
+    ("form", "record"),
+    [
+        ("csv", f"1,{{:>9}},{'x' * 40}\n"),
+        pytest.param("jsonl", '{{"user": 1, "item": {:>9}, "word": "x"}}\n', marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("place", [0, 100_500, 199_999])
+@pytest.mark.parametrize("place", [100_500, *(pytest.param(place, marks=pytest.mark.slow) for place in (0, 199_999))])
 def test_of_a_large_file_its_middle_and_end_are_looked_at(tmp_path: Path, form: str, record: str, place: int) -> None:
     records = [record.format(number) for number in range(200_000)]
     records[place] = record.format('   "none"')

@@ -286,6 +286,7 @@ def test_another_error_is_not_repeated(warehouse: LocalWarehouse, monkeypatch: p
     assert warehouse.versions(DATASET) == []
 
 
+@pytest.mark.slow
 def test_processes_that_publish_at_once_all_succeed_one_version_after_the_other(tmp_path: Path) -> None:
     """The first publication of a home creates the catalog, its tables, the namespace and the table: all of it may be a race."""
     homes = [tmp_path / str(number) for number in range(3)]
