@@ -54,7 +54,7 @@ class Opaque:
 
 @dataclass(frozen=True)
 class JsonNumber:
-    """A number of a JSON text as it is written; JSON has no integers, so that the writing tells what it is."""
+    """A number of a JSON text as it is written, or `NaN` or `Infinity`; the writing tells whether it is an integer."""
 
     text: str
 

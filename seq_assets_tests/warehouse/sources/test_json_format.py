@@ -208,6 +208,11 @@ def test_a_number_of_many_digits_is_exact_in_a_line_that_only_duckdb_reads(tmp_p
     assert first["_unreadable"] == ("b" if rest == '"c": 1,}' else "b,c")
 
 
+def test_what_python_writes_for_floats_that_json_lacks_is_text_and_a_comma_too_many_loses_nothing(tmp_path: Path) -> None:
+    write_lines(tmp_path, '{"a": NaN}', '{"a": Infinity}', '{"a": -Infinity}', '{"a": 1.5,}')
+    assert values(read(tmp_path, wanted("a", type_=ColumnType.FLOAT64)), "a") == ["NaN", "Infinity", "-Infinity", "1.5"]
+
+
 def test_booleans_are_texts(tmp_path: Path) -> None:
     write_lines(tmp_path, '{"a": true}', '{"a": false}')
     assert values(read(tmp_path, wanted("a")), "a") == ["true", "false"]
