@@ -50,6 +50,8 @@ REASONS: Final = (
     "forgotten",
 )
 MOST_LABELS: Final = 50
+LONGEST_SHOWN: Final = 1_000
+"""Characters of a malformed record that are kept."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def contract_value(value: Any, type_: str) -> Any:
 def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()) -> Row | list[Failure]:
     """The values of a file's accepted record by the contract's columns, or what is wrong with it, in the contract's order."""
     if record.malformed is not None:
-        return [Failure(None, record.malformed, "malformed", record.detail)]
+        return [Failure(None, record.malformed[:LONGEST_SHOWN], "malformed", record.detail)]
     row: dict[str, Any] = {}
     failures = []
     for name, column in model["columns"].items():
