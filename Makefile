@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow test-dg test-browser chromium screenshots athena test-athena mutants bench bench-growth bench-guard check format lock clean
+.PHONY: help demo dev test test-slow test-dg test-browser chromium screenshots athena test-athena faults mutants bench bench-growth bench-guard check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ test: .venv/installed ## Run the tests.
 
 test-slow: EXAMPLES = 1
 test-slow: .venv/installed ## Run the tests that take long, and the properties with all their examples; EXAMPLES=10 has ten times as many.
-	SEQ_ASSETS_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m '(slow or hypothesis) and not athena and not browser and not dg'
+	SEQ_ASSETS_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m '(slow or hypothesis) and not athena and not browser and not dg and not faults'
 
 test-dg: .venv/installed ## Run `dg` in the checkout, in the project of examples/, and in one with the component.
 	$(BIN)/pytest -n 0 -m dg
@@ -50,7 +50,10 @@ athena: .venv/installed-athena ## Serve S3, Glue and an Athena on this machine; 
 	$(BIN)/python -m seq_assets_tests.athena
 
 test-athena: .venv/installed-athena ## Run the tests that need that stack (the first time, 800 MB are downloaded).
-	SEQ_ASSETS_TEST_EXAMPLES=1 $(BIN)/pytest -m athena
+	SEQ_ASSETS_TEST_EXAMPLES=1 $(BIN)/pytest -m 'athena and not faults'
+
+faults: .venv/installed-athena ## Break things a hundred times each; print the figures of docs/reliability.md (an hour; root, for disks of its own).
+	$(BIN)/pytest -n 0 -m faults
 
 mutants: .venv/installed ## Prove that the tests see: put in faults, one at a time, and show which test finds each.
 	$(BIN)/python -m seq_assets_tests.mutants

@@ -182,7 +182,7 @@ def test_the_same_files_become_the_same_observations(workspace: Workspace, objec
 
 
 def ingested(workspace: Workspace, source: Source, name: str, location: str) -> str:
-    """All that an ingest publishes, or why it publishes nothing, without the words that differ: the model's name and the location."""
+    """All that an ingest publishes, or why it publishes nothing, without the words that differ: model and location."""
     spec = workspace.model(**{**source.model, "name": name, "source": {**source.model["source"], "location": location}})
     try:
         workspace.ingest(spec)
