@@ -16,6 +16,7 @@ from seq_assets.errors import SettingsError
 from seq_assets.models import ModelRegistry, bundled_models_folder
 from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import EnvironmentName
+from seq_assets.warehouse.storage.durable import make_folder
 
 if TYPE_CHECKING:
     from seq_assets.io_managers.plan_io_manager import Present
@@ -246,7 +247,8 @@ def prepare_dagster_home(environment: Environment) -> Path:
         home = Path(given).expanduser().resolve()
         home.mkdir(parents=True, exist_ok=True)
         return home
-    environment.dagster_home.mkdir(parents=True, exist_ok=True)
+    # Of a new home, too, the name is to stay.
+    make_folder(environment.dagster_home)
     configuration = environment.dagster_home / "dagster.yaml"
     if not configuration.exists():
         configuration.write_text(_DAGSTER_YAML, encoding="utf-8")

@@ -3,12 +3,16 @@
 They are forked from one server process that has imported everything already, because imports take seconds.
 """
 
+import hashlib
+import json
 import multiprocessing
 import os
 import resource
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from itertools import count
 from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier, Event
@@ -23,10 +27,11 @@ import seq_assets.warehouse.sources.reading
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
-from seq_assets.warehouse.interface import no_progress
+from seq_assets.warehouse.interface import Version, no_progress
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.sources.records import records_schema
 from seq_assets.warehouse.storage.iceberg_tables import Tables
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace, read_rows
 
 PATIENCE = 100
 """Seconds after which a process that should have ended has failed; none is ever waited for."""
@@ -153,6 +158,70 @@ def execute_with_small_files(home: Path, plan: Plan, largest: int, errors: "Queu
         errors.put(f"{type(error).__name__}: {error}")
     else:
         errors.put("")
+
+
+# Without power
+
+ITEMS_PER_VERSION = 3
+
+
+def keep_publishing(home: Path, folder: Path, acknowledged: Path) -> None:
+    """Publishes version after version; each that is published is noted with what is in it, at a place that keeps its power."""
+    workspace = Workspace(folder, LocalWarehouse(home))
+    columns = {**PLAIN_COLUMNS, "item": {"type": "string"}}
+    spec = workspace.sequence_model(columns=columns, features={"item": {"encode": "vocabulary"}})
+    with acknowledged.open("a") as notes:
+        for number in count(len(acknowledged.read_text().splitlines())):
+            items = [f"{number}_{item}" for item in range(ITEMS_PER_VERSION)]
+            workspace.write("source.csv", "pupil,time,item\n" + "".join(f"{number},1,{item}\n" for item in items))
+            raw = workspace.ingest(spec).version
+            named = {kind: raw.metadata[f"{kind}_version"] for kind in ("rejected", "vocabulary")}
+            rejected = workspace.warehouse.find(Dataset.rejected("plain"), named["rejected"])
+            vocabulary = workspace.warehouse.find(Dataset.vocabulary("plain"), named["vocabulary"])
+            for version in (raw, rejected, vocabulary, workspace.sequence(spec).version):
+                note = {"table": version.dataset.table, "id": version.id, "digest": digest(version)}
+                notes.write(json.dumps(note) + "\n")
+            notes.flush()
+
+
+def digest(version: Version) -> str:
+    """Of the content of a version's files, whichever folder they are in."""
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in version.files)).hexdigest()
+
+
+def read_everything(home: Path, acknowledged: Path, told: "Queue[list[tuple[str, str]]]") -> None:
+    """Reads all versions of a home; what is wrong, as a kind of `tally.CLEAN` and a sentence."""
+    warnings.simplefilter("error")  # a reader that falls back to an older version says so, and would have lost one
+    notes = [json.loads(note) for note in acknowledged.read_text().splitlines()]
+    try:
+        told.put(list(_what_is_wrong(LocalWarehouse(home), notes)))
+    except Exception as error:
+        told.put([("unreadable", f"{type(error).__name__}: {error}")])
+
+
+def _what_is_wrong(warehouse: LocalWarehouse, notes: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    versions = {
+        (dataset.table, version.id): version for dataset in warehouse.datasets() for version in warehouse.versions(dataset)
+    }
+    for place, version in versions.items():
+        if len(read_rows(version)) != version.rows:
+            yield "torn", f"{place} has {len(read_rows(version))} rows, not {version.rows}"
+    for note in notes:
+        found = versions.get((note["table"], note["id"]))
+        if found is None:
+            yield "lost", f"{note} is gone"
+        elif digest(found) != note["digest"]:
+            yield "torn", f"{note} has another content"
+    ids: dict[str, int] = {}
+    for version in reversed(warehouse.versions(Dataset.vocabulary("plain"))):
+        found_ids = {row["value"]: row["id"] for row in read_rows(version)}
+        if not ids.items() <= found_ids.items():
+            yield "torn", f"{version.dataset.table}, version {version.id}, has other ids than the one before"
+        ids = found_ids
+    for dataset in (Dataset.raw("plain"), Dataset.sequenced("plain", "train", 4)):
+        for newest in warehouse.versions(dataset)[:1]:
+            problems = [problem for finding in warehouse.inspect(newest) for problem in finding.problems]
+            yield from (("torn", f"{dataset.table}: {problem}") for problem in problems)
 
 
 # Raced

@@ -1,7 +1,6 @@
 """`LocalWarehouse`: the warehouse interface on DuckDB and the Arrow kernel; its tables live on this machine."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -21,13 +20,12 @@ from seq_assets.warehouse.local.ingest import ingest, label_counts
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
+from seq_assets.warehouse.storage.durable import make_folder
 from seq_assets.warehouse.storage.parquet_files import read_batches, write_parquet
 from seq_assets.warehouse.storage.prefetching import prefetched
 from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
-    from pyiceberg.catalog.sql import SqlCatalog
-
     from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 
@@ -51,19 +49,11 @@ class LocalWarehouse(PublishingWarehouse):
     @cached_property
     def tables(self) -> "Tables":
         """The tables; makes the home and its catalog on first use."""
-        from sqlalchemy.engine import URL
-
+        from seq_assets.warehouse.local.catalog import open_catalog
         from seq_assets.warehouse.storage.iceberg_tables import Tables
 
-        self.home.mkdir(parents=True, exist_ok=True)
-        # Seconds that a writer waits for another process' write, which takes milliseconds.
-        url = URL.create("sqlite", database=str(self.home / "catalog.db"), query={"timeout": "60"})
-        catalog = _open_catalog(
-            self.environment,
-            uri=url.render_as_string(hide_password=False),
-            warehouse=str(self.home / "warehouse"),
-            **{"py-io-impl": "seq_assets.warehouse.local.moved_home.MovedHomeFileIO"},
-        )
+        make_folder(self.home)
+        catalog = open_catalog(self.home / "catalog.db", self.environment, self.home / "warehouse")
         return Tables(catalog, self.database, self.environment, self.storage.root)
 
     def _find_source(self, plan: IngestPlan) -> SourceFiles:
@@ -139,14 +129,3 @@ class LocalWarehouse(PublishingWarehouse):
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:
             raw_files = self.raw_files(raw, plan.subset)
             return sequence_findings(engine, plan, spec, self.storage, raw_files, files, accounting, vocabulary)
-
-
-def _open_catalog(name: str, **properties: str) -> "SqlCatalog":
-    """The catalog. It makes its two tables where they are missing; another process may be making each at the same moment."""
-    from pyiceberg.catalog.sql import SqlCatalog
-    from sqlalchemy.exc import OperationalError
-
-    for _ in range(2):
-        with suppress(OperationalError):
-            return SqlCatalog(name, **properties)
-    return SqlCatalog(name, **properties)

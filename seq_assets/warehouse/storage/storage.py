@@ -4,7 +4,6 @@ Belongs here: what happens to files as a whole. Not here: what is in them (`parq
 (`iceberg_tables`).
 """
 
-import os
 import shutil
 import uuid
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from typing import IO, Any, cast
 import pyarrow as pa
 
 from seq_assets.errors import SettingsError
+from seq_assets.warehouse.storage.durable import DurableFile, synchronize_folder
 
 
 class Storage(ABC):
@@ -77,17 +77,16 @@ class LocalStorage(Storage):
 
     @contextmanager
     def open_output(self, location: str) -> Iterator[IO[bytes]]:
-        """A new file, which is on disk when the context ends, and gone if it fails; its folder is made."""
+        """A new file, which is there to stay when the context ends, and gone if it fails; its folder is made."""
         path = Path(location)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as sink:
-            try:
-                yield sink
-                sink.flush()
-                os.fsync(sink.fileno())
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
+        sink = DurableFile(path, "xb")
+        try:
+            yield sink
+            sink.close()
+        except BaseException:
+            path.unlink(missing_ok=True)
+            sink.abandon()
+            raise
 
     def read(self, location: str) -> bytes | None:
         """The content of a small file; None where there is none."""
@@ -101,7 +100,12 @@ class LocalStorage(Storage):
         unfinished = f"{location}.{uuid.uuid4().hex}"
         with self.open_output(unfinished) as sink:
             sink.write(content)
-        Path(unfinished).replace(location)
+        try:
+            Path(unfinished).replace(location)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
+        synchronize_folder(Path(location).parent)
 
     def files(self, folder: str) -> list[str]:
         """All files below a folder."""

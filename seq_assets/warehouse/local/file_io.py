@@ -1,0 +1,51 @@
+"""The files that Iceberg itself reads and writes in a home: metadata, lists of manifests, manifests.
+
+Belongs here: where they are after the home was moved or renamed, which is below the present home whatever the absolute paths in
+them say; and that they are there to stay before the catalog names them. Not here: the files of rows (`storage`).
+"""
+
+from pathlib import Path
+from typing import Final, cast
+
+from pyiceberg.io import InputFile, OutputFile, OutputStream
+from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+
+from seq_assets.warehouse.storage.durable import DurableFile
+
+_MARKER: Final = "/warehouse/"
+
+
+class _HomeFile(PyArrowFile):
+    """A file that is there to stay once it is written."""
+
+    def create(self, overwrite: bool = False) -> OutputStream:
+        """The file, open for writing; its folder is made.
+
+        Raises:
+            FileExistsError: It is there, and is not to be overwritten.
+        """
+        return cast(OutputStream, DurableFile(Path(self._path), "wb" if overwrite else "xb"))
+
+
+class HomeFileIO(PyArrowFileIO):
+    """Local files; a path below another home's `warehouse` folder is read below this one's."""
+
+    def _here(self, location: str) -> str:
+        root = self.properties["warehouse"]
+        if location.startswith(f"{root}/") or _MARKER not in location:
+            return location
+        return f"{root}/{location.rsplit(_MARKER, maxsplit=1)[1]}"
+
+    def new_input(self, location: str) -> PyArrowFile:
+        """The file to read."""
+        return super().new_input(self._here(location))
+
+    def new_output(self, location: str) -> PyArrowFile:
+        """The file to write."""
+        here = self._here(location)
+        scheme, host, path = self.parse_location(here, self.properties)
+        return _HomeFile(here, path, self.fs_by_scheme(scheme, host))
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        """Deletes the file."""
+        super().delete(self._here(location) if isinstance(location, str) else location)
