@@ -44,6 +44,14 @@ class LostRaceError(ConflictError, RetryableError):
     """A publication lost every one of its attempts against concurrent ones."""
 
 
+class DamagedError(SeqAssetsError):
+    """The catalog, or what it says of a table, is lost or broken; `seq-assets repair` mends what can be mended."""
+
+
+class DamagedWarning(UserWarning):
+    """What the catalog says of a table is broken, and an older state is read in its place."""
+
+
 class InputError(SeqAssetsError):
     """A table or an argument given to the Python interface does not fit."""
 

@@ -125,6 +125,42 @@ class Publication:
     seconds: float
 
 
+@dataclass(frozen=True)
+class TableRepair:
+    """What was found of a damaged table, and what was done.
+
+    Attributes:
+        dataset: The table.
+        found: What was wrong, a clause.
+        done: What was done, a clause.
+        is_repaired: Whether it can be read and published to now.
+        versions: The ids that can be read now, newest first.
+        given_up: The metadata files that could not stand, though they were likelier, each with the reason.
+    """
+
+    dataset: Dataset
+    found: str
+    done: str
+    is_repaired: bool
+    versions: tuple[int, ...] = ()
+    given_up: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What a repair found and did; nothing where nothing was damaged.
+
+    Attributes:
+        catalog: What was wrong with the catalog as a whole, and where it was put; None where it was whole.
+        tables: The tables that were damaged.
+        missing: What is still missing, a sentence each: versions that others name, and tables that could not be repaired.
+    """
+
+    catalog: str | None = None
+    tables: tuple[TableRepair, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
 class Progress(Protocol):
     """Is told how far long work has come."""
 
@@ -224,6 +260,14 @@ class Warehouse(ABC):
     @abstractmethod
     def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Makes the files of versions readable for a DuckDB connection."""
+
+    @abstractmethod
+    def repair(self) -> Repair:
+        """Registers tables again whose catalog, or whose metadata, is lost or broken, from their newest whole metadata.
+
+        Ids and history are as before. It may be stopped at any point and be done again; publications go on meanwhile. No file
+        of a table is removed. Where nothing is damaged, nothing is changed.
+        """
 
     def vocabulary(self, version: Version) -> "pa.Table | None":
         """The vocabulary that a version of raw observations or sequences names; None where its model had none."""

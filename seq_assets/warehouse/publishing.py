@@ -27,7 +27,7 @@ from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
 from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
-from seq_assets.warehouse.interface import Finding, Progress, Publication, Version, Warehouse, no_progress
+from seq_assets.warehouse.interface import Finding, Progress, Publication, Repair, Version, Warehouse, no_progress
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
@@ -167,9 +167,16 @@ class PublishingWarehouse(Warehouse):
         """Within it, the versions of each table are looked up once."""
         self._looked_up = {}
         try:
-            yield
+            with self.tables.at_rest():
+                yield
         finally:
             self._looked_up = None
+
+    def repair(self) -> Repair:
+        """Mends the damaged tables of the database."""
+        from seq_assets.warehouse.storage.repair import repair_tables
+
+        return repair_tables(self.tables)
 
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
         """The files of one subset: in the folder of their run, they, or the folder that they are below, are named after it."""
@@ -248,9 +255,11 @@ class PublishingWarehouse(Warehouse):
         started = time.monotonic()
         spec, source = plan.spec, self._find_source(plan)
         identity = _identity(plan, source)
-        previous = self._newest(plan.dataset)
+        previous = self._predecessor(plan.dataset)
         if _stands(previous, identity) and not force:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        for dataset in (Dataset.rejected(spec.name), *([Dataset.vocabulary(spec.name)] if spec.encoded else [])):
+            self.tables.require_ours(dataset)
         raw_folder, rejected_folder = self._new_folder(plan.dataset), self._new_folder(Dataset.rejected(spec.name))
         metadata: dict[str, Any] = {
             "identity": identity,
@@ -307,7 +316,7 @@ class PublishingWarehouse(Warehouse):
 
     def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
-        previous = self._newest(plan.dataset)
+        previous = self._predecessor(plan.dataset)
         if _stands(previous, plan.identity) and not force:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
         raw = self.find(Dataset.raw(plan.model), plan.raw_version)
@@ -331,6 +340,10 @@ class PublishingWarehouse(Warehouse):
         }
         published = self.tables.publish(plan.dataset, plan.schema, built.files, built.accounting.sequences, metadata)
         return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _predecessor(self, dataset: Dataset) -> Version | None:
+        """The newest version, which the next publication replaces; a table that cannot be published to is refused."""
+        return next(iter(self.tables.versions_to_replace(dataset)), None)
 
     def _newest(self, dataset: Dataset) -> Version | None:
         return next(iter(self.versions(dataset)), None)

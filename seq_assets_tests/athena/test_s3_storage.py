@@ -45,6 +45,14 @@ def uploads(store: ObjectStorage) -> int:
     return len(store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", ()))
 
 
+def test_folders_are_those_directly_in_a_folder(storage: Storage) -> None:
+    assert storage.folders(storage.root) == []
+    for name in ("b/x", "a c/d/x", "a c/x", "x"):
+        write(storage, name)
+    assert storage.folders(storage.root) == ["a c", "b"]
+    assert storage.folders(f"{storage.root}/a c") == ["d"]
+
+
 @pytest.mark.parametrize("sizes", [[], [0], [1, 2, 3], [6 << 20], [4 << 20] * 4])
 @pytest.mark.usefixtures("small_parts")
 def test_what_is_written_is_read(storage: Storage, sizes: list[int]) -> None:

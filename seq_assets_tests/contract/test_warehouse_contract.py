@@ -13,11 +13,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from seq_assets.errors import AuditError, NotPublishedError, SourceError
+from seq_assets.errors import AuditError, DamagedError, DamagedWarning, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.engine import parquet
-from seq_assets.warehouse.interface import Publication, Version, Warehouse
+from seq_assets.warehouse.interface import Publication, Repair, Version, Warehouse
+from seq_assets.warehouse.publishing import PublishingWarehouse
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
 from seq_assets_tests.warehouse.building import Row, Workspace, published_rows
 
@@ -471,6 +472,57 @@ def test_runs_that_keep_a_text_at_once_leave_one_of_them_whole(workspace: Worksp
         for _ in pool.map(lambda text: workspace.warehouse.keep_page(version, text), texts):
             assert workspace.warehouse.page(version) in texts
     assert workspace.warehouse.page(version) in texts
+
+
+@covers("repair")
+def test_a_table_that_its_catalog_has_lost_is_refused_and_can_be_mended(workspace: Workspace, spec: ModelSpec) -> None:
+    versions = [workspace.ingest(spec, force=True).version for _ in range(2)][::-1]
+    warehouse = workspace.warehouse
+    assert warehouse.repair() == Repair()
+    catalog_of(warehouse).drop_table(identifier(warehouse, versions[0]))
+    asked: list[Callable[[], object]] = [
+        lambda: warehouse.versions(versions[0].dataset),
+        warehouse.datasets,
+        lambda: workspace.ingest(spec, force=True),
+    ]
+    for ask in asked:
+        with pytest.raises(DamagedError, match=r"plain_raw_observations.*Run `seq-assets repair`"):
+            ask()
+    (mended,) = warehouse.repair().tables
+    assert (mended.dataset, mended.is_repaired) == (versions[0].dataset, True)
+    assert mended.versions == tuple(version.id for version in versions)
+    assert warehouse.versions(versions[0].dataset) == versions
+    assert warehouse.repair() == Repair()
+    assert workspace.ingest(spec).unchanged
+
+
+@covers("repair")
+def test_a_table_whose_metadata_is_gone_shows_the_version_before_and_can_be_mended(
+    workspace: Workspace, spec: ModelSpec
+) -> None:
+    older, newest = (workspace.ingest(spec, force=True).version for _ in range(2))
+    warehouse = workspace.warehouse
+    table = catalog_of(warehouse).load_table(identifier(warehouse, newest))
+    table.io.delete(table.metadata_location)
+    with pytest.warns(DamagedWarning, match=r"plain_raw_observations: .* which is missing; 00001-.* is read in its place"):
+        assert warehouse.versions(newest.dataset) == [older]
+    with pytest.raises(DamagedError, match=r"plain_raw_observations: .* which is missing. Run `seq-assets repair`"):
+        workspace.ingest(spec, force=True)
+    assert [mended.versions for mended in warehouse.repair().tables] == [(older.id,)]
+    again = workspace.ingest(spec, force=True).version
+    assert warehouse.versions(newest.dataset) == [again, older]
+
+
+def catalog_of(warehouse: Warehouse) -> Any:
+    """The Iceberg catalog, as other programs have it."""
+    assert isinstance(warehouse, PublishingWarehouse)
+    return warehouse.tables._catalog
+
+
+def identifier(warehouse: Warehouse, version: Version) -> tuple[str, str]:
+    """What the catalog calls a version's table."""
+    assert isinstance(warehouse, PublishingWarehouse)
+    return warehouse.tables._database, version.dataset.table
 
 
 @covers("register")

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -24,6 +25,7 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 
 import seq_assets.warehouse.sources.reading
+from seq_assets.errors import DamagedError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
@@ -235,6 +237,23 @@ def execute_at_once(home: Path, plans: list[Plan], barrier: Barrier, errors: "Qu
             LocalWarehouse(home).execute(plan, force=True, progress=no_progress)
         except Exception as error:
             errors.put(f"{type(error).__name__}: {error}")
+    errors.put("")
+
+
+def repair_or_publish_at_once(home: Path, plan: Plan | None, barrier: Barrier, errors: "Queue[str]") -> None:
+    """Repairs a home, or publishes to it as soon as it is repaired, at the same moment as other processes."""
+    barrier.wait(PATIENCE)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            LocalWarehouse(home).repair() if plan is None else LocalWarehouse(home).execute(plan)
+        except DamagedError:
+            if plan is not None and time.monotonic() < until:
+                continue
+            errors.put("still damaged")
+        except Exception as error:
+            errors.put(f"{type(error).__name__}: {error}")
+        break
     errors.put("")
 
 

@@ -151,8 +151,6 @@ class AthenaWarehouse(PublishingWarehouse):
         assert isinstance(source, SourceFiles | GlueSource), "as it was found"
         self.athena.taken()
         self.tables.create_database()
-        for dataset in (plan.dataset, Dataset.rejected(plan.spec.name), Dataset.vocabulary(plan.spec.name)):
-            self.tables.require_ours(dataset)
         with self._prefix() as scratch, ExitStack() as tables:
             records, read, found = self._records(plan.spec, source, scratch, tables, progress)
             if read == 0:
@@ -267,7 +265,6 @@ class AthenaWarehouse(PublishingWarehouse):
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
         """One query makes the sequences; what was dropped follows from the lengths of histories."""
         self.athena.taken()
-        self.tables.require_ours(plan.dataset)
         files = self._unload(sequence_query(plan, self._at(raw), self._vocabulary_at(raw)), f"{folder}/{plan.subset}")
         expected = advise(plan, self.histories(raw, plan.subset)).accounting
         with self._files(files, plan.schema) as sequences:

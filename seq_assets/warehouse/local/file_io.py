@@ -4,10 +4,12 @@ Belongs here: where they are after the home was moved or renamed, which is below
 them say; and that they are there to stay before the catalog names them. Not here: the files of rows (`storage`).
 """
 
+import os
+from errno import EISDIR
 from pathlib import Path
 from typing import Final, cast
 
-from pyiceberg.io import InputFile, OutputFile, OutputStream
+from pyiceberg.io import InputFile, InputStream, OutputFile, OutputStream
 from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
 from seq_assets.warehouse.storage.durable import DurableFile
@@ -17,6 +19,17 @@ _MARKER: Final = "/warehouse/"
 
 class _HomeFile(PyArrowFile):
     """A file that is there to stay once it is written."""
+
+    def open(self, seekable: bool = True) -> InputStream:
+        """The file, open for reading.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            IsADirectoryError: It is a folder, of which Arrow says no more than that it failed.
+        """
+        if Path(self._path).is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR), self._path)
+        return super().open(seekable)
 
     def create(self, overwrite: bool = False) -> OutputStream:
         """The file, open for writing; its folder is made.
@@ -38,10 +51,13 @@ class HomeFileIO(PyArrowFileIO):
 
     def new_input(self, location: str) -> PyArrowFile:
         """The file to read."""
-        return super().new_input(self._here(location))
+        return self._file(location)
 
     def new_output(self, location: str) -> PyArrowFile:
         """The file to write."""
+        return self._file(location)
+
+    def _file(self, location: str) -> PyArrowFile:
         here = self._here(location)
         scheme, host, path = self.parse_location(here, self.properties)
         return _HomeFile(here, path, self.fs_by_scheme(scheme, host))

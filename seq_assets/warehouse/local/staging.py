@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from seq_assets.warehouse.interface import Repair
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.publishing import PublishingWarehouse
 from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -31,3 +33,7 @@ class StagingWarehouse(LocalWarehouse):
     def tables(self) -> "Tables":
         """The tables in the Glue catalog."""
         return self.cloud.open_tables()
+
+    def repair(self) -> Repair:
+        """Mends damaged tables; Glue's catalog has no file."""
+        return PublishingWarehouse.repair(self)

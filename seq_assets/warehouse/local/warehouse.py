@@ -1,7 +1,7 @@
 """`LocalWarehouse`: the warehouse interface on DuckDB and the Arrow kernel; its tables live on this machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet, quoted
-from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version
+from seq_assets.warehouse.interface import Finding, Progress, Repair, SourceSample, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts
@@ -26,6 +26,7 @@ from seq_assets.warehouse.storage.prefetching import prefetched
 from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
+    from seq_assets.warehouse.local.catalog import CatalogFile, HomeCatalog
     from seq_assets.warehouse.storage.iceberg_tables import Tables
 
 
@@ -48,13 +49,47 @@ class LocalWarehouse(PublishingWarehouse):
 
     @cached_property
     def tables(self) -> "Tables":
-        """The tables; makes the home and its catalog on first use."""
-        from seq_assets.warehouse.local.catalog import open_catalog
+        """The tables; makes the home and its catalog on first use.
+
+        Raises:
+            DamagedError: There are tables, but no catalog.
+        """
+        make_folder(self.home)
+        return self._bound(self._catalog_file.open())
+
+    @property
+    def _catalog_file(self) -> "CatalogFile":
+        from seq_assets.warehouse.local.catalog import CatalogFile
+
+        return CatalogFile(self.home, self.environment, self.storage)
+
+    def _bound(self, catalog: "HomeCatalog") -> "Tables":
+        from seq_assets.warehouse.local.catalog import HomePointers
         from seq_assets.warehouse.storage.iceberg_tables import Tables
 
-        make_folder(self.home)
-        catalog = open_catalog(self.home / "catalog.db", self.environment, self.home / "warehouse")
-        return Tables(catalog, self.database, self.environment, self.storage.root)
+        pointers = HomePointers(catalog, self.database)
+        return Tables(catalog, pointers, self.database, self.environment, self.storage, self._catalog_file.explained)
+
+    def repair(self) -> Repair:
+        """Mends damaged tables; where `catalog.db` is damaged, another one takes its place once all tables are in it."""
+        from seq_assets.warehouse.local.catalog import alone
+
+        if not self.home.exists():
+            return Repair()
+        with alone(self.home):
+            found = self._catalog_file.what_is_wrong()
+            return super().repair() if found is None else self._repair_catalog(found)
+
+    def _repair_catalog(self, found: str) -> Repair:
+        from seq_assets.warehouse.storage.repair import repair_tables
+
+        file = self._catalog_file
+        aside = file.aside()
+        with file.replacement(aside) as catalog:
+            repaired = repair_tables(self._bound(catalog), file.hints(self.database))
+        self.__dict__.pop("tables", None)  # of the catalog that was there before
+        kept = f"; it is kept as {aside}" if aside.exists() else ""
+        return replace(repaired, catalog=f"{file.path} {found}{kept}")
 
     def _find_source(self, plan: IngestPlan) -> SourceFiles:
         return find_files(plan.location, plan.folder, plan.spec.source.format)

@@ -55,6 +55,7 @@ class Cloud:
         """
         from pyiceberg.catalog.glue import GlueCatalog
 
+        from seq_assets.warehouse.storage.glue_pointers import GluePointers
         from seq_assets.warehouse.storage.iceberg_tables import Tables
 
         self._require_bucket()
@@ -63,7 +64,9 @@ class Cloud:
         given = {name: value for name, value in properties.items() if value}
         with glue_explained(f"glue://{self.database}", SettingsError):
             catalog = GlueCatalog(self.environment, warehouse=self.storage.root, **given)
-        return Tables(catalog, self.database, self.environment, self.storage.root, self._explained)
+        return Tables(
+            catalog, GluePointers(catalog, self.database), self.database, self.environment, self.storage, self._explained
+        )
 
     def remove(self) -> None:
         """Removes the database, with which Glue removes all tables in it, and all of their files.

@@ -1,14 +1,17 @@
 """Publication: Iceberg tables and their versions, the same in every environment.
 
-Belongs here: everything that touches pyiceberg. A publication replaces a table's content in one commit, so a reader sees the
-version before or the version after, whole. Not here: which catalog (`environments`), how files are made (the warehouses).
+Belongs here: tables as pyiceberg sees them. A publication replaces a table's content in one commit, so a reader sees the
+version before or the version after, whole. A table that is damaged, in its metadata or in the catalog, is never taken for one
+that is not there. Not here: which catalog (`environments`), how files are made (the warehouses), what is mended how (`repair`).
 """
 
 import json
 import random
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -42,12 +45,25 @@ from pyiceberg.types import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from seq_assets.errors import ConflictError, LostRaceError
+from seq_assets.errors import ConflictError, DamagedError, DamagedWarning, LostRaceError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.cancellation import pause
 from seq_assets.warehouse.interface import Version, decode_metadata, encode_metadata
+from seq_assets.warehouse.storage.storage import Storage
+from seq_assets.warehouse.storage.table_metadata import (
+    UNREADABLE,
+    MetadataFile,
+    Pointer,
+    Pointers,
+    metadata_files,
+    open_files,
+    read_metadata,
+    what_is_wrong,
+    why_unreadable_manifests,
+    why_unreadable_rows,
+)
 
 Result = TypeVar("Result")
 Content: TypeAlias = tuple[Sequence[str], int]
@@ -55,6 +71,9 @@ Content: TypeAlias = tuple[Sequence[str], int]
 
 ATTEMPTS: Final = 20
 ENVIRONMENT_PROPERTY: Final = "seq_assets.environment"
+REMEDY: Final = "Run `seq-assets repair`, which registers tables again from their newest whole metadata."
+_SHOWN: Final = 3
+"""Tables that are named where many are lost."""
 _NAME_MAPPING: Final = "schema.name-mapping.default"
 _LOST_RACES: Final = (
     CommitFailedException,
@@ -83,31 +102,60 @@ _ICEBERG_TYPES: Final[Mapping[ColumnType, IcebergType]] = {
 }
 
 
+@dataclass(frozen=True)
+class Damage:
+    """What is wrong with a table as a whole.
+
+    Attributes:
+        found: What was found, a clause.
+        pointer: What the catalog says of the table; None where it does not list it.
+    """
+
+    found: str
+    pointer: Pointer | None
+
+    @property
+    def stands(self) -> MetadataFile | None:
+        """The metadata file that the catalog names."""
+        return None if self.pointer is None else MetadataFile.at(self.pointer.location)
+
+    @property
+    def never_had_a_version(self) -> bool:
+        """Whether the table was only just made when it was damaged."""
+        return self.stands is not None and self.stands.number == 0
+
+
 class Tables:
     """The tables of one environment's database."""
 
     def __init__(
         self,
         catalog: Catalog,
+        pointers: Pointers,
         database: str,
         environment: str,
-        root: str,
+        storage: Storage,
         explained: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Binds a catalog.
 
         Args:
             catalog: The Iceberg catalog.
+            pointers: What it says of the database's tables.
             database: The namespace of the tables.
             environment: Recorded in each table, which then refuses another environment's writes.
-            root: Folder or address below which each table has its folder.
+            storage: Where each table has its folder, directly below the root.
             explained: Has what the catalog or the storage refuses inside become an error for the user.
         """
         self._catalog = catalog
+        self._pointers = pointers
         self._database = database
         self._environment = environment
-        self._root = root
+        self._storage = storage
+        self._root = storage.root
         self._explained = explained
+        self._is_at_rest = False
+        self._folders_at_rest: frozenset[str] | None = None
 
     def create_database(self) -> None:
         """Makes the namespace of the tables, where there is none."""
@@ -123,39 +171,241 @@ class Tables:
 
         Raises:
             ConflictError: The table belongs to another environment.
+            DamagedError: The table is damaged.
         """
-        try:
-            with self._explained():
-                table = self._catalog.load_table((self._database, dataset.table))
-        except NoSuchTableError:
-            return
-        self._require_ours(dataset, table)
+        self._table_to_publish_to(dataset)
+
+    def versions_to_replace(self, dataset: Dataset) -> list[Version]:
+        """As `versions`, for who publishes the next one: a table that could not be published to is refused.
+
+        Raises:
+            ConflictError: The table belongs to another environment.
+            DamagedError: The table is damaged.
+        """
+        table = self._table_to_publish_to(dataset)
+        return [] if table is None else self.versions_in(dataset, table.metadata)
+
+    def _table_to_publish_to(self, dataset: Dataset) -> Table | None:
+        with self._explained():
+            table = self._undamaged(dataset)
+        if table is not None:
+            self._require_ours(dataset, table)
+        return table
 
     def location(self, dataset: Dataset) -> str:
         """The folder of a table."""
         return f"{self._root}/{dataset.table}"
 
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Within it, the storage is asked once which tables have a folder."""
+        self._is_at_rest = True
+        try:
+            yield
+        finally:
+            self._is_at_rest, self._folders_at_rest = False, None
+
     def datasets(self) -> list[Dataset]:
-        """All tables of the database that are named as the platform names them, by name."""
+        """All tables of the database that are named as the platform names them, by name.
+
+        Raises:
+            DamagedError: There are tables that the catalog does not list.
+        """
         with self._explained():
-            if not self._catalog.namespace_exists(self._database):
-                return []
-            names = sorted(identifier[-1] for identifier in self._catalog.list_tables(self._database))
-        return [dataset for name in names if (dataset := dataset_of(name)) is not None]
+            listed = self._listed()
+            self._require_listed(self._unlisted(listed))
+        return sorted(listed, key=lambda dataset: dataset.table)
+
+    def datasets_anywhere(self) -> list[Dataset]:
+        """All tables that the catalog lists, and those that only have a folder, by name."""
+        with self._explained():
+            found = {dataset_of(name) for name in self._folders()} | self._listed()
+        return sorted((dataset for dataset in found if dataset is not None), key=lambda dataset: dataset.table)
 
     def versions(self, dataset: Dataset) -> list[Version]:
-        """The versions of a table, newest first; none where there is no such table."""
-        try:
-            with self._explained():
-                table = self._catalog.load_table((self._database, dataset.table))
-        except NoSuchTableError:
-            return []
-        return self._versions(dataset, table)
+        """The versions of a table, newest first; none where there is no such table.
 
-    def _versions(self, dataset: Dataset, table: Table) -> list[Version]:
-        snapshots = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
-        metadata = [(snapshot, decode_metadata(_summary(snapshot))) for snapshot in snapshots]
-        return [self._version(dataset, snapshot, found) for snapshot, found in metadata if "identity" in found]
+        Where the metadata that the catalog names is broken, those of the newest metadata before it, with a warning.
+
+        Raises:
+            DamagedError: The table is damaged, and there is no such metadata.
+        """
+        with self._explained():
+            found = self._look_up(dataset)
+            if found is None:
+                return []
+            metadata = self._metadata_before(dataset, found) if isinstance(found, Damage) else found.metadata
+        return self.versions_in(dataset, metadata)
+
+    def versions_in(self, dataset: Dataset, metadata: TableMetadata) -> list[Version]:
+        """The versions that a metadata file of a table names, newest first."""
+        snapshots = sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
+        decoded = [(snapshot, decode_metadata(_summary(snapshot))) for snapshot in snapshots]
+        return [self._version(dataset, snapshot, found) for snapshot, found in decoded if "identity" in found]
+
+    # What is damaged
+
+    def damage(self, dataset: Dataset) -> Damage | None:
+        """What is wrong with a table; None where nothing is, or where there is no such table."""
+        with self._explained():
+            found = self._look_up(dataset)
+        return found if isinstance(found, Damage) else None
+
+    def older_metadata(self, dataset: Dataset, damage: Damage) -> list[MetadataFile]:
+        """The metadata files that may stand in place of the one that the catalog names, the likeliest first.
+
+        That is the one before it, as the catalog says; then all with a version and a smaller number. Where the catalog says
+        nothing, all with a version.
+        """
+        files = [file for file in metadata_files(self._storage, self.location(dataset)) if file.number]
+        stands, previous = damage.stands, damage.pointer.previous if damage.pointer else None
+        if stands is not None:
+            files = [file for file in files if file.number < stands.number]
+        before = None if previous is None else MetadataFile.at(previous)
+        return sorted(files, key=lambda file: before is None or file.name != before.name)
+
+    def _metadata_before(self, dataset: Dataset, damage: Damage) -> TableMetadata:
+        """The newest metadata before a broken one."""
+        if damage.pointer is not None:
+            for file in self.older_metadata(dataset, damage):
+                try:
+                    metadata = read_metadata(self._catalog.properties, file.location)
+                except UNREADABLE:
+                    continue
+                message = f"{self._named(dataset)}: {damage.found}; {file.name}, an older one, is read in its place. {REMEDY}"
+                warnings.warn(message, DamagedWarning, stacklevel=2)
+                return metadata
+        raise self._damaged(dataset, damage)
+
+    def _damaged(self, dataset: Dataset, damage: Damage) -> DamagedError:
+        dropped = " (if it was dropped on purpose, remove that folder, too)" if damage.pointer is None else ""
+        return DamagedError(f"{self._named(dataset)}: {damage.found}{dropped}. {REMEDY}")
+
+    def _named(self, dataset: Dataset) -> str:
+        return f"{self._database}.{dataset.table}"
+
+    def _undamaged(self, dataset: Dataset) -> Table | None:
+        found = self._look_up(dataset)
+        if isinstance(found, Damage):
+            raise self._damaged(dataset, found)
+        return found
+
+    def _look_up(self, dataset: Dataset) -> Table | Damage | None:
+        found = self._listed_table(dataset)
+        if found is None and self._has_versions(dataset):
+            # Its first version was published after the catalog listed it: if the catalog is whole, it does so by now.
+            found = self._listed_table(dataset)
+            return found or Damage(f"the catalog does not list it, though {self.location(dataset)} holds versions of it", None)
+        return found
+
+    def _listed_table(self, dataset: Dataset) -> Table | Damage | None:
+        try:
+            return self._catalog.load_table((self._database, dataset.table))
+        except NoSuchTableError:
+            return None
+        except UNREADABLE:
+            pointer = self._pointers.find(dataset.table)
+        if pointer is None:
+            return None
+        try:
+            read_metadata(self._catalog.properties, pointer.location)
+        except UNREADABLE as error:
+            return Damage(f"the catalog names {self._place(dataset, pointer)}, which {what_is_wrong(error)}", pointer)
+        # It was removed by later commits, between the two questions of where it is and what is in it.
+        return self._catalog.load_table((self._database, dataset.table))
+
+    def _place(self, dataset: Dataset, pointer: Pointer) -> str:
+        """Where the metadata file is that a catalog names, also of a home that was moved since."""
+        file = MetadataFile.at(pointer.location)
+        return pointer.location if file is None else f"{self.location(dataset)}/metadata/{file.name}"
+
+    def _has_versions(self, dataset: Dataset) -> bool:
+        """Whether there are files of a version, by their names."""
+        if dataset.table not in self._folders():
+            return False
+        return any(file.number for file in metadata_files(self._storage, self.location(dataset)))
+
+    def _folders(self) -> frozenset[str]:
+        if not self._is_at_rest:
+            return frozenset(self._storage.folders(self._root))
+        if self._folders_at_rest is None:
+            self._folders_at_rest = frozenset(self._storage.folders(self._root))
+        return self._folders_at_rest
+
+    def _listed(self) -> set[Dataset]:
+        if not self._catalog.namespace_exists(self._database):
+            return set()
+        names = (identifier[-1] for identifier in self._catalog.list_tables(self._database))
+        return {dataset for name in names if (dataset := dataset_of(name)) is not None}
+
+    def _unlisted(self, listed: set[Dataset]) -> list[Dataset]:
+        """The tables that have versions, but are not in the catalog."""
+        found = (dataset_of(name) for name in self._folders())
+        others = [dataset for dataset in found if dataset and dataset not in listed and self._has_versions(dataset)]
+        # Listed later, but before they had a version.
+        return [dataset for dataset in others if dataset not in self._listed()] if others else []
+
+    def _require_listed(self, unlisted: Sequence[Dataset]) -> None:
+        if not unlisted:
+            return
+        names = sorted(dataset.table for dataset in unlisted)
+        shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+        raise DamagedError(
+            f"{self._database}: the catalog does not list {shown}, though {self._root} holds versions of them (if a table was "
+            f"dropped on purpose, remove its folder, too). {REMEDY}"
+        )
+
+    # Mending
+
+    def why_not_whole(self, dataset: Dataset, file: MetadataFile) -> str | None:
+        """Why a metadata file cannot stand: what of it, or of the newest version that it names, is gone or broken."""
+        with self._explained():
+            try:
+                metadata = read_metadata(self._catalog.properties, file.location)
+            except UNREADABLE as error:
+                return f"it {what_is_wrong(error)}"
+            return self._whose(dataset, metadata) or self._why_incomplete(dataset, metadata, file)
+
+    def register(self, dataset: Dataset, damage: Damage, file: MetadataFile) -> list[Version]:
+        """Has a metadata file stand, and returns the versions that it names, newest first.
+
+        Raises:
+            LostRaceError: The catalog says something else by now.
+        """
+        with self._explained():
+            metadata = read_metadata(self._catalog.properties, file.location)
+            if damage.pointer is not None:
+                self._pointers.move(dataset.table, damage.pointer, metadata, file.location)
+            else:
+                self._register_unlisted(dataset, file)
+        return self.versions_in(dataset, metadata)
+
+    def forget(self, dataset: Dataset) -> None:
+        """Takes a table out of the catalog; no file is removed."""
+        with self._explained():
+            self._catalog.drop_table((self._database, dataset.table))
+
+    def _register_unlisted(self, dataset: Dataset, file: MetadataFile) -> None:
+        self._create_missing_database()
+        try:
+            self._catalog.register_table((self._database, dataset.table), file.location)
+        except TableAlreadyExistsError as error:
+            raise LostRaceError(f"{self._named(dataset)} was registered by another at the same time.") from error
+
+    def _whose(self, dataset: Dataset, metadata: TableMetadata) -> str | None:
+        if metadata.location.rsplit("/", maxsplit=1)[-1] != dataset.table:
+            return f"it belongs to the table at {metadata.location}"
+        owner = metadata.properties.get(ENVIRONMENT_PROPERTY)
+        return None if owner == self._environment else f"it belongs to the environment {owner!r}, not to {self._environment!r}"
+
+    def _why_incomplete(self, dataset: Dataset, metadata: TableMetadata, file: MetadataFile) -> str | None:
+        versions = self.versions_in(dataset, metadata)
+        if not versions:
+            return "it names no version"
+        snapshot = metadata.snapshot_by_id(versions[0].id)
+        assert snapshot is not None, "the version is one of its snapshots"
+        files = open_files(self._catalog.properties, file.location)
+        return why_unreadable_manifests(snapshot, files) or why_unreadable_rows(self._storage, versions[0])
 
     def publish(
         self, dataset: Dataset, schema: TableSchema, files: Sequence[str], rows: int, metadata: Mapping[str, Any]
@@ -173,6 +423,7 @@ class Tables:
 
         Raises:
             ConflictError: Every attempt was lost, or the table belongs to another environment.
+            DamagedError: The table is damaged, or the catalog is lost.
         """
         return self.publish_successor(dataset, schema, lambda _: (files, rows), metadata)
 
@@ -189,12 +440,13 @@ class Tables:
 
         Raises:
             ConflictError: Every attempt was lost, or the table belongs to another environment.
+            DamagedError: The table is damaged, or the catalog is lost.
         """
 
         def attempt() -> Version:
             with self._explained():
                 table = self._load_or_create(dataset, schema)
-                files, rows = build(next(iter(self._versions(dataset, table)), None))
+                files, rows = build(next(iter(self.versions_in(dataset, table.metadata)), None))
                 content = {"schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
                 snapshot = _replace_content(table, schema, files, encode_metadata({**metadata, **content}))
             return self._version(dataset, snapshot, decode_metadata(_summary(snapshot)))
@@ -220,9 +472,9 @@ class Tables:
     def _load_or_create(self, dataset: Dataset, schema: TableSchema) -> Table:
         self._create_missing_database()
         identifier = (self._database, dataset.table)
-        try:
-            table = self._catalog.load_table(identifier)
-        except NoSuchTableError:
+        table = self._undamaged(dataset)
+        if table is None:
+            self._require_catalog()
             properties = {
                 ENVIRONMENT_PROPERTY: self._environment,
                 "write.metadata.delete-after-commit.enabled": "true",
@@ -234,6 +486,11 @@ class Tables:
             table = self._catalog.create_table(identifier, _iceberg_schema(schema), location=location, properties=properties)
         self._require_ours(dataset, table)
         return table
+
+    def _require_catalog(self) -> None:
+        """Refuses to begin anew where all tables that there are have gone from the catalog."""
+        if not self._listed():
+            self._require_listed(self._unlisted(set()))
 
     def _create_missing_database(self) -> None:
         # Asked first, because whoever builds in a database may not be allowed to make one.

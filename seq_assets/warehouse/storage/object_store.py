@@ -120,6 +120,19 @@ def list_objects(address: str, kind: type[SeqAssetsError] = SourceError) -> Iter
                 yield _stored(bucket, found)
 
 
+def list_folders(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterator[str]:
+    """The names of the folders directly below an address that ends with a slash, without the objects in them.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    bucket, prefix = split_address(address, kind)
+    with explained(address, kind):
+        for page in s3_client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/"):
+            for found in page.get("CommonPrefixes", ()):
+                yield found["Prefix"].removeprefix(prefix).rstrip("/")
+
+
 def find_object(address: str) -> StoredObject | None:
     """The object at an address, None where there is none; asks for no more than the right to list.
 

@@ -48,6 +48,10 @@ class Storage(ABC):
         """All files below a folder, in the order of their names; none where there is no such folder."""
 
     @abstractmethod
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders directly in a folder; none where there is no such folder."""
+
+    @abstractmethod
     def remove(self, folder: str) -> None:
         """Removes a folder and everything below it, if it is there."""
 
@@ -110,6 +114,13 @@ class LocalStorage(Storage):
     def files(self, folder: str) -> list[str]:
         """All files below a folder."""
         return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
+
+    def folders(self, folder: str) -> list[str]:
+        """The names of the folders in a folder."""
+        try:
+            return sorted(path.name for path in Path(folder).iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
 
     def remove(self, folder: str) -> None:
         """Removes a folder, if it is there."""
@@ -205,6 +216,17 @@ class S3Storage(Storage):
         from seq_assets.warehouse.storage.object_store import list_objects
 
         return sorted(found.address for found in list_objects(f"{folder}/", SettingsError))
+
+    def folders(self, folder: str) -> list[str]:
+        """What stands between a folder and the next slash in the names of objects, from one listing of no object.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import list_folders
+
+        return sorted(list_folders(f"{folder}/", SettingsError))
 
     def remove(self, folder: str) -> None:
         """Removes all objects below a folder.

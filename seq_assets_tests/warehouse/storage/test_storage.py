@@ -77,3 +77,10 @@ def test_a_folder_is_removed_with_all_below_it_and_nothing_else(storage: LocalSt
     storage.remove(f"{storage.root}/t")
     storage.remove(f"{storage.root}/t")
     assert storage.files(storage.root) == [f"{storage.root}/t2/x"]
+
+
+def test_folders_are_those_directly_in_a_folder(storage: LocalStorage) -> None:
+    assert storage.folders(storage.root) == []
+    for name in ("b/x", "a c/d/x", "x"):
+        write(storage, name)
+    assert storage.folders(storage.root) == ["a c", "b"]
