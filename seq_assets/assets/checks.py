@@ -16,6 +16,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from seq_assets.assets.judgements import Result, cell_up_to_date, drift, pad_ratio, raw_up_to_date, with_empty_subsets
 from seq_assets.assets.partitions import Grid
 from seq_assets.errors import SeqAssetsError
+from seq_assets.io_managers.damage import damage_logged
 from seq_assets.io_managers.data_versions import newest_materializations
 from seq_assets.io_managers.partition_keys import split_cell_key
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG, WAREHOUSE_POOL
@@ -58,7 +59,7 @@ def _raw_checks(grid: Grid) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_models, opened, grid)
-        with opened.at_rest():
+        with opened.at_rest(), damage_logged(context.log):
             inspections = _inspections(context, opened, asset, _partitions(context, published))
             results = {model: _raw_results(inspection, grid, model) for model, inspection in inspections.items()}
         yield from _evaluations(context, asset, inspections, results)
@@ -77,7 +78,7 @@ def _sequence_checks(grid: Grid, subset: Subset) -> dg.AssetChecksDefinition:
     ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         opened = seq_assets_warehouse.open()
         published = partial(_published_cells, opened, grid, subset)
-        with opened.at_rest():
+        with opened.at_rest(), damage_logged(context.log):
             inspections = _inspections(context, opened, asset, _partitions(context, published))
             results = {key: _cell_results(inspection, grid, subset, key) for key, inspection in inspections.items()}
         yield from _evaluations(context, asset, inspections, results)

@@ -1,5 +1,8 @@
 """The group of all commands, and how it shows errors."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -8,8 +11,9 @@ from seq_assets.cli.building import materialize
 from seq_assets.cli.init import init
 from seq_assets.cli.models import models, validate
 from seq_assets.cli.published import advise, versions
+from seq_assets.cli.repair import repair
 from seq_assets.cli.sequence import sequence
-from seq_assets.errors import SeqAssetsError
+from seq_assets.errors import DamagedWarning, SeqAssetsError
 
 
 class _Group(click.Group):
@@ -18,9 +22,26 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """As click does, with exit code 1 and a message for such errors and for what the machine refuses (a full disk, …)."""
         try:
-            return super().invoke(ctx)
+            with _shown_warnings():
+                return super().invoke(ctx)
         except (SeqAssetsError, OSError) as error:
             raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _shown_warnings() -> Iterator[None]:
+    """Shows a warning that was written for the user as its message alone."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def shown(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, DamagedWarning):
+                click.echo(f"Warning: {message}", err=True)
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = shown
+        yield
 
 
 @click.group(
@@ -36,5 +57,5 @@ def cli() -> None:
     """
 
 
-for _command in (init, models, validate, materialize, advise, versions, sequence):
+for _command in (init, models, validate, materialize, advise, versions, sequence, repair):
     cli.add_command(_command)

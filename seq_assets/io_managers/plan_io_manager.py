@@ -13,6 +13,7 @@ import dagster as dg
 
 from seq_assets.errors import RetryableError, SeqAssetsError
 from seq_assets.io_managers.chosen_partitions import require_partitions
+from seq_assets.io_managers.damage import damage_logged
 from seq_assets.io_managers.data_versions import cell_data_version, newest_materializations, raw_data_version
 from seq_assets.io_managers.metadata import (
     RAW_KEY,
@@ -173,9 +174,10 @@ def _require_plans(context: dg.OutputContext, obj: object) -> None:
 
 @contextmanager
 def _retrying(context: dg.OutputContext | dg.InputContext) -> Iterator[None]:
-    """Has the step tried again if what stops it as a whole may pass by itself."""
+    """Has the step tried again if what stops it as a whole may pass by itself; of damaged tables, its log tells."""
     try:
-        yield
+        with damage_logged(context.log):
+            yield
     except RetryableError as error:
         raise _retry(context) from dg.Failure(str(error), allow_retries=False)
     except SeqAssetsError as error:

@@ -5,7 +5,7 @@ import pytest
 from seq_assets_tests.cli.running import run
 
 
-@pytest.mark.parametrize("command", ["models", "validate", "materialize", "versions", "advise", "sequence"])
+@pytest.mark.parametrize("command", ["models", "validate", "materialize", "versions", "advise", "sequence", "repair"])
 def test_every_command_explains_itself(command: str) -> None:
     listed = run("--help").output
     assert command in listed

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 import seq_assets
+from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.client.datasets import ObservationDataset, RejectedDataset, SequenceDataset, dataset_of
 from seq_assets.errors import LostRaceError, RetryableError
 from seq_assets.io_managers import plan_io_manager
@@ -625,6 +626,36 @@ class TestAnOutput:
         [failure] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
         assert failure.user_failure_data is not None
         assert str(failure.user_failure_data.description).startswith("The output result of mine: found int; allowed: ")
+
+
+class TestADamagedTable:
+    """It is read as it was before, which the log of the run says, and is not published to."""
+
+    def test_the_log_tells_what_is_read_in_its_place_and_the_failure_what_mends_it(
+        self, school: School, runner: Runner
+    ) -> None:
+        warehouse, raw = school.warehouse, Dataset.raw("dkt")
+        before = newest(school, raw)
+        plan = plan_ingest(school.grid(), "dkt")
+        assert isinstance(plan, IngestPlan)
+        warehouse.execute(plan, force=True)
+        (broken,) = Path(warehouse.tables.location(raw), "metadata").glob("00002-*.metadata.json")
+        broken.write_bytes(b"")
+
+        sequenced = runner.sequence("dkt|5")
+        assert sequenced.success
+        assert sequenced.materialized("sequenced_train")["dkt|5"]["raw_version"] == str(before.id)
+        told = [message for message in sequenced.messages if "is read in its place" in message]
+        assert told
+        assert all(f"dkt_raw_observations: the catalog names {broken}, which is broken" in message for message in told)
+
+        checked = runner.checks(check_keys("raw_observations", ["well_formed"]), "dkt")
+        assert any("Run `seq-assets repair`" in message for message in checked.messages)
+
+        ingested = runner.ingest("dkt")
+        assert not ingested.success
+        assert "Run `seq-assets repair`" in str(ingested.failure("raw_observations").description)
+        assert retries(ingested) == []
 
 
 class TestWhatMayPass:
