@@ -184,7 +184,7 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
     `SEQ_ASSETS_FAILURE_WEBHOOK` and `SEQ_ASSETS_DAGSTER_URL` have none.
 
     Raises:
-        SettingsError: There is no such environment, a name or an address is none, or a setting is missing.
+        SettingsError: There is no such environment, a name, an address or a folder cannot be one, or a setting is missing.
     """
     variable = next((variable for variable in ("SEQ_ASSETS_ENV", "MODE") if variables.get(variable)), None)
     name = variables[variable] if variable else "local"
@@ -192,11 +192,10 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
         raise SettingsError(f"{variable}: found {name!r}; allowed: {', '.join(AVAILABLE)}{nearest(name, AVAILABLE)}")
     if name != "local" and not variables.get("SEQ_ASSETS_BUCKET"):
         raise SettingsError(f"SEQ_ASSETS_BUCKET: found nothing; the environment {name} needs the name of its bucket on S3.")
-    home = variables.get("SEQ_ASSETS_HOME")
     models = variables.get("SEQ_ASSETS_MODELS")
     return Environment(
         name=cast(EnvironmentName, name),
-        home=Path(home).expanduser().resolve() if home else default_home(Path.cwd()),
+        home=_home(variables),
         models_folder=Path(models).expanduser().resolve() if models else bundled_models_folder(),
         database=_name(
             variables,
@@ -211,6 +210,17 @@ def current_environment(variables: Mapping[str, str] = os.environ) -> Environmen
         failure_webhook=_address(variables, "SEQ_ASSETS_FAILURE_WEBHOOK"),
         dagster_url=_address(variables, "SEQ_ASSETS_DAGSTER_URL"),
     )
+
+
+def _home(variables: Mapping[str, str]) -> Path:
+    given = variables.get("SEQ_ASSETS_HOME")
+    home = Path(given).expanduser().resolve() if given else default_home(Path.cwd())
+    if "\\" in str(home):
+        raise SettingsError(
+            f"SEQ_ASSETS_HOME: found '{home}'; allowed: a folder without a backslash in its path, which DuckDB takes for a "
+            "slash. Name another folder, or rename this one."
+        )
+    return home
 
 
 def _name(variables: Mapping[str, str], variable: str, default: str, pattern: re.Pattern[str], allowed: str) -> str:

@@ -25,7 +25,7 @@ from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
-from seq_assets.errors import SeqAssetsError
+from seq_assets.errors import DamagedError, SeqAssetsError
 from seq_assets.io_managers.event_log import write_in_bursts
 from seq_assets.io_managers.metadata import REJECTED_KEY
 from seq_assets.io_managers.partition_keys import cell_key, model_of
@@ -239,5 +239,13 @@ def _newest(warehouse: Warehouse, grid: Grid, model: str, lengths: Sequence[int]
     wanted = [
         Dataset.sequenced(model, subset, length) for length in _wanted_lengths(grid, model, lengths) for subset in SUBSETS
     ]
-    newest = (next(iter(warehouse.versions(dataset)), None) for dataset in (Dataset.raw(model), *wanted))
+    newest = (_newest_of(warehouse, dataset) for dataset in (Dataset.raw(model), *wanted))
     return tuple(version for version in newest if version is not None)
+
+
+def _newest_of(warehouse: Warehouse, dataset: Dataset) -> Version | None:
+    """What stands of a table; of one that is damaged nothing, which the run that was to publish to it has failed with."""
+    try:
+        return next(iter(warehouse.versions(dataset)), None)
+    except DamagedError:
+        return None

@@ -90,6 +90,11 @@ def test_an_unknown_environment_names_the_variable_and_the_nearest_allowed_one(v
         environment_of(**{variable: "locale"})
 
 
+def test_a_home_that_duckdb_would_look_for_elsewhere_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^SEQ_ASSETS_HOME: found '.*a\\b'; allowed: a folder without a backslash"):
+        environment_of(SEQ_ASSETS_HOME=str(tmp_path / "a\\b"))
+
+
 @pytest.mark.parametrize("name", ["../other", "/tmp", "a/b", "a.b", "A", "1a", "a b", "a" * 64, " "])
 def test_a_database_name_stays_a_name(name: str) -> None:
     with pytest.raises(SettingsError, match=r"^SEQ_ASSETS_DATABASE: found .* allowed: a name"):

@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import seq_assets
 from seq_assets.errors import DamagedError
-from seq_assets_tests.cli.running import run, run_json
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets_tests.cli.running import SOURCE, run, run_json
+from seq_assets_tests.warehouse.building import Workspace
 
 
 @pytest.fixture
@@ -50,6 +53,24 @@ def test_broken_metadata_is_a_warning_for_readers_and_mended(home: Path) -> None
     # What was sequenced from the newest raw version names it still.
     assert all("which is not there: materialize plain with --force." in sentence for sentence in told["missing"])
     assert len(told["missing"]) == 2
+
+
+@pytest.mark.usefixtures("runs_in_memory")
+def test_a_damaged_table_takes_no_other_model_down(workspace: Workspace) -> None:
+    workspace.write("source.csv", SOURCE)
+    for name in ("one", "other"):
+        workspace.ingest(workspace.model(name=name))
+    warehouse = workspace.warehouse
+    assert isinstance(warehouse, LocalWarehouse)
+    catalog: Any = warehouse.tables._catalog
+    catalog.drop_table((warehouse.database, "one_raw_observations"))
+    workspace.write("source.csv", SOURCE + "3,1,50\n")
+    shown = run("materialize", code=1)
+    assert "other_raw_observations" in shown.stdout
+    assert "one failed:" in shown.stderr
+    assert "one_raw_observations: the catalog does not list it, though " in shown.stderr
+    assert "Run `seq-assets repair`" in shown.stderr
+    assert "other failed" not in shown.stderr
 
 
 def test_what_cannot_be_mended_is_exit_code_1_with_the_way_out(home: Path) -> None:

@@ -37,7 +37,9 @@ class _HomeFile(PyArrowFile):
         Raises:
             FileExistsError: It is there, and is not to be overwritten.
         """
-        return cast(OutputStream, DurableFile(Path(self._path), "wb" if overwrite else "xb"))
+        # The last that a commit writes, after its manifests and in the same folder, whose names are then all there.
+        is_last = self._path.endswith(".metadata.json")
+        return cast(OutputStream, DurableFile(Path(self._path), "wb" if overwrite else "xb", keeps_name=is_last))
 
 
 class HomeFileIO(PyArrowFileIO):

@@ -29,22 +29,24 @@ def synchronize_folder(folder: Path) -> None:
 class DurableFile(io.BufferedWriter):
     """A file that is written, and is there to stay when it has been closed without an error."""
 
-    def __init__(self, path: Path, mode: str) -> None:
+    def __init__(self, path: Path, mode: str, keeps_name: bool = True) -> None:
         """Opens a file in a folder that is made where it is missing.
 
         Args:
             path: The file.
             mode: `xb` for a new file, `wb` for another content of one that may be there.
+            keeps_name: Whether its name stays, too; else whoever writes the last file of the folder, or renames it, sees
+                to that.
 
         Raises:
             FileExistsError: The file is there, and was to be new.
         """
         make_folder(path.parent)
-        self._folder = path.parent
+        self._folder = path.parent if keeps_name else None
         super().__init__(io.FileIO(path, mode))
 
     def close(self) -> None:
-        """Has the content and the file's name stay."""
+        """Has the content stay, and the file's name where that is wanted."""
         if self.closed:
             return
         try:
@@ -52,7 +54,8 @@ class DurableFile(io.BufferedWriter):
             os.fsync(self.fileno())
         finally:
             super().close()
-        synchronize_folder(self._folder)
+        if self._folder is not None:
+            synchronize_folder(self._folder)
 
     def abandon(self) -> None:
         """Closes what nobody wants any more, whatever of it was written."""

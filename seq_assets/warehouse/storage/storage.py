@@ -82,15 +82,8 @@ class LocalStorage(Storage):
     @contextmanager
     def open_output(self, location: str) -> Iterator[IO[bytes]]:
         """A new file, which is there to stay when the context ends, and gone if it fails; its folder is made."""
-        path = Path(location)
-        sink = DurableFile(path, "xb")
-        try:
+        with _written(Path(location), keeps_name=True) as sink:
             yield sink
-            sink.close()
-        except BaseException:
-            path.unlink(missing_ok=True)
-            sink.abandon()
-            raise
 
     def read(self, location: str) -> bytes | None:
         """The content of a small file; None where there is none."""
@@ -101,15 +94,15 @@ class LocalStorage(Storage):
 
     def replace(self, location: str, content: bytes) -> None:
         """Writes a file under another name, which no one else has, and gives it its own when it is whole."""
-        unfinished = f"{location}.{uuid.uuid4().hex}"
-        with self.open_output(unfinished) as sink:
+        unfinished = Path(f"{location}.{uuid.uuid4().hex}")
+        with _written(unfinished, keeps_name=False) as sink:
             sink.write(content)
         try:
-            Path(unfinished).replace(location)
+            unfinished.replace(location)
         except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
             raise
-        synchronize_folder(Path(location).parent)
+        synchronize_folder(unfinished.parent)
 
     def files(self, folder: str) -> list[str]:
         """All files below a folder."""
@@ -128,6 +121,18 @@ class LocalStorage(Storage):
 
     def register(self, connection: Any) -> None:
         """Nothing to do: DuckDB reads local files."""
+
+
+@contextmanager
+def _written(path: Path, keeps_name: bool) -> Iterator[IO[bytes]]:
+    sink = DurableFile(path, "xb", keeps_name)
+    try:
+        yield sink
+        sink.close()
+    except BaseException:
+        path.unlink(missing_ok=True)
+        sink.abandon()
+        raise
 
 
 @dataclass(frozen=True)
