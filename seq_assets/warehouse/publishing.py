@@ -9,7 +9,7 @@ import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -108,6 +108,7 @@ class PublishingWarehouse(Warehouse):
     home: Path
     connect: Connect = field(default=connect_in_memory, kw_only=True)
     _looked_up: dict[Dataset, list[Version]] | None = field(default=None, init=False, repr=False)
+    _resting: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _counted_histories: dict[tuple[int, Subset], Histories] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -159,6 +160,9 @@ class PublishingWarehouse(Warehouse):
         if self._looked_up is None:
             return self.tables.versions(dataset)
         if dataset not in self._looked_up:
+            if not self._looked_up:
+                # Not before somebody asks: what cannot be reached is to be that question's error.
+                self._resting.enter_context(self.tables.at_rest())
             self._looked_up[dataset] = self.tables.versions(dataset)
         return list(self._looked_up[dataset])
 
@@ -167,7 +171,7 @@ class PublishingWarehouse(Warehouse):
         """Within it, the versions of each table are looked up once."""
         self._looked_up = {}
         try:
-            with self.tables.at_rest():
+            with self._resting:
                 yield
         finally:
             self._looked_up = None

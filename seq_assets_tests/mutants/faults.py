@@ -1495,6 +1495,76 @@ _COMPONENT_FAULTS: Final = (
     ),
 )
 
+_DURABLE: Final = "warehouse/storage/durable.py"
+_TABLES: Final = "warehouse/storage/iceberg_tables.py"
+_TEST_DURABLE: Final = ("warehouse/storage/test_durable.py",)
+_TEST_REPAIR: Final = ("warehouse/storage/test_repair.py",)
+_TEST_CATALOG: Final = ("warehouse/local/test_catalog.py",)
+
+_DAMAGE_FAULTS: Final = (
+    Fault("power: a file is not synchronized", _DURABLE, "os.fsync(self.fileno())", "pass", _TEST_DURABLE),
+    Fault("power: a folder's names are not synchronized", _DURABLE, "os.fsync(descriptor)", "pass", _TEST_DURABLE),
+    Fault("power: the folder above a new one is left out", _DURABLE, "synchronize_folder(made.parent)", "pass", _TEST_DURABLE),
+    Fault(
+        "power: the names of what Iceberg writes are not synchronized",
+        "warehouse/local/file_io.py",
+        "keeps_name=is_last",
+        "keeps_name=False",
+        _TEST_DURABLE,
+    ),
+    Fault("power: a commit may come undone", "warehouse/local/catalog.py", "= EXTRA", "= FULL", _TEST_DURABLE),
+    Fault(
+        "damage: a table that the catalog has lost begins anew",
+        _TABLES,
+        "if found is None and self._has_versions(dataset):",
+        "if found is None and not dataset:",
+        _TEST_CATALOG,
+    ),
+    Fault("damage: a table without a version counts as lost", _TABLES, "any(file.number for", "any(True for", _TEST_CATALOG),
+    Fault(
+        "damage: a catalog that went missing is made anew",
+        "warehouse/local/catalog.py",
+        "if self._is_there() or not self._has_tables():",
+        "if not self.path.is_dir():",
+        _TEST_CATALOG,
+    ),
+    Fault(
+        "damage: who has the catalog open goes on in a file that is gone",
+        "warehouse/local/catalog.py",
+        "if _identity(record.info[_FILE]) != record.info[_IDENTITY]:",
+        "if not record:",
+        _TEST_CATALOG,
+    ),
+    Fault(
+        "repair: metadata stands whose rows are gone",
+        _TABLES,
+        " or why_unreadable_rows(self._storage, versions[0])",
+        "",
+        _TEST_REPAIR,
+    ),
+    Fault(
+        "repair: metadata stands whose manifests are gone",
+        _TABLES,
+        "why_unreadable_manifests(snapshot, files) or ",
+        "files and ",
+        _TEST_REPAIR,
+    ),
+    Fault(
+        "repair: the metadata of another table stands",
+        _TABLES,
+        'if metadata.location.rsplit("/", maxsplit=1)[-1] != dataset.table:',
+        "if not metadata.location:",
+        _TEST_REPAIR,
+    ),
+    Fault(
+        "repair: what was never committed stands, though the old catalog tells",
+        "warehouse/storage/repair.py",
+        "hinted is None or file.name != hinted.name",
+        "hinted is None or file.name == hinted.name",
+        _TEST_CATALOG,
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1505,5 +1575,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _VOCABULARY_FAULTS
     + _AUDIT_FAULTS
     + _COMPONENT_FAULTS
+    + _DAMAGE_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""
