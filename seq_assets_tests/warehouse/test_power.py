@@ -42,8 +42,8 @@ class Found:
 def found_after_cuts(disk: Disk, place: Path, cuts: int) -> Found:
     """What is there after the power was cut so many times while somebody published.
 
-    The first cut of a home hits it in the making, the others come after a publication that was acknowledged. Moments are random,
-    within about what a publication takes on this machine: none may matter.
+    The first cut of a home hits it in the making, the others come after a publication that was acknowledged. Moments are
+    random, within about what a publication takes on this machine: none may matter.
     """
     wrong: list[tuple[str, str]] = []
     seconds = 1.0
