@@ -55,6 +55,7 @@ def test_broken_metadata_is_a_warning_for_readers_and_mended(home: Path) -> None
     assert len(told["missing"]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs_in_memory")
 def test_a_damaged_table_takes_no_other_model_down(workspace: Workspace) -> None:
     workspace.write("source.csv", SOURCE)

@@ -25,10 +25,20 @@ def metadata_file(warehouse: LocalWarehouse, number: int, dataset: Dataset = DAT
     return found
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three versions of a table."""
+    warehouse = LocalWarehouse(tmp_path_factory.mktemp("prepared") / "home")
+    for number, name in enumerate("abc"):
+        publish(warehouse.tables, name, [number])
+    return warehouse.home
+
+
 @pytest.fixture
-def published(warehouse: LocalWarehouse) -> list[Version]:
-    """Three versions, newest first."""
-    return [publish(warehouse.tables, name, [number]) for number, name in enumerate("abc")][::-1]
+def published(warehouse: LocalWarehouse, prepared: Path) -> list[Version]:
+    """Three versions, newest first, in a copy of that home."""
+    shutil.copytree(prepared, warehouse.home)
+    return warehouse.versions(DATASET)
 
 
 def lost_from_the_catalog(warehouse: LocalWarehouse, dataset: Dataset = DATASET) -> None:
