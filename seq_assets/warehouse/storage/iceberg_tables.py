@@ -488,9 +488,19 @@ class Tables:
         return table
 
     def _require_catalog(self) -> None:
-        """Refuses to begin anew where all tables that there are have gone from the catalog."""
-        if not self._listed():
-            self._require_listed(self._unlisted(set()))
+        """Refuses to begin anew where all tables that there are have gone from the catalog.
+
+        The catalog is asked for single tables, because whoever builds in a database may not be allowed to list it.
+        """
+        lost = []
+        for dataset in filter(None, map(dataset_of, sorted(self._folders()))):
+            if self._pointers.find(dataset.table) is not None:
+                return
+            if self._has_versions(dataset):
+                lost.append(dataset)
+        # Listed later, but before they had a version.
+        if all(self._pointers.find(dataset.table) is None for dataset in lost):
+            self._require_listed(lost)
 
     def _create_missing_database(self) -> None:
         # Asked first, because whoever builds in a database may not be allowed to make one.
