@@ -26,6 +26,7 @@ from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
 from seq_assets.errors import DamagedError, SeqAssetsError
+from seq_assets.io_managers.dead_runs import end_dead_runs, process_tags
 from seq_assets.io_managers.event_log import write_in_bursts
 from seq_assets.io_managers.metadata import REJECTED_KEY
 from seq_assets.io_managers.partition_keys import cell_key, model_of
@@ -80,6 +81,7 @@ def materialize_models(
     grid = Grid(registry, environment.name)
     with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress(len(models)) as begin:
         write_in_bursts(instance)
+        end_dead_runs(instance)
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
         done: dict[str, Outcome] = {}
         together = [] if force or len(models) == 1 else list(models)
@@ -131,8 +133,8 @@ class _Runner:
         """Runs a job over a range of partitions; returns its events."""
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
-        tags = {**definition.run_tags, **self.tags, **range_tags(keys)}
         run_id = make_new_run_id()
+        tags = {**definition.run_tags, **self.tags, **range_tags(keys), **process_tags(run_id)}
         with doing(_work(self.instance, run_id, job, keys)):
             run = self.instance.create_run_for_job(
                 definition, run_id=run_id, run_config=_QUIET, tags=tags, remote_job_origin=_origin(job)

@@ -13,6 +13,7 @@ from rich.text import Text
 from seq_assets.environments import current_environment
 from seq_assets.errors import LostRaceError, SourceError
 from seq_assets.io_managers import plan_io_manager
+from seq_assets.io_managers.dead_runs import process_tags
 from seq_assets.io_managers.progress import progress_of, terminal_progress
 from seq_assets.materialize import Outcome, materialize_models
 from seq_assets.sequencing.plans import IngestPlan, SequencePlan
@@ -21,6 +22,7 @@ from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.interface import Finding, Publication
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets_tests.io_managers.leaving import DEAD, ELSEWHERE, add_run, status_of
 from seq_assets_tests.warehouse.building import Workspace
 
 SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
@@ -110,6 +112,15 @@ def test_models_that_are_unchanged_share_their_runs(models: Workspace, runs_in_m
     assert {record.partition_key for record in recorded} == {"a|2", "a|4", "a|8", "z|2"}
     unchanged = [record for record in recorded if record.partition_key != "z|2"]
     assert all("unchanged" in record.asset_materialization.metadata for record in unchanged if record.asset_materialization)
+
+
+@pytest.mark.usefixtures("models")
+def test_a_run_names_its_process_and_ends_those_of_dead_ones(runs_in_memory: DagsterInstance) -> None:
+    dead, elsewhere = add_run(runs_in_memory, DEAD), add_run(runs_in_memory, ELSEWHERE)
+    materialized("raw")
+    assert [status_of(runs_in_memory, run) for run in (dead, elsewhere)] == ["CANCELED", "STARTED"]
+    run = runs_in_memory.get_runs()[0]
+    assert process_tags(run.run_id).items() <= run.tags.items()
 
 
 @pytest.mark.slow

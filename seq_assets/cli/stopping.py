@@ -1,4 +1,6 @@
-"""A command that is told to stop, by Ctrl-C or SIGTERM, ends within seconds, with one sentence and the code of the signal.
+"""A command that is told to stop ends within seconds, with one sentence and the code of the signal.
+
+It is told so by Ctrl-C, by SIGTERM, or by SIGHUP, which comes when its terminal is closed.
 
 The command runs in a thread of its own. So the main thread hears signals whatever the command is doing, and Dagster, which
 replaces their handlers in a main thread to hold them back, leaves them alone. What the command does hears of it by
@@ -20,7 +22,7 @@ from seq_assets.warehouse.cancellation import Work, cancelable
 
 SECONDS_TO_GIVE_UP: Final = 1.3
 """For recording that work was left that did not end by itself in time; then the process ends, recorded or not."""
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _OVER: Final = 0
 _CLEAR_LINE_SHOW_CURSOR: Final = b"\r\x1b[2K\x1b[?25h"
 

@@ -7,14 +7,17 @@ other partitions whole. Not here: how a plan is executed (`seq_assets.warehouse`
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Protocol
 
 import dagster as dg
+from dagster._core.execution.context.system import StepExecutionContext
 
 from seq_assets.errors import RetryableError, SeqAssetsError
 from seq_assets.io_managers.chosen_partitions import require_partitions
 from seq_assets.io_managers.damage import damage_logged
 from seq_assets.io_managers.data_versions import cell_data_version, newest_materializations, raw_data_version
+from seq_assets.io_managers.dead_runs import process_tags
 from seq_assets.io_managers.metadata import (
     RAW_KEY,
     REJECTED_KEY,
@@ -24,6 +27,7 @@ from seq_assets.io_managers.metadata import (
     publication_sentence,
     version_metadata,
 )
+from seq_assets.io_managers.orphans import cancel_run, end_with_parent
 from seq_assets.io_managers.pages import page_of
 from seq_assets.io_managers.partition_keys import partition_tags
 from seq_assets.io_managers.progress import progress_of
@@ -87,7 +91,7 @@ class PlanIOManager(dg.IOManager):
     def _publish(self, context: dg.OutputContext, obj: PartitionPlans) -> None:
         warehouse = self._warehouse.open()
         instance = context.step_context.instance
-        instance.add_run_tags(context.step_context.run_id, partition_tags(obj.plans))
+        instance.add_run_tags(context.step_context.run_id, partition_tags(obj.plans) | _in_charge(context.step_context))
         if context.asset_key == REJECTED_KEY:
             for model in obj.plans:
                 _record_rejected(context, warehouse, model, obj.specs.get(model))
@@ -149,6 +153,16 @@ class LocalIOManager(PlanIOManager):
 
 class AthenaIOManager(PlanIOManager):
     """On Athena, S3 and the Glue catalog."""
+
+
+def _in_charge(step: StepExecutionContext) -> dict[str, str]:
+    """Has this process end with the one that started it; the tags of a run that it executes from beginning to end."""
+    if step.job_def.executor_def.name != dg.in_process_executor.name:
+        # The run is in the charge of the parent, or of whoever else asked for this step.
+        end_with_parent(lambda: None)
+        return {}
+    end_with_parent(partial(cancel_run, step.instance, step.run_id))
+    return process_tags(step.run_id)
 
 
 def _require_plans(context: dg.OutputContext, obj: object) -> None:

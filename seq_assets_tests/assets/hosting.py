@@ -183,15 +183,19 @@ class Hosted:
         Returns:
             The runs that were requested, oldest first.
         """
-        from dagster._core.test_utils import freeze_time
-        from dagster._daemon.sensor import execute_sensor_iteration
-
         before = {run.run_id for run in self.instance.get_runs()}
-        with freeze_time(datetime.now(UTC) + timedelta(minutes=minutes)):
-            list(execute_sensor_iteration(self.process, logging.getLogger(__name__), None, None))
+        self.evaluate_sensors(minutes)
         self._work_through()
         runs = self.query(RUNS, filter={})["runs"]["results"]
         return [_run_shown(run) for run in reversed(runs) if run["runId"] not in before]
+
+    def evaluate_sensors(self, minutes: int) -> None:
+        """What the daemon does once, at a minute from now, with the sensors that are on."""
+        from dagster._core.test_utils import freeze_time
+        from dagster._daemon.sensor import execute_sensor_iteration
+
+        with freeze_time(datetime.now(UTC) + timedelta(minutes=minutes)):
+            list(execute_sensor_iteration(self.process, logging.getLogger(__name__), None, None))
 
     def _work_through(self) -> None:
         """What the daemon does, without its pauses, until no backfill is in progress and no run is queued."""

@@ -25,7 +25,7 @@ from seq_assets_tests.warehouse.building import Workspace, read_rows
 LONG = 100.0
 RAW = Dataset.raw("plain")
 ROWS = 300_000
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 
 
 # In a process of their own
@@ -33,7 +33,7 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 def stopped(command: Callable[[Path], None], seconds: float, folder: Path, signals: list[signal.Signals]) -> None:
     """Runs a command that signals itself, with its standard error in a file."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     os.dup2(os.open(folder / "stderr", os.O_CREAT | os.O_WRONLY), 2)
 

@@ -23,6 +23,7 @@ from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.environments import Environment
 from seq_assets.errors import SeqAssetsError
+from seq_assets.io_managers.dead_runs import end_dead_runs
 from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.io_managers.resources import WarehouseResource
 from seq_assets.models import SUBSETS, ModelSpec
@@ -32,15 +33,16 @@ from seq_assets.warehouse.interface import Warehouse
 SECONDS_BETWEEN_LOOKS: Final = 60
 SECONDS_TO_LOOK: Final = 30
 """In which sources are listed; Dagster gives a tick up after 60."""
+SECONDS_BETWEEN_LOOKS_FOR_THE_DEAD: Final = 20
 PLANS_TAG: Final = "seq_assets/plans"
 """Of a run of sequences: a hash of all that decides its result."""
 _MOST_TEXT: Final = 300
 
 
 def build_sensors(environment: Environment, grid: Grid) -> list[dg.SensorDefinition]:
-    """From sources to raw observations, and from there to sequences."""
+    """From sources to raw observations, and from there to sequences; and from runs that have died to an end of them."""
     status = sensor_status(environment)
-    return [_source_files(grid, status), _new_observations(grid, status)]
+    return [_source_files(grid, status), _new_observations(grid, status), _dead_runs()]
 
 
 class SourcesSeen(BaseModel):
@@ -204,6 +206,24 @@ def _new_observations(grid: Grid, status: dg.DefaultSensorStatus) -> dg.SensorDe
         return dg.SensorResult(skip_reason=reason, cursor=cursor)
 
     return new_observations
+
+
+def _dead_runs() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="dead_runs",
+        minimum_interval_seconds=SECONDS_BETWEEN_LOOKS_FOR_THE_DEAD,
+        # Everywhere: it requests nothing, and without it two runs that were killed would stall the queue for ever.
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Ends as canceled the runs of this host whose process has died. They would count as running for ever, and "
+        "keep others in the queue.",
+    )
+    def dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        ended = end_dead_runs(context.instance)
+        for run_id in ended:
+            context.log.warning(f"The run {run_id} was ended as canceled: the process that executed it has died.")
+        return dg.SkipReason(f"Ended as canceled: {', '.join(ended)}." if ended else "No run of this host is dead.")
+
+    return dead_runs
 
 
 @dataclass(frozen=True)
