@@ -29,6 +29,7 @@ from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
 from seq_assets.warehouse.interface import Finding, Progress, Publication, Repair, Version, Warehouse, no_progress
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
+from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
 
@@ -358,13 +359,12 @@ class PublishingWarehouse(Warehouse):
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A folder that is gone afterwards."""
-        folder = self.home / "scratch" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        try:
+        """A folder that is gone afterwards; those of processes that are known to be dead are gone, too."""
+        root = self.home / "scratch"
+        for left in folders_of_the_dead(root):
+            shutil.rmtree(left, ignore_errors=True)
+        with own_folder(root) as folder:
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def _engine(self, memory_limit: str) -> Iterator[Engine]:

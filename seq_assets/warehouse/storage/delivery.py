@@ -6,20 +6,25 @@ the tables of the platform, which are versioned (`iceberg_tables`).
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import re
+import shutil
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from seq_assets.errors import ConflictError, SeqAssetsError, SettingsError
 from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
+from seq_assets.warehouse.storage.durable import DurableFile, synchronize_folder
+from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.object_store import StoredObject
@@ -118,19 +123,27 @@ def foreign_file(place: str) -> SettingsError:
 @contextmanager
 def _open_here(location: str, folders: Collection[str]) -> Iterator[Delivery]:
     place = Path(location).expanduser()
+    with explained_here(place):
+        _settle(place)
     for folder in folders:
         with explained_here(place / folder):
             _refuse_foreign_here(place / folder)
-    with explained_here(place), _made(place), tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=place) as scratch:
-        yield _LocalDelivery(place, folders, Path(scratch))
+    with explained_here(place), _made(place), own_folder(place, _SCRATCH) as scratch:
+        yield _LocalDelivery(place, folders, scratch)
 
 
 def _refuse_foreign_here(folder: Path) -> None:
-    if not folder.exists():
-        return
-    for found in sorted(folder.iterdir()):
-        if not is_ours(found.name) or not found.is_file():
-            raise foreign_file(str(found))
+    """Refuses what no delivery has made: a link in its place, and whatever else is in it, hidden or not."""
+    if folder.is_symlink():
+        raise foreign_file(str(folder))
+    if folder.exists():
+        for found in sorted(folder.iterdir()):
+            if not _is_ours_here(found):
+                raise foreign_file(str(found))
+
+
+def _is_ours_here(file: Path) -> bool:
+    return is_ours(file.name) and file.is_file() and not file.is_symlink()
 
 
 @contextmanager
@@ -177,10 +190,11 @@ class _LocalDelivery(Delivery):
     def __init__(self, place: Path, folders: Collection[str], scratch: Path) -> None:
         super().__init__(folders, scratch)
         self._place = place
+        self._moves = _Moves(place, scratch)
         self._prepared: list[str] = []
 
     def prepare(self, folder: str, files: Sequence[str]) -> None:
-        fresh = self._fresh(folder)
+        fresh = self._moves.fresh(folder)
         fresh.mkdir(parents=True)
         for number, file in enumerate(files):
             path = fresh / self._name(number)
@@ -191,30 +205,16 @@ class _LocalDelivery(Delivery):
         self._prepared.append(folder)
 
     def commit(self) -> list[str]:
-        replaced = []
         with explained_here(self._place), _alone_in(self._place), ExitStack() as undo:
             for folder in self._prepared:
-                place, old = self._place / folder, self.scratch / "replaced" / folder
-                if place.exists():
-                    old.parent.mkdir(exist_ok=True)
-                    place.rename(old)
-                    undo.callback(old.rename, place)
-                    replaced.append(folder)
-                self._fresh(folder).rename(place)
-                undo.callback(place.rename, self._fresh(folder))
+                _refuse_foreign_here(self._place / folder)
+            self._moves.begin(self._prepared)
+            undo.callback(self._moves.forget)
+            for folder in self._prepared:
+                self._moves.replace(folder, undo)
             undo.pop_all()
-            for folder in replaced:
-                self._give_back_foreign(folder)
+            self._moves.finish(self._prepared)
         return [str(self._place / folder) for folder in self._prepared]
-
-    def _give_back_foreign(self, folder: str) -> None:
-        """What somebody has put into a folder since it was looked at."""
-        for found in (self.scratch / "replaced" / folder).iterdir():
-            if not is_ours(found.name):
-                found.rename(self._place / folder / found.name)
-
-    def _fresh(self, folder: str) -> Path:
-        return self.scratch / "fresh" / folder
 
     def _download(self, address: str, path: Path) -> None:
         from seq_assets.warehouse.storage.object_store import open_object
@@ -224,6 +224,119 @@ class _LocalDelivery(Delivery):
                 sink.write(content)
             sink.flush()
             os.fsync(sink.fileno())
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """The renames that replace folders.
+
+    While they are done a list of them lies in the scratch folder, by which others can finish them for a process that is killed.
+
+    Attributes:
+        place: Where the folders are.
+        scratch: The delivery's own folder there.
+    """
+
+    place: Path
+    scratch: Path
+
+    def fresh(self, folder: str) -> Path:
+        """What is to be put in place."""
+        return self.scratch / "fresh" / folder
+
+    def _replaced(self, folder: str) -> Path:
+        return self.scratch / "replaced" / folder
+
+    @property
+    def _list(self) -> Path:
+        return self.scratch / "replacing.json"
+
+    def begin(self, folders: Sequence[str]) -> None:
+        """Writes the list, when all that it is about is there to stay: from now on, the folders are replaced all together."""
+        for folder in folders:
+            for file in self.fresh(folder).iterdir():
+                with file.open("rb") as opened:
+                    os.fsync(opened.fileno())
+            synchronize_folder(self.fresh(folder))
+        for above in (self.scratch / "fresh", self.scratch, self.place):
+            synchronize_folder(above)
+        unfinished = self._list.with_suffix(".unfinished")
+        with DurableFile(unfinished, "xb") as sink:
+            sink.write(json.dumps(folders).encode())
+        unfinished.rename(self._list)
+        synchronize_folder(self.scratch)
+
+    def begun(self) -> list[str]:
+        """The folders of the list; none where nothing was replaced yet."""
+        if not self._list.exists():
+            return []
+        folders: list[str] = json.loads(self._list.read_text(encoding="utf-8"))
+        return folders
+
+    def forget(self) -> None:
+        """Removes the list: what is prepared must not be put in place any more."""
+        self._list.unlink()
+
+    def replace(self, folder: str, undo: ExitStack) -> None:
+        """Replaces one folder, unless that is done; `undo` brings back what stood there."""
+        place, fresh, old = self.place / folder, self.fresh(folder), self._replaced(folder)
+        if not fresh.exists():
+            return
+        if place.exists():
+            old.parent.mkdir(exist_ok=True)
+            place.rename(old)
+            undo.callback(old.rename, place)
+        fresh.rename(place)
+        undo.callback(place.rename, fresh)
+
+    def finish(self, folders: Sequence[str]) -> None:
+        """Gives back what somebody has put into a folder since it was looked at."""
+        for folder in folders:
+            old = self._replaced(folder)
+            for found in list(old.iterdir()) if old.exists() else ():
+                if not _is_ours_here(found):
+                    found.rename(self.place / folder / found.name)
+        synchronize_folder(self.place)
+
+
+def _settle(place: Path) -> None:
+    """Ends what runs of this machine have left in a place that were killed: what they replaced, they replaced whole.
+
+    Raises:
+        SettingsError: Somebody has put a folder where such a run had just made room for its own.
+    """
+    if not folders_of_the_dead(place, _SCRATCH):
+        return
+    with _alone_in(place):
+        for scratch in folders_of_the_dead(place, _SCRATCH):
+            moves = _Moves(place, scratch)
+            folders = moves.begun()
+            for folder in folders:
+                _refuse_two(place / folder, scratch / "replaced" / folder, moves.fresh(folder))
+            with ExitStack() as undo:
+                for folder in folders:
+                    moves.replace(folder, undo)
+                undo.pop_all()
+            moves.finish(folders)
+            shutil.rmtree(scratch)
+            if folders:
+                logger.warning(
+                    "A run of this command was killed while it replaced %s in %s; what it had made is in place now.",
+                    ", ".join(folders),
+                    place,
+                )
+            else:
+                logger.warning(
+                    "A run of this command was killed before it replaced anything in %s; what it left is gone.", place
+                )
+
+
+def _refuse_two(place: Path, old: Path, fresh: Path) -> None:
+    if place.exists() and old.exists() and fresh.exists():
+        raise SettingsError(
+            f"{str(place)!r} was made by others where a run that was killed had made room for {str(fresh)!r}; move "
+            f"{str(place)!r} away, and run this again. What stood there before is in {str(old)!r}."
+        )
 
 
 @contextmanager
@@ -256,8 +369,10 @@ def _open_on_s3(location: str, folders: Collection[str]) -> Iterator[Delivery]:
     split_address(location, SettingsError)
     place = location.rstrip("/")
     scratch_root = Path(tempfile.gettempdir())
-    with explained_here(scratch_root), tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=scratch_root) as scratch:
-        delivery = _S3Delivery(place, folders, Path(scratch))
+    for left in folders_of_the_dead(scratch_root, _SCRATCH):
+        shutil.rmtree(left, ignore_errors=True)
+    with explained_here(scratch_root), own_folder(scratch_root, _SCRATCH) as scratch:
+        delivery = _S3Delivery(place, folders, scratch)
         delivery.require_allowed()
         try:
             yield delivery
