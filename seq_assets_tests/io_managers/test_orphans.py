@@ -5,11 +5,17 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
+import pytest
 
+from seq_assets.io_managers import plan_io_manager
+from seq_assets.io_managers.dead_runs import process_tags
 from seq_assets.io_managers.orphans import _WATCH, cancel_run, end_with_parent
 from seq_assets_tests.io_managers.leaving import add_run, status_of
 from seq_assets_tests.warehouse import processes
@@ -60,3 +66,19 @@ def test_the_run_of_a_child_counts_as_being_canceled_unless_it_has_ended(runs_in
     for run in runs:
         cancel_run(runs_in_memory, run)
     assert [status_of(runs_in_memory, run) for run in runs] == ["CANCELING", "SUCCESS"]
+
+
+@pytest.mark.parametrize(
+    ("executor", "is_worker"), [(dg.in_process_executor, True), (dg.multiprocess_executor, False)], ids=str
+)
+def test_a_step_ends_with_its_parent_and_names_its_process_where_that_executes_the_whole_run(
+    executor: dg.ExecutorDefinition, is_worker: bool, runs_in_memory: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[Callable[[], None]] = []
+    monkeypatch.setattr(plan_io_manager, "end_with_parent", first.append)
+    run = add_run(runs_in_memory, {})
+    step: Any = SimpleNamespace(job_def=SimpleNamespace(executor_def=executor), instance=runs_in_memory, run_id=run)
+    assert plan_io_manager._in_charge(step) == (process_tags(run) if is_worker else {})
+    [before_it_ends] = first
+    before_it_ends()
+    assert status_of(runs_in_memory, run) == ("CANCELING" if is_worker else "STARTED")
