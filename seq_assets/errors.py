@@ -32,6 +32,10 @@ class NotPublishedError(SeqAssetsError):
     """A table, or the version asked for, does not exist."""
 
 
+class LostFilesError(SeqAssetsError):
+    """Files of a published version are gone, or have been cut short."""
+
+
 class AuditError(SeqAssetsError):
     """The finished files failed a blocking condition, so nothing was published."""
 

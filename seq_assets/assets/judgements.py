@@ -22,7 +22,7 @@ from seq_assets.models.spec import DriftBounds
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import advise, longest_within
 from seq_assets.sequencing.plans import Dataset, IngestPlan, RefusedPlan, SequencePlan
-from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
+from seq_assets.warehouse.interface import RawObservations, Version, Warehouse, said_of_lost
 
 _AGAIN: Final = "materialize it again"
 
@@ -127,7 +127,7 @@ def cell_up_to_date(warehouse: Warehouse, grid: Grid, subset: Subset, dataset: D
         return warning("up_to_date", {}, [str(error)])
     key = cell_key(dataset.model, dataset.sequence_length or 0)
     plan = plan_cell(grid, subset, key, RawObservations({dataset.model: raw}))
-    reasons = list(_stale_cell(version, plan))
+    reasons = [*_stale_cell(version, plan), *_lost(warehouse, version)]
     if not isinstance(plan, RefusedPlan):
         reasons += [f"{raw_dataset.table}: {reason}" for reason in _stale_raw(warehouse, grid, raw)]
     metadata = {"version": version.id, "raw_version": version.raw_version, "newest_raw_version": raw.id}
@@ -144,6 +144,7 @@ def _stale_raw(warehouse: Warehouse, grid: Grid, version: Version) -> Iterator[s
             yield f"the source {plan.location} has changed since {version.committed_at:%Y-%m-%d %H:%M:%S} UTC; {_AGAIN}"
     except SeqAssetsError as error:
         yield str(error)
+    yield from _lost(warehouse, version)
     if plan.identity != version.metadata["identity"].rpartition(":")[0]:
         yield f"the model file has changed since: {_changed_parts(version, plan.spec)}; {_AGAIN}"
 
@@ -165,6 +166,12 @@ def _deciding_parts(spec: ModelSpec) -> dict[str, Any]:
         "features": [(name, spec.fill_value(name)) for name in spec.encoded],
         "checks.rejected_ratio": spec.checks.rejected_ratio,
     }
+
+
+def _lost(warehouse: Warehouse, version: Version) -> Iterator[str]:
+    lost = warehouse.lost_with(version)
+    if lost:
+        yield f"{said_of_lost(lost)}; {_AGAIN}"
 
 
 def _stale_cell(version: Version, plan: SequencePlan | RefusedPlan) -> Iterator[str]:

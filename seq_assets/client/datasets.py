@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from seq_assets.client.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
 from seq_assets.client.naming import what_is_wrong_with
 from seq_assets.environments import Environment, current_environment
-from seq_assets.errors import InputError, NotPublishedError
+from seq_assets.errors import InputError, LostFilesError, NotPublishedError
 from seq_assets.models import SUBSETS, Subset
 
 if TYPE_CHECKING:
@@ -176,7 +176,11 @@ class _PublishedRows:
 
         columns = list(self._version.schema.names)
         for file in self._files:
-            with self._warehouse.open_input(file) as opened, pq.ParquetFile(opened) as parquet:
+            with (
+                self._warehouse.reading(self._version),
+                self._warehouse.open_input(file) as opened,
+                pq.ParquetFile(opened) as parquet,
+            ):
                 for group in range(parquet.num_row_groups):
                     yield from parquet.read_row_group(group, columns=columns).to_batches()
 
@@ -222,6 +226,7 @@ def load(
 
     Raises:
         NotPublishedError: There is no such table or version.
+        LostFilesError: Files of it are gone.
         InputError: An argument is none of the allowed.
 
     Example:
@@ -232,6 +237,7 @@ def load(
     environment = current_environment()
     warehouse = environment.warehouse()
     found = _find_sequences(environment, warehouse, model, _checked(subset), sequence_length, version)
+    warehouse.require_whole(found)
     if version is None:
         _warn_of_other_raw_version(warehouse, found)
     return _sequences(warehouse, found, _checked(subset))
@@ -242,6 +248,7 @@ def load_split(model: str, *, sequence_length: int | None = None) -> tuple[Seque
 
     Raises:
         NotPublishedError: There is no such pair.
+        LostFilesError: Files of it are gone.
         InputError: No length is named; the error names those that there are.
     """
     environment = current_environment()
@@ -252,6 +259,8 @@ def load_split(model: str, *, sequence_length: int | None = None) -> tuple[Seque
     for train in warehouse.versions(newest.dataset):
         if train.raw_version in validation:
             pair = validation[train.raw_version]
+            for found in (train, pair):
+                warehouse.require_whole(found)
             return _sequences(warehouse, train, "train"), _sequences(warehouse, pair, "validation")
     raise NotPublishedError(
         f"{newest.dataset.table} and its validation table have no version from the same raw observations; materialize both."
@@ -268,6 +277,7 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
 
     Raises:
         NotPublishedError: There is no such table or version.
+        LostFilesError: Files of it are gone.
     """
     from seq_assets.sequencing.plans import Dataset
 
@@ -277,6 +287,7 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
         found = warehouse.find(Dataset.raw(model), version)
     except NotPublishedError as error:
         raise NotPublishedError(what_is_wrong_with(model, environment, warehouse) or str(error)) from None
+    warehouse.require_whole(found)
     if subset is None:
         return cast(ObservationDataset, dataset_of(warehouse, found))
     files = warehouse.raw_files(found, _checked(subset))
@@ -304,6 +315,8 @@ def versions(model: str, *, sequence_length: int | None = None, subset: Subset =
 def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":
     """An in-memory DuckDB connection with a view per table, of its newest version; timestamps are TIMESTAMP WITH TIME ZONE.
 
+    Of a version whose files are gone there is a warning in place of a view.
+
     The table `metrics` has the columns' metrics of every version of every model's raw observations: `model`, `version`,
     `committed_at`, `column_name`, `count`, `unique`, `min` and `max` (as text), `mean`, `variance`, `standard_deviation`, and
     `labels`, a map of counts.
@@ -318,6 +331,11 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     connection.execute("SET TimeZone = 'UTC'")
     warehouse.register(connection)
     for version in _standing_versions(warehouse):
+        try:
+            warehouse.require_whole(version)
+        except LostFilesError as error:
+            warnings.warn(f"There is no view of it: {error}", stacklevel=2)
+            continue
         columns = ", ".join(
             f'make_timestamptz("{column.name}") AS "{column.name}"'
             if column.type is ColumnType.TIMESTAMP and column.length is None

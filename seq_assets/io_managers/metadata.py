@@ -46,6 +46,7 @@ def publication_sentence(publication: Publication) -> str:
     """The same, for a log: which version stands, where every observation went, and which columns were not read."""
     version, counted = publication.version, publication.version.metadata["accounting"]
     stands = "stands unchanged" if publication.unchanged else "published"
+    stands += "" if publication.unchanged else version.why_rebuilt
     if version.dataset.sequence_length is not None:
         return f"{version.dataset.table}, version {version.id}, {stands}: {SequenceAccounting(**counted)}"
     over_lines = version.metadata.get("records_over_lines", 0)

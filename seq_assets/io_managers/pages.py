@@ -120,7 +120,7 @@ def difference(version: Version, previous: Version | None) -> str:
     """How a version differs from the one before, in a line."""
     if previous is None:
         return "the first version"
-    words = f"{version.rows - previous.rows:+,} rows"
+    words = f"{version.rows - previous.rows:+,} rows{version.why_rebuilt}"
     if previous.rows:
         words += f" ({version.rows / previous.rows - 1:+.1%})"
     if version.dataset.sequence_length is not None:

@@ -2,12 +2,13 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seq_assets.errors import LostFilesError, NotPublishedError
 from seq_assets.models import Subset
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.advice import Histories
@@ -32,7 +33,10 @@ class Version:
         files: Paths of its Parquet files, in the order of its rows where it is ordered; none where it has no row.
         metadata: What it was made from and what was measured: `identity`, `source_fingerprint`, `model` (the model file's
             content), `model_digest`, `raw_version`, `rejected_version`, `vocabulary_version`, `accounting`, `metrics`,
-            `ignored_columns`, `records_over_lines`, `audit` (by blocking condition, what was compared), `seconds`, `program`.
+            `ignored_columns`, `records_over_lines`, `audit` (by blocking condition, what was compared), `seconds`, `program`,
+            and where files of the version before were lost, `rebuilt_because`, or `lost_ids`.
+        parts: All files without which it cannot be read, Iceberg's own included, and their bytes; None where nobody has
+            recorded them.
     """
 
     dataset: Dataset
@@ -42,6 +46,7 @@ class Version:
     schema: TableSchema
     files: tuple[str, ...]
     metadata: Mapping[str, Any]
+    parts: Mapping[str, int | None] = field(default_factory=dict, repr=False)
 
     @property
     def is_ordered(self) -> bool:
@@ -53,6 +58,12 @@ class Version:
         """The version of the raw observations that it was made from; None for raw observations themselves."""
         value = self.metadata.get("raw_version")
         return None if value is None else int(value)
+
+    @property
+    def why_rebuilt(self) -> str:
+        """That files of the version before were lost, and which ids were lost with them, in brackets; else nothing."""
+        reasons = [("built anew, because ", "rebuilt_because"), ("with new ids, because ", "lost_ids")]
+        return "".join(f" ({words}{self.metadata[name]})" for words, name in reasons if name in self.metadata)
 
     @property
     def findings(self) -> "list[Finding]":
@@ -250,6 +261,10 @@ class Warehouse(ABC):
         """A file of a version, open for reading."""
 
     @abstractmethod
+    def lost_files(self, version: Version) -> list[str]:
+        """What is wrong with files of a version, a clause each: they are gone, or have been cut short. None is opened."""
+
+    @abstractmethod
     def page(self, version: Version) -> str | None:
         """The text that is kept with a version for people who look at it; None where there is none."""
 
@@ -277,8 +292,58 @@ class Warehouse(ABC):
         if number is None:
             return None
         found = self.find(Dataset.vocabulary(version.dataset.model), number)
-        with self.open_input(found.files[0]) as opened:
+        with self.reading(found), self.open_input(found.files[0]) as opened:
             return pq.read_table(opened)
+
+    @contextmanager
+    def reading(self, version: Version) -> Iterator[None]:
+        """Within it a version is read: an error that comes of files that are gone names them.
+
+        Raises:
+            LostFilesError: Files of the version are gone, or have been cut short.
+        """
+        try:
+            yield
+        except Exception as error:
+            # Each engine says in its own way that a file is not there, or ends too early.
+            lost = self.lost_files(version)
+            if lost:
+                raise self._lost(version, lost) from error
+            raise
+
+    def require_whole(self, version: Version) -> None:
+        """Refuses to hand out a version that cannot be read.
+
+        Raises:
+            LostFilesError: Files of the version are gone, or have been cut short.
+        """
+        lost = self.lost_files(version)
+        if lost:
+            raise self._lost(version, lost)
+
+    def lost_with(self, version: Version) -> list[str]:
+        """What is wrong with files of a version, and of the versions that it was published with and names."""
+        lost = self.lost_files(version)
+        if version.dataset.kind == "raw_observations":
+            model, metadata = version.dataset.model, version.metadata
+            named = {Dataset.rejected(model): metadata["rejected_version"]}
+            if metadata.get("vocabulary_version") is not None:
+                named[Dataset.vocabulary(model)] = metadata["vocabulary_version"]
+            for dataset, number in named.items():
+                try:
+                    lost += self.lost_files(self.find(dataset, number))
+                except NotPublishedError as error:
+                    lost.append(str(error).removesuffix("."))
+        return lost
+
+    def _lost(self, version: Version, lost: Sequence[str]) -> LostFilesError:
+        others = (other.id for other in self.versions(version.dataset) if not self.lost_files(other))
+        whole = [str(other) for other, _ in zip(others, range(_MOST_SHOWN), strict=False)]
+        there = f"load another version ({', '.join(whole)})" if whole else "no other version of it is whole"
+        return LostFilesError(
+            f"{version.dataset.table}, version {version.id}, cannot be read: {said_of_lost(lost)}. Bring the files back from a "
+            f"backup, or {there}, or run seq-assets materialize {version.dataset.model}, which builds the newest version anew."
+        )
 
     def find(self, dataset: Dataset, version: int | None = None) -> Version:
         """One version of a table; the newest where none is named.
@@ -286,8 +351,6 @@ class Warehouse(ABC):
         Raises:
             NotPublishedError: There is no such table or version.
         """
-        from seq_assets.errors import NotPublishedError
-
         versions = self.versions(dataset)
         if not versions:
             raise NotPublishedError(f"{dataset.table} has no published version; materialize it first.")
@@ -298,6 +361,12 @@ class Warehouse(ABC):
                 return candidate
         allowed = ", ".join(str(candidate.id) for candidate in versions[:5])
         raise NotPublishedError(f"{dataset.table} has no version {version}; its newest are {allowed}.")
+
+
+def said_of_lost(lost: Sequence[str]) -> str:
+    """What `lost_files` has found, in a line that is never long."""
+    more = len(lost) - _MOST_SHOWN
+    return "; ".join([*lost[:_MOST_SHOWN], *([f"and {more} more"] if more > 0 else [])])
 
 
 def decode_metadata(summary: Mapping[str, str]) -> dict[str, Any]:
@@ -313,3 +382,4 @@ def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 SUMMARY_PREFIX = "seq_assets."
+_MOST_SHOWN = 3

@@ -27,11 +27,21 @@ from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
 from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
-from seq_assets.warehouse.interface import Finding, Progress, Publication, Repair, Version, Warehouse, no_progress
+from seq_assets.warehouse.interface import (
+    Finding,
+    Progress,
+    Publication,
+    Repair,
+    Version,
+    Warehouse,
+    no_progress,
+    said_of_lost,
+)
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
 from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
+from seq_assets.warehouse.vocabularies import Vocabularies
 
 if TYPE_CHECKING:
     import duckdb
@@ -191,6 +201,15 @@ class PublishingWarehouse(Warehouse):
         """A file of a version, open for reading."""
         return self.storage.open_input(file)
 
+    def lost_files(self, version: Version) -> list[str]:
+        """What is wrong with files of a version, from a listing."""
+        found = self.storage.sizes(version.parts)
+        return [
+            f"{file!r} is not there" if file not in found else f"{file!r} has {found[file]:,} bytes in place of {_bytes(size)}"
+            for file, size in version.parts.items()
+            if not _is_whole(found.get(file), size)
+        ]
+
     def page(self, version: Version) -> str | None:
         """The text that is kept beside the table's files; no snapshot names it, so that no engine takes it for one of them."""
         content = self.storage.read(self._page_location(version))
@@ -228,7 +247,8 @@ class PublishingWarehouse(Warehouse):
     def stands(self, plan: IngestPlan | SequencePlan) -> bool:
         """Whether the newest version has the identity that the plan's result would have."""
         identity = _identity(plan, self._find_source(plan)) if isinstance(plan, IngestPlan) else plan.identity
-        return _stands(self._newest(plan.dataset), identity)
+        newest = self._newest(plan.dataset)
+        return _stands(newest, identity) and not self.lost_with(newest)
 
     def inspect(self, published: Version) -> list[Finding]:
         """Verifies the blocking conditions on a published version, from its files."""
@@ -248,20 +268,18 @@ class PublishingWarehouse(Warehouse):
         vocabulary = self.vocabulary(published)
         if vocabulary is None:
             return list(findings)
-        versions = self.versions(Dataset.vocabulary(model))
-        older = [other for other in versions if other.id != metadata["vocabulary_version"]]
-        later = [version.id for version in versions].index(metadata["vocabulary_version"])
-        previous = self._read_vocabulary(older[later].files) if later < len(older) else None
+        before = Vocabularies(self, self._label_counts).before(published)
         counts = self._label_counts(spec, self.raw_files(published, "train"))
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:
-            return _joined(findings, vocabulary_findings(engine, counts, vocabulary, previous))
+            return _joined(findings, vocabulary_findings(engine, counts, vocabulary, before.table, before.ids_from))
 
     def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
         spec, source = plan.spec, self._find_source(plan)
         identity = _identity(plan, source)
         previous = self._predecessor(plan.dataset)
-        if _stands(previous, identity) and not force:
+        lost = self.lost_with(previous) if previous else []
+        if _stands(previous, identity) and not force and not lost:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
         for dataset in (Dataset.rejected(spec.name), *([Dataset.vocabulary(spec.name)] if spec.encoded else [])):
             self.tables.require_ours(dataset)
@@ -272,13 +290,14 @@ class PublishingWarehouse(Warehouse):
             "source_fingerprint": source.fingerprint,
             "model_digest": spec.digest(),
             "program": version("seq-assets"),
+            **_because(previous, lost),
         }
         with self._removed_on_failure(raw_folder, rejected_folder):
             built = self._build_observations(plan, source, raw_folder, rejected_folder, progress)
             if self.source_fingerprint(plan) != source.fingerprint:
                 raise SourceError(f"The source {plan.location!r} changed while it was read; run it again when it is at rest.")
             _require(built.findings, plan.dataset)
-            vocabulary = self._publish_vocabulary(spec, built, metadata)
+            vocabulary = self._publish_vocabulary(spec, built, metadata, force)
         rejected = self.tables.publish(
             Dataset.rejected(spec.name), REJECTED_SCHEMA, built.rejected, built.rejected_rows, metadata | dict(built.details)
         )
@@ -286,6 +305,7 @@ class PublishingWarehouse(Warehouse):
             "model": spec.model_dump(mode="json", by_alias=True),
             "rejected_version": rejected.id,
             "vocabulary_version": vocabulary.id if vocabulary else None,
+            "lost_ids": vocabulary.metadata.get("lost_ids") if vocabulary else None,
             "accounting": asdict(built.accounting),
             "metrics": built.metrics,
             **built.source,
@@ -297,16 +317,22 @@ class PublishingWarehouse(Warehouse):
         published = self.tables.publish(plan.dataset, plan.schema, files, built.accounting.accepted, metadata)
         return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
 
-    def _publish_vocabulary(self, spec: ModelSpec, built: BuiltObservations, metadata: Mapping[str, Any]) -> Version | None:
+    def _publish_vocabulary(
+        self, spec: ModelSpec, built: BuiltObservations, metadata: Mapping[str, Any], force: bool
+    ) -> Version | None:
         """Publishes the successor of the newest vocabulary; None where the model has no encoded feature."""
         if not spec.encoded:
             return None
         dataset = Dataset.vocabulary(spec.name)
         counts = self._label_counts(spec, built.raw["train"])
+        remembered = dict(metadata)
+        vocabularies = Vocabularies(self, self._label_counts, {metadata["identity"]: built.label_counts})
 
         def build(previous: Version | None) -> "Content":
-            before = self._read_vocabulary(previous.files) if previous else None
-            table = next_vocabulary(before, built.label_counts)
+            known = vocabularies.to_continue(previous, may_lose=force)
+            before = known.table
+            table = next_vocabulary(before, built.label_counts, known.ids_from)
+            remembered.update(known.remembered())
             folder = self._new_folder(dataset)
             file = f"{folder}/vocabulary.parquet"
             with self._removed_on_failure(folder):
@@ -314,18 +340,21 @@ class PublishingWarehouse(Warehouse):
                 schema = VOCABULARY_SCHEMA.stored()
                 rows = write_parquet(self.storage, file, schema, batches, no_progress, "write vocabulary")
                 with self._engine(AUDIT_MEMORY_LIMIT) as engine:
-                    _require(vocabulary_findings(engine, counts, self._read_vocabulary([file]), before), dataset)
+                    written = self._read_vocabulary([file])
+                    _require(vocabulary_findings(engine, counts, written, before, known.ids_from), dataset)
             return [file], rows
 
-        return self.tables.publish_successor(dataset, VOCABULARY_SCHEMA, build, metadata)
+        return self.tables.publish_successor(dataset, VOCABULARY_SCHEMA, build, remembered)
 
     def _sequence(self, plan: SequencePlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
         previous = self._predecessor(plan.dataset)
-        if _stands(previous, plan.identity) and not force:
+        lost = self.lost_with(previous) if previous else []
+        if _stands(previous, plan.identity) and not force and not lost:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
         raw = self.find(Dataset.raw(plan.model), plan.raw_version)
         _require_columns(plan, raw)
+        self.require_whole(raw)
         folder = self._new_folder(plan.dataset)
         with self._removed_on_failure(folder):
             built = self._build_sequences(plan, raw, folder, progress)
@@ -340,6 +369,7 @@ class PublishingWarehouse(Warehouse):
             "accounting": asdict(built.accounting),
             "audit": _compared(built.findings),
             "program": version("seq-assets"),
+            **_because(previous, lost),
             **built.details,
             "seconds": time.monotonic() - started,
         }
@@ -401,6 +431,19 @@ def _identity(plan: IngestPlan, source: Source) -> str:
 def _stands(previous: Version | None, identity: str) -> TypeGuard[Version]:
     """Whether a version has the content that a plan with this identity would make."""
     return previous is not None and previous.metadata["identity"] == identity
+
+
+def _is_whole(found: int | None, size: int | None) -> bool:
+    return found == size if size is not None else bool(found)
+
+
+def _bytes(size: int | None) -> str:
+    return "more" if size is None else f"{size:,}"
+
+
+def _because(previous: Version | None, lost: Sequence[str]) -> dict[str, str]:
+    """What a version remembers of why it was built, where files of the one before were lost."""
+    return {"rebuilt_because": f"of version {previous.id}, {said_of_lost(lost)}"} if previous and lost else {}
 
 
 def _joined(findings: Sequence[Finding], others: Sequence[Finding]) -> list[Finding]:

@@ -165,6 +165,19 @@ def test_sequences_of_an_older_raw_version_say_so(school: School) -> None:
     assert not of_cell(school, replace(CELL, sequence_length=5)).passed
 
 
+def test_files_that_are_gone_are_told_of_the_version_that_they_were_of(school: School) -> None:
+    raw, cell = school.warehouse.find(Dataset.raw("dkt")), school.warehouse.find(CELL)
+    Path(cell.files[0]).unlink()
+    assert of_raw(school).passed
+    gone = f"{cell.files[0]!r} is not there{AGAIN}"
+    assert_warns(of_cell(school), gone)
+    rejected = school.warehouse.find(Dataset.rejected("dkt"), raw.metadata["rejected_version"])
+    Path(rejected.files[0]).write_bytes(b"cut")
+    cut = f"{rejected.files[0]!r} has 3 bytes in place of {rejected.parts[rejected.files[0]]:,}{AGAIN}"
+    assert_warns(of_raw(school), cut)
+    assert_warns(of_cell(school), gone, f"dkt_raw_observations: {cut}")
+
+
 def test_a_length_that_is_not_declared_any_more_says_so(school: School) -> None:
     school.add_model("dkt", [5, 7])
     assert str(of_cell(school).description).startswith("dkt|10: no declared cell; dkt has the lengths 5, 7.")

@@ -1,6 +1,7 @@
 """Reading what is published: handles of versions in every form, and DuckDB over all tables."""
 
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ import pytest
 import seq_assets
 from seq_assets.client.datasets import dataset_of
 from seq_assets.environments import current_environment
-from seq_assets.errors import InputError, NotPublishedError
+from seq_assets.errors import InputError, LostFilesError, NotPublishedError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA, TableSchema
@@ -582,6 +583,56 @@ def test_without_tables_a_connection_has_no_views() -> None:
     with seq_assets.connect() as connection:
         assert connection.execute("FROM metrics").fetchall() == []
         assert connection.execute("SELECT * FROM duckdb_views() WHERE NOT internal").fetchall() == []
+
+
+# Files that are gone
+
+
+@pytest.fixture
+def damaged(home_with_history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """A home in which the newest train sequences of length 4 have lost their file: the file, and how the sentence begins."""
+    home = shutil.copytree(home_with_history, tmp_path / "damaged")
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(home))
+    newest, before = seq_assets.versions("plain", sequence_length=4)
+    [file] = newest.files
+    return file, (
+        f"plain_sequenced_train_4, version {newest.id}, cannot be read: {file!r} is not there. Bring the files back from a "
+        f"backup, or load another version ({before.id}), or run seq-assets materialize plain"
+    )
+
+
+@pytest.mark.filterwarnings("ignore:plain_sequenced")
+def test_a_version_whose_files_are_gone_is_not_loaded_and_another_one_is_named(damaged: tuple[str, str]) -> None:
+    file, sentence = damaged
+    late = seq_assets.load("plain", sequence_length=4)
+    Path(file).unlink()
+    with pytest.raises(LostFilesError, match=f"^{re.escape(sentence)}"):
+        seq_assets.load("plain", sequence_length=4)
+    _, before = seq_assets.versions("plain", sequence_length=4)
+    assert len(seq_assets.load("plain", sequence_length=4, version=before.id).to_arrow()) == before.rows
+    reads: list[Callable[[], Any]] = [late.to_arrow, late.to_numpy, lambda: next(iter(late.batches(2)))]
+    for read in reads:
+        with pytest.raises(LostFilesError, match=f"^{re.escape(sentence)}"):
+            read()
+
+
+def test_observations_whose_files_are_gone_are_not_loaded(damaged: tuple[str, str]) -> None:
+    raw = seq_assets.versions("plain")[0]
+    Path(raw.files[0]).unlink()
+    subsets: list[Subset | None] = [None, "train"]
+    for subset in subsets:
+        with pytest.raises(LostFilesError, match=f"^plain_raw_observations, version {raw.id}, cannot be read"):
+            seq_assets.load_observations("plain", subset=subset)
+
+
+def test_a_connection_warns_of_a_version_whose_files_are_gone_and_has_the_others(damaged: tuple[str, str]) -> None:
+    file, sentence = damaged
+    Path(file).unlink()
+    with pytest.warns(UserWarning, match=re.escape(f"There is no view of it: {sentence}")):
+        connection = seq_assets.connect()
+    views = {name for (name,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    assert "plain_sequenced_train_4" not in views
+    assert "plain_sequenced_validation_4" in views
 
 
 @pytest.mark.usefixtures("home_with_history")

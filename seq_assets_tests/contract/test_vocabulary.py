@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from seq_assets.errors import NotPublishedError
+from seq_assets.errors import LostFilesError, NotPublishedError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Version
-from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, published_rows
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, published_rows, remove_file
 
 BY_COLUMN = {"strategy": "column", "column": "side", "train": ["t"], "validation": ["v"]}
 COLUMNS = {**PLAIN_COLUMNS, "item": {"type": "string"}, "side": {"type": "string"}}
@@ -217,3 +217,77 @@ def test_sequences_are_refused_where_nulls_of_the_raw_observations_would_not_be_
     workspace.ingest(workspace.sequence_model(columns=nullable, split=BY_COLUMN, features=filled))
     with pytest.raises(NotPublishedError, match="item: found a column that may be null, the model file says that it may not"):
         workspace.sequence(workspace.sequence_model(columns=COLUMNS, split=BY_COLUMN, features=plain))
+
+
+# Files that somebody has removed
+
+
+def vocabulary_file(workspace: Workspace, raw: Version) -> str:
+    [file] = workspace.warehouse.find(Dataset.vocabulary("plain"), raw.metadata["vocabulary_version"]).files
+    return file
+
+
+def test_a_vocabulary_that_is_gone_is_made_again_with_the_same_ids(workspace: Workspace) -> None:
+    spec = encoding_model(workspace)
+    versions = []
+    for train in ("bbaa", "ccdb", "ea"):
+        write_items(workspace, train)
+        versions.append(workspace.ingest(spec).version)
+    before = vocabulary(workspace, versions[2])
+    for raw in versions[1:]:
+        remove_file(vocabulary_file(workspace, raw))
+    assert not workspace.warehouse.stands(workspace.ingest_plan(spec))
+    again = workspace.ingest(spec).version
+    assert vocabulary(workspace, again) == before
+    assert "is not there" in again.metadata["rebuilt_because"]
+    assert "lost_ids" not in again.metadata
+    assert all(finding.passed for finding in workspace.warehouse.inspect(again)), "although the one before is gone"
+    assert workspace.ingest(spec).unchanged
+
+
+@pytest.mark.slow
+def test_a_vocabulary_is_made_again_from_its_source_where_its_raw_version_is_gone_too(workspace: Workspace) -> None:
+    spec = encoding_model(workspace)
+    write_items(workspace, "bbac")
+    raw = workspace.ingest(spec).version
+    before = vocabulary(workspace, raw)
+    for file in (raw.files[0], vocabulary_file(workspace, raw)):
+        remove_file(file)
+    assert vocabulary(workspace, workspace.ingest(spec).version) == before
+
+
+def test_ids_that_cannot_be_made_again_are_refused_and_with_force_never_given_to_another_value(workspace: Workspace) -> None:
+    spec = encoding_model(workspace)
+    versions = []
+    for train in ("aab", "cc"):
+        write_items(workspace, train)
+        versions.append(workspace.ingest(spec).version)
+    assert ids(workspace, versions[1]) == {"a": 2, "b": 3, "c": 4}
+    for file in (versions[1].files[0], vocabulary_file(workspace, versions[1])):
+        remove_file(file)
+    write_items(workspace, "dda")
+    with pytest.raises(LostFilesError, match=r"(?s)the ids of its values cannot be made again.*--force: .* new ids, from 5 on"):
+        workspace.ingest(spec)
+    assert workspace.warehouse.find(Dataset.raw("plain")) == versions[1]
+    forced = workspace.ingest(spec, force=True).version
+    assert ids(workspace, forced) == {"a": 2, "b": 3, "d": 5}
+    assert "cannot be made again" in forced.metadata["lost_ids"]
+    assert "with new ids, because" in forced.why_rebuilt
+    assert all(finding.passed for finding in workspace.warehouse.inspect(forced))
+    write_items(workspace, "ce")
+    assert ids(workspace, workspace.ingest(spec).version) == {"a": 2, "b": 3, "d": 5, "c": 6, "e": 7}
+
+
+@pytest.mark.slow
+def test_ids_stay_lost_where_no_value_was_new(workspace: Workspace) -> None:
+    spec = encoding_model(workspace)
+    versions = []
+    for train in ("a", "b"):
+        write_items(workspace, train)
+        versions.append(workspace.ingest(spec).version)
+    for file in (versions[1].files[0], vocabulary_file(workspace, versions[1])):
+        remove_file(file)
+    write_items(workspace, "a")
+    assert ids(workspace, workspace.ingest(spec, force=True).version) == {"a": 2}
+    write_items(workspace, "c")
+    assert ids(workspace, workspace.ingest(spec).version) == {"a": 2, "c": 4}

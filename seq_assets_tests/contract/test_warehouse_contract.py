@@ -4,6 +4,7 @@ Each test says which methods of the interface it covers; the last one fails when
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +14,14 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from seq_assets.errors import AuditError, DamagedError, DamagedWarning, NotPublishedError, SourceError
+from seq_assets.errors import AuditError, DamagedError, DamagedWarning, LostFilesError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.interface import Publication, Repair, Version, Warehouse
 from seq_assets.warehouse.publishing import PublishingWarehouse
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
-from seq_assets_tests.warehouse.building import Row, Workspace, published_rows
+from seq_assets_tests.warehouse.building import Row, Workspace, published_rows, remove_file, write_file
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -547,6 +548,77 @@ def test_models_do_not_touch_each_other(workspace: Workspace, spec: ModelSpec) -
     assert [publication.previous for publication in publications] == [None] * 4
     assert len({publication.version.dataset for publication in publications}) == 4
     assert all(len(workspace.warehouse.versions(dataset)) == 1 for dataset in workspace.warehouse.datasets())
+
+
+# Files that somebody has removed
+
+
+@covers("lost_files", "lost_with", "require_whole", "reading", "stands")
+@pytest.mark.parametrize("part", ["rows", pytest.param("manifest", marks=pytest.mark.slow), "list of manifests"])
+def test_a_version_whose_files_are_gone_is_named_and_built_anew(workspace: Workspace, spec: ModelSpec, part: str) -> None:
+    raw = workspace.ingest(spec).version
+    sequenced = workspace.sequence(spec).version
+    warehouse = workspace.warehouse
+    assert [warehouse.lost_files(version) for version in (raw, sequenced)] == [[], []]
+    [gone, *_] = [file for file in sequenced.parts if part_of(file) == part]
+    remove_file(gone)
+    assert warehouse.lost_files(sequenced) == [f"{gone!r} is not there"]
+    sentence = rf"^{sequenced.dataset.table}, version {sequenced.id}, cannot be read: '.*{re.escape(gone[-20:])}' is not there"
+    with pytest.raises(LostFilesError, match=sentence):
+        warehouse.require_whole(sequenced)
+    with pytest.raises(LostFilesError, match=sentence), warehouse.reading(sequenced):
+        raise ValueError("whatever the engine says")
+    with pytest.raises(ValueError, match="something else"), warehouse.reading(raw):
+        raise ValueError("something else")
+    plan = SequencePlan.of(spec, "train", spec.lengths[0], raw.id)
+    assert (warehouse.stands(plan), warehouse.stands(workspace.ingest_plan(spec))) == (False, True)
+    again = warehouse.execute(plan)
+    assert not again.unchanged
+    assert again.version.metadata["rebuilt_because"] == f"of version {sequenced.id}, {gone!r} is not there"
+    assert warehouse.lost_files(again.version) == []
+    assert len(published_rows(warehouse, again.version)) == again.version.rows == sequenced.rows
+    assert workspace.sequence(spec).unchanged
+
+
+def part_of(file: str) -> str:
+    """What a file is to its version."""
+    if "/metadata/" not in file:
+        return "rows"
+    return "list of manifests" if file.rpartition("/")[2].startswith("snap-") else "manifest"
+
+
+def test_a_file_that_is_cut_short_is_as_good_as_gone(workspace: Workspace, spec: ModelSpec) -> None:
+    raw = workspace.ingest(spec).version
+    with workspace.warehouse.open_input(raw.files[0]) as opened:
+        content = opened.read()
+    remove_file(raw.files[0])
+    write_file(raw.files[0], content[:-5])
+    lost = f"{raw.files[0]!r} has {len(content) - 5:,} bytes in place of {len(content):,}"
+    assert workspace.warehouse.lost_files(raw) == [lost]
+    again = workspace.ingest(spec)
+    assert (again.unchanged, again.version.metadata["rebuilt_because"]) == (False, f"of version {raw.id}, {lost}")
+
+
+@pytest.mark.slow
+def test_raw_observations_stand_only_with_what_was_rejected(workspace: Workspace, spec: ModelSpec) -> None:
+    raw = workspace.ingest(spec).version
+    rejected = workspace.warehouse.find(Dataset.rejected("plain"), raw.metadata["rejected_version"])
+    [gone] = [file for file in rejected.parts if file.endswith("-m0.avro")]
+    remove_file(gone)
+    assert workspace.warehouse.lost_files(raw) == []
+    assert workspace.warehouse.lost_with(raw) == [f"{gone!r} is not there"]
+    assert not workspace.warehouse.stands(workspace.ingest_plan(spec))
+    again = workspace.ingest(spec)
+    assert again.version.metadata["rebuilt_because"] == f"of version {raw.id}, {gone!r} is not there"
+    assert workspace.ingest(spec).unchanged
+
+
+def test_sequences_of_raw_observations_that_are_gone_are_refused_with_the_remedy(workspace: Workspace, spec: ModelSpec) -> None:
+    old = workspace.ingest(spec).version
+    raw = workspace.ingest(spec, force=True).version
+    remove_file(raw.files[0])
+    with pytest.raises(LostFilesError, match=rf"load another version \({old.id}\), or run seq-assets materialize plain"):
+        workspace.sequence(spec)
 
 
 def test_every_method_of_the_interface_is_covered() -> None:

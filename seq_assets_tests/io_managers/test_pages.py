@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from seq_assets.io_managers.metadata import publication_sentence
 from seq_assets.io_managers.pages import PAGE_FORMAT, Page, difference, make_page, markdown_table, page_of
 from seq_assets.io_managers.plots import history_lengths_plot, pad_ratio_plot
 from seq_assets.models import SUBSETS
@@ -404,6 +405,15 @@ def test_a_version_differs_by_its_rows(published: Published, before: int, after:
         version = published.version(table)
         changed = difference(replace(version, rows=after), replace(version, rows=before))
         assert changed == words + ("" if "raw" in table else ", pad ratio +0.0000")
+
+
+def test_a_version_says_that_files_of_the_one_before_were_lost(published: Published) -> None:
+    before = published.version("right_sequenced_train_4")
+    after = replace(before, metadata={**before.metadata, "rebuilt_because": "of version 1, 'x' is not there"})
+    why = "(built anew, because of version 1, 'x' is not there)"
+    assert difference(after, before) == f"+0 rows (+0.0%) {why}, pad ratio +0.0000"
+    assert f"published {why}: " in publication_sentence(Publication(after, before, unchanged=False, seconds=0))
+    assert "built anew" not in publication_sentence(Publication(after, after, unchanged=True, seconds=0))
 
 
 @pytest.mark.parametrize(

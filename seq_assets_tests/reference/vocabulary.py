@@ -15,8 +15,12 @@ def encoded_features(model: Model) -> list[str]:
     return [name for name, feature in model.get("features", {}).items() if feature.get("encode") == "vocabulary"]
 
 
-def vocabulary(train: Sequence[Row], model: Model, before: Iterable[Row] = ()) -> list[dict[str, Any]]:
+def vocabulary(
+    train: Sequence[Row], model: Model, before: Iterable[Row] = (), ids_from: int = UNKNOWN + 1
+) -> list[dict[str, Any]]:
     """The rows of the vocabulary table, from accepted train rows and the newest version of the table before.
+
+    No new value gets an id below `ids_from`: such ids may have been given to values that nobody knows any more.
 
     Features that hold no ids any more come last, for their ids are never given again.
     """
@@ -24,7 +28,8 @@ def vocabulary(train: Sequence[Row], model: Model, before: Iterable[Row] = ()) -
     names = encoded_features(model)
     gone = [row["feature"] for row in earlier if row["feature"] not in names]
     counts = {name: _counts(name, train, model) for name in names}
-    return [row for name in dict.fromkeys(names + gone) for row in _with_ids(name, counts.get(name, {}), earlier)]
+    features = dict.fromkeys(names + gone)
+    return [row for name in features for row in _with_ids(name, counts.get(name, {}), earlier, ids_from)]
 
 
 def _counts(name: str, train: Sequence[Row], model: Model) -> dict[Any, int]:
@@ -36,11 +41,11 @@ def _counts(name: str, train: Sequence[Row], model: Model) -> dict[Any, int]:
     return counts
 
 
-def _with_ids(name: str, counts: dict[Any, int], before: list[Row]) -> list[dict[str, Any]]:
+def _with_ids(name: str, counts: dict[Any, int], before: list[Row], ids_from: int) -> list[dict[str, Any]]:
     ids = {row["value"]: row["id"] for row in before if row["feature"] == name}
     for value in sorted(counts, key=lambda value: (-counts[value], value.encode() if isinstance(value, str) else value)):
         if as_text(value) not in ids:
-            ids[as_text(value)] = max(ids.values(), default=UNKNOWN) + 1
+            ids[as_text(value)] = max([*(given + 1 for given in ids.values()), ids_from])
     by_text = {as_text(value): count for value, count in counts.items()}
     by_id = sorted(ids, key=lambda text: ids[text])
     return [{"feature": name, "value": text, "id": ids[text], "count": by_text.get(text, 0)} for text in by_id]

@@ -44,14 +44,14 @@ def model_of(*names: str, type_: str = "string") -> dict[str, Any]:
 
 
 @settings(max_examples=examples(150), deadline=None)
-@given(LABELS)
-def test_ids_over_any_versions_are_what_the_reference_says(labels: tuple[str, list[list[Any]]]) -> None:
+@given(LABELS, st.integers(2, 20))
+def test_ids_over_any_versions_are_what_the_reference_says(labels: tuple[str, list[list[Any]]], ids_from: int) -> None:
     type_, versions = labels
     table: pa.Table | None = None
     expected: list[dict[str, Any]] = []
     for values in versions:
-        table = next_vocabulary(table, {"label": counted(values, type_)})
-        expected = vocabulary([{"label": value} for value in values], model_of("label", type_=type_), expected)
+        table = next_vocabulary(table, {"label": counted(values, type_)}, ids_from)
+        expected = vocabulary([{"label": value} for value in values], model_of("label", type_=type_), expected, ids_from)
         assert table.schema.equals(VOCABULARY_SCHEMA.stored())
         assert table.to_pylist() == expected
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
+from seq_assets.errors import SettingsError
 from seq_assets.models import ModelSpec, Subset, read_model_file
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Progress, Publication, Version, Warehouse, no_progress
@@ -44,6 +45,28 @@ def published_rows(warehouse: Warehouse, version: Version, subset: Subset | None
     table = pa.concat_tables(tables)
     rows: list[Row] = (table if version.is_ordered else in_row_order(table, version)).to_pylist()
     return rows
+
+
+def remove_file(file: str) -> None:
+    """Removes a file of a version, as somebody who should not."""
+    if file.startswith("s3://"):
+        from seq_assets.warehouse.storage.object_store import remove_each
+
+        remove_each([file], SettingsError)
+    else:
+        Path(file).unlink()
+
+
+def write_file(file: str, content: bytes) -> None:
+    """Writes a file where a version has one, as somebody who should not."""
+    if file.startswith("s3://"):
+        from seq_assets.warehouse.storage.uploads import ObjectSink
+
+        sink = ObjectSink(file, SettingsError)
+        sink.write(content)
+        sink.finish()
+    else:
+        Path(file).write_bytes(content)
 
 
 @dataclass(frozen=True)

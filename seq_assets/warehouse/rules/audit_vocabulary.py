@@ -13,7 +13,7 @@ from seq_assets.warehouse.interface import Finding
 
 
 def vocabulary_findings(
-    engine: Engine, counts: Mapping[str, pa.Table], vocabulary: pa.Table, previous: pa.Table | None
+    engine: Engine, counts: Mapping[str, pa.Table], vocabulary: pa.Table, previous: pa.Table | None, ids_from: int = 2
 ) -> list[Finding]:
     """What `no_leakage` and `well_formed` say of a vocabulary.
 
@@ -22,13 +22,14 @@ def vocabulary_findings(
         counts: By encoded feature: `value` and `count`, counted in the finished files of accepted train observations.
         vocabulary: The rows of the finished file.
         previous: The rows of the version before; None for the first one.
+        ids_from: The smallest id of new values.
     """
     engine.register("vocabulary", vocabulary)
     engine.register("before", VOCABULARY_SCHEMA.stored().empty_table() if previous is None else previous)
     leaks, flaws = [], list(_changed_ids(engine))
     for feature, expected in counts.items():
         engine.register("expected", expected)
-        found = engine.row(_comparison(feature))
+        found = engine.row(_comparison(feature, ids_from))
         if found.pop("leaked"):
             leaks.append(f"vocabulary of {feature}: values have an id that no train observation has, or had")
         flaws += [f"vocabulary of {feature}: {count} values {flaw}" for flaw, count in found.items() if count]
@@ -43,7 +44,7 @@ def _changed_ids(engine: Engine) -> Iterator[str]:
         yield f"{found['changed']} ids of the vocabulary before are lost or changed"
 
 
-def _comparison(feature: str) -> str:
+def _comparison(feature: str, ids_from: int) -> str:
     """Counts what is wrong with the ids of one feature; each column but the first is a flaw in words."""
     name = text_literal(feature)
     return f"""
@@ -55,7 +56,7 @@ def _comparison(feature: str) -> str:
             LEFT JOIN before ON before.feature = {name} AND before.value = vocabulary.value
         ), ranked AS (
             SELECT *, row_number() OVER (PARTITION BY before IS NULL ORDER BY expected DESC, value) AS rank,
-                (SELECT coalesce(max(id), 1) FROM before WHERE feature = {name}) AS last
+                (SELECT greatest(coalesce(max(id), 1), {ids_from} - 1) FROM before WHERE feature = {name}) AS last
             FROM numbered
         )
         SELECT count(*) FILTER (before IS NULL AND expected = 0) AS leaked,

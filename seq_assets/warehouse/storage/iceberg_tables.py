@@ -6,6 +6,7 @@ that is not there. Not here: which catalog (`environments`), how files are made 
 """
 
 import json
+import logging
 import random
 import re
 import warnings
@@ -24,13 +25,14 @@ from pyiceberg.exceptions import (
     ValidationException,
 )
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
-from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import TableUpdate
 from pyiceberg.table.update.snapshot import _OverwriteFiles
+from pyiceberg.typedef import EMPTY_DICT
 from pyiceberg.types import (
     BooleanType,
     DateType,
@@ -65,6 +67,8 @@ from seq_assets.warehouse.storage.table_metadata import (
     why_unreadable_rows,
 )
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 Content: TypeAlias = tuple[Sequence[str], int]
 """Paths of finished Parquet files, in the order of the rows, and the number of rows."""
@@ -84,6 +88,8 @@ _LOST_RACES: Final = (
     OperationalError,
     LostRaceError,
 )
+_LOST: Final = (FileNotFoundError, EOFError, ValueError)
+"""What reading Iceberg's files ends in where they are gone, or have been cut short; that a store is out of reach is none."""
 _TABLE_NAME: Final = re.compile(
     r"(?P<model>[a-z][a-z0-9_]*?)_(?:(?P<kind>raw_observations|rejected_observations|vocabulary)"
     r"|(?P<sequenced>sequenced_train|sequenced_validation)_(?P<length>[0-9]+))"
@@ -448,7 +454,7 @@ class Tables:
                 table = self._load_or_create(dataset, schema)
                 files, rows = build(next(iter(self.versions_in(dataset, table.metadata)), None))
                 content = {"schema": schema.to_json(), "files": [self._relative(file) for file in files], "rows": rows}
-                snapshot = _replace_content(table, schema, files, encode_metadata({**metadata, **content}))
+                snapshot = _replace_content(table, schema, files, {**metadata, **content})
             return self._version(dataset, snapshot, decode_metadata(_summary(snapshot)))
 
         return _with_retries(attempt, dataset.table)
@@ -459,13 +465,21 @@ class Tables:
         return file[len(self._root) + 1 :]
 
     def _version(self, dataset: Dataset, snapshot: Snapshot, metadata: dict[str, Any]) -> Version:
+        files = [f"{self._root}/{file}" for file in metadata.pop("files")]
+        # Versions of before know no sizes.
+        sizes = metadata.pop("sizes", [None] * len(files))
+        own = {_file_name(snapshot.manifest_list): None, **metadata.pop("manifests", {})}
         return Version(
             dataset=dataset,
             id=snapshot.snapshot_id,
             committed_at=datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
             rows=metadata.pop("rows"),
             schema=TableSchema.from_json(metadata.pop("schema")),
-            files=tuple(f"{self._root}/{file}" for file in metadata.pop("files")),
+            files=tuple(files),
+            parts={
+                **dict(zip(files, sizes, strict=True)),
+                **{f"{self.location(dataset)}/metadata/{name}": size for name, size in own.items()},
+            },
             metadata=metadata,
         )
 
@@ -548,8 +562,34 @@ class _WholeReplacement(_OverwriteFiles):
     pyiceberg would hand them on, and read those of all versions in every publication.
     """
 
+    _is_forgotten = False
+
     def _existing_manifests(self) -> list[ManifestFile]:
         return []
+
+    def forget(self) -> None:
+        """Has the version before be replaced without a list of its files, which is lost."""
+        self._is_forgotten = True
+
+    def _deleted_entries(self) -> list[ManifestEntry]:
+        return [] if self._is_forgotten else super()._deleted_entries()
+
+    def _summary(self, snapshot_properties: dict[str, str] = EMPTY_DICT) -> Summary:
+        """Counts from nothing where nothing is taken away of what the version before had counted."""
+        parent = self._parent_snapshot_id
+        try:
+            if self._is_forgotten:
+                self._parent_snapshot_id = None
+            return super()._summary(snapshot_properties)
+        finally:
+            self._parent_snapshot_id = parent
+
+    def _manifests(self) -> list[ManifestFile]:
+        """Those of this version, whose sizes its summary remembers: by them somebody may find that one is gone."""
+        written = super()._manifests()
+        sizes = {_file_name(manifest.manifest_path): manifest.manifest_length for manifest in written}
+        self.snapshot_properties = self.snapshot_properties | encode_metadata({"manifests": sizes})
+        return written
 
     def _clean_all_uncommitted(self) -> None:
         """Leaves the manifests of a commit that was refused: it may have been done all the same.
@@ -562,16 +602,29 @@ class _WholeReplacement(_OverwriteFiles):
         super()._clean_all_uncommitted()
 
 
-def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], summary: dict[str, str]) -> Snapshot:
+def _replace_content(table: Table, schema: TableSchema, files: Sequence[str], metadata: Mapping[str, Any]) -> Snapshot:
     transaction = _Transaction(table)
     _evolve(transaction, schema)
     operation = Operation.OVERWRITE if table.current_snapshot() else Operation.APPEND
+    added = [parquet_file_to_data_file(table.io, transaction.table_metadata, path) for path in files]
+    summary = encode_metadata({**metadata, "sizes": [file.file_size_in_bytes for file in added]})
     overwrite = _WholeReplacement(operation, transaction, table.io, snapshot_properties=summary)
     with overwrite:
-        for file in _live_files(table):
+        try:
+            replaced = list(_live_files(table))
+        except _LOST as error:
+            logger.warning(
+                "%s: manifests of the version before are lost (%s: %s); the new one does not list what it replaces.",
+                ".".join(table.name()),
+                type(error).__name__,
+                error,
+            )
+            overwrite.forget()
+            replaced = []
+        for file in replaced:
             overwrite.delete_data_file(file)
-        for path in files:
-            overwrite.append_data_file(parquet_file_to_data_file(table.io, transaction.table_metadata, path))
+        for file in added:
+            overwrite.append_data_file(file)
     try:
         transaction.commit_transaction()
     except (CommitFailedException, ValidationException):
@@ -644,6 +697,10 @@ def _iceberg_field(number: int, column: TableColumn) -> NestedField:
     if column.length is not None:
         type_ = ListType(element_id=2 * number + 2, element_type=type_, element_required=False)
     return NestedField(field_id=2 * number + 1, name=column.name, field_type=type_, required=False)
+
+
+def _file_name(location: str) -> str:
+    return location.rsplit("/", maxsplit=1)[-1]
 
 
 def _summary(snapshot: Snapshot) -> Mapping[str, str]:

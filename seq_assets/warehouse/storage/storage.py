@@ -5,10 +5,11 @@ Belongs here: what happens to files as a whole. Not here: what is in them (`parq
 """
 
 import shutil
+import stat
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -50,6 +51,10 @@ class Storage(ABC):
     @abstractmethod
     def folders(self, folder: str) -> list[str]:
         """The names of the folders directly in a folder; none where there is no such folder."""
+
+    @abstractmethod
+    def sizes(self, files: Collection[str]) -> dict[str, int]:
+        """The bytes of those of the files that are there; none of them is opened."""
 
     @abstractmethod
     def remove(self, folder: str) -> None:
@@ -114,6 +119,16 @@ class LocalStorage(Storage):
             return sorted(path.name for path in Path(folder).iterdir() if path.is_dir())
         except FileNotFoundError:
             return []
+
+    def sizes(self, files: Collection[str]) -> dict[str, int]:
+        """The bytes of those of the files that are there."""
+        found = {}
+        for file in files:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                status = Path(file).stat()
+                if stat.S_ISREG(status.st_mode):
+                    found[file] = status.st_size
+        return found
 
     def remove(self, folder: str) -> None:
         """Removes a folder, if it is there."""
@@ -232,6 +247,19 @@ class S3Storage(Storage):
         from seq_assets.warehouse.storage.object_store import list_folders
 
         return sorted(list_folders(f"{folder}/", SettingsError))
+
+    def sizes(self, files: Collection[str]) -> dict[str, int]:
+        """The bytes of those of the objects that are there, from one listing of each folder that they are in.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import list_objects
+
+        folders = {file.rpartition("/")[0] for file in files}
+        listed = (found for folder in sorted(folders) for found in list_objects(f"{folder}/", SettingsError))
+        return {found.address: found.size for found in listed if found.address in files}
 
     def remove(self, folder: str) -> None:
         """Removes all objects below a folder.

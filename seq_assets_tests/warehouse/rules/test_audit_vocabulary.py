@@ -35,7 +35,7 @@ class House:
 
     engine: Engine
 
-    def problems(self, rows: Rows, before: Rows | None = None) -> dict[str, tuple[str, ...]]:
+    def problems(self, rows: Rows, before: Rows | None = None, ids_from: int = 2) -> dict[str, tuple[str, ...]]:
         """By check, of a vocabulary that follows another one (by default `BEFORE`)."""
         counts = {
             feature: pa.table({"value": values}).group_by("value").aggregate([([], "count_all")])
@@ -43,7 +43,7 @@ class House:
         }
         counts = {feature: table.rename_columns(["value", "count"]) for feature, table in counts.items()}
         previous = None if before == [] else table_of(BEFORE if before is None else before)
-        found = vocabulary_findings(self.engine, counts, table_of(rows), previous)
+        found = vocabulary_findings(self.engine, counts, table_of(rows), previous, ids_from)
         return {finding.check: finding.problems for finding in found if not finding.passed}
 
 
@@ -60,6 +60,13 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_what_is_right_passes(house: House) -> None:
     assert house.problems(RIGHT) == {}
+
+
+def test_new_ids_begin_where_they_may(house: House) -> None:
+    first = [("item", value, id_, count) for value, id_, count in (("b", 9, 2), ("a", 10, 1), ("c", 11, 1), ("d", 12, 1))]
+    first += [("pupil", "9", 9, 3), ("pupil", "10", 10, 2)]
+    assert house.problems(first, before=[], ids_from=9) == {}
+    assert "are numbered in another order" in str(house.problems(first, before=[], ids_from=8))
 
 
 def test_the_first_vocabulary_has_nothing_to_keep(house: House) -> None:
