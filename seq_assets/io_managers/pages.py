@@ -120,12 +120,12 @@ def difference(version: Version, previous: Version | None) -> str:
     """How a version differs from the one before, in a line."""
     if previous is None:
         return "the first version"
-    words = f"{version.rows - previous.rows:+,} rows{version.why_rebuilt}"
+    words = f"{version.rows - previous.rows:+,} rows"
     if previous.rows:
         words += f" ({version.rows / previous.rows - 1:+.1%})"
     if version.dataset.sequence_length is not None:
         words += f", pad ratio {_pad_ratio(version) - _pad_ratio(previous):+.4f}"
-    return words
+    return words + version.why_rebuilt
 
 
 def _pad_ratio(version: Version) -> float:

@@ -411,7 +411,7 @@ def test_a_version_says_that_files_of_the_one_before_were_lost(published: Publis
     before = published.version("right_sequenced_train_4")
     after = replace(before, metadata={**before.metadata, "rebuilt_because": "of version 1, 'x' is not there"})
     why = "(built anew, because of version 1, 'x' is not there)"
-    assert difference(after, before) == f"+0 rows (+0.0%) {why}, pad ratio +0.0000"
+    assert difference(after, before) == f"+0 rows (+0.0%), pad ratio +0.0000 {why}"
     assert f"published {why}: " in publication_sentence(Publication(after, before, unchanged=False, seconds=0))
     assert "built anew" not in publication_sentence(Publication(after, after, unchanged=True, seconds=0))
 
