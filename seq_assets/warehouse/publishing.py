@@ -9,7 +9,7 @@ import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
 from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
+from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.interface import (
     Finding,
     Progress,
@@ -164,18 +165,21 @@ class PublishingWarehouse(Warehouse):
 
     def datasets(self) -> list[Dataset]:
         """All tables that have a version, by name."""
-        return [dataset for dataset in self.tables.datasets() if self.versions(dataset)]
+        with self._host_explained():
+            found = self.tables.datasets()
+        return [dataset for dataset in found if self.versions(dataset)]
 
     def versions(self, dataset: Dataset) -> list[Version]:
         """The versions of a table, newest first."""
-        if self._looked_up is None:
-            return self.tables.versions(dataset)
-        if dataset not in self._looked_up:
-            if not self._looked_up:
-                # Not before somebody asks: what cannot be reached is to be that question's error.
-                self._resting.enter_context(self.tables.at_rest())
-            self._looked_up[dataset] = self.tables.versions(dataset)
-        return list(self._looked_up[dataset])
+        with self._host_explained():
+            if self._looked_up is None:
+                return self.tables.versions(dataset)
+            if dataset not in self._looked_up:
+                if not self._looked_up:
+                    # Not before somebody asks: what cannot be reached is to be that question's error.
+                    self._resting.enter_context(self.tables.at_rest())
+                self._looked_up[dataset] = self.tables.versions(dataset)
+            return list(self._looked_up[dataset])
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
@@ -240,9 +244,10 @@ class PublishingWarehouse(Warehouse):
     def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
         """Executes a plan, audits the finished files and publishes them."""
         raise_if_canceled()
-        if isinstance(plan, IngestPlan):
-            return self._ingest(plan, force, progress)
-        return self._sequence(plan, force, progress)
+        with self._host_explained():
+            if isinstance(plan, IngestPlan):
+                return self._ingest(plan, force, progress)
+            return self._sequence(plan, force, progress)
 
     def stands(self, plan: IngestPlan | SequencePlan) -> bool:
         """Whether the newest version has the identity that the plan's result would have."""
@@ -379,6 +384,10 @@ class PublishingWarehouse(Warehouse):
     def _predecessor(self, dataset: Dataset) -> Version | None:
         """The newest version, which the next publication replaces; a table that cannot be published to is refused."""
         return next(iter(self.tables.versions_to_replace(dataset)), None)
+
+    def _host_explained(self) -> AbstractContextManager[None]:
+        """Within it, what this machine refuses becomes an error for the user."""
+        return explained(self.home, "set SEQ_ASSETS_HOME to another folder", self.home / "catalog.db")
 
     def _newest(self, dataset: Dataset) -> Version | None:
         return next(iter(self.versions(dataset)), None)

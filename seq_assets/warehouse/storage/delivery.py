@@ -4,7 +4,6 @@ Belongs here: how folders are prepared and put in place, and what is never touch
 the tables of the platform, which are versioned (`iceberg_tables`).
 """
 
-import errno
 import fcntl
 import json
 import logging
@@ -14,7 +13,7 @@ import shutil
 import tempfile
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from seq_assets.errors import ConflictError, SeqAssetsError, SettingsError
 from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
+from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.storage.durable import DurableFile, synchronize_folder
 from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 
@@ -37,13 +37,7 @@ _OURS: Final = re.compile(r"seq-assets-[0-9a-f]{32}-[0-9]{5,}\.parquet")
 _SCRATCH: Final = ".seq_assets_"
 _READ_AT_ONCE: Final = 1 << 24
 _AT_ONCE: Final = 8
-_MORE_ROOM: Final = "make room there, or choose another place"
 _BOTH: Final = "New files may stand beside old ones; run the same command again, which leaves the newest alone."
-_REMEDIES: Final[Mapping[int | None, str]] = {
-    errno.ENOSPC: _MORE_ROOM,
-    errno.EDQUOT: _MORE_ROOM,
-    errno.EFBIG: _MORE_ROOM,
-}
 
 
 class Delivery(ABC):
@@ -167,21 +161,8 @@ def explained_here(place: Path) -> Iterator[None]:
     Raises:
         SettingsError: With the place, or the file that the refusal names.
     """
-    from duckdb import IOException
-
-    try:
+    with explained(place, "choose another place"):
         yield
-    except IOException as error:
-        # Its message names the file, and says what the machine did.
-        raise SettingsError(f"{str(place)!r} cannot be used: {error}; {_MORE_ROOM}.") from error
-    except OSError as error:
-        # What has no number was not refused by this machine.
-        if error.errno is None:
-            raise
-        remedy = _REMEDIES.get(error.errno, "mend that, or choose another place")
-        raise SettingsError(
-            f"{str(error.filename or place)!r} cannot be used: {os.strerror(error.errno)}; {remedy}."
-        ) from error
 
 
 class _LocalDelivery(Delivery):

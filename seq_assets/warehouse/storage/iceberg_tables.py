@@ -9,6 +9,7 @@ import json
 import logging
 import random
 import re
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -74,6 +75,8 @@ Content: TypeAlias = tuple[Sequence[str], int]
 """Paths of finished Parquet files, in the order of the rows, and the number of rows."""
 
 ATTEMPTS: Final = 20
+SECONDS_OF_RACES: Final = 30
+"""Within which an error of the catalog's database may be one of two that do the same at the same moment."""
 ENVIRONMENT_PROPERTY: Final = "seq_assets.environment"
 REMEDY: Final = "Run `seq-assets repair`, which registers tables again from their newest whole metadata."
 _SHOWN: Final = 3
@@ -708,10 +711,14 @@ def _summary(snapshot: Snapshot) -> Mapping[str, str]:
 
 
 def _with_retries(attempt: Callable[[], Result], name: str) -> Result:
+    started = time.monotonic()
     for number in range(ATTEMPTS):
         try:
             return attempt()
         except _LOST_RACES as error:
+            # A database that is held, and not only busy, was waited for already.
+            if isinstance(error, OperationalError) and time.monotonic() - started > SECONDS_OF_RACES:
+                raise
             lost = error
             pause(random.uniform(0, 0.05 * min(number + 1, 10)))  # noqa: S311  # spreads competitors, hides nothing
     raise LostRaceError(

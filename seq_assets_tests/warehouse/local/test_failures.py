@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seq_assets.errors import AuditError
+from seq_assets.errors import AuditError, SettingsError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
@@ -22,6 +22,7 @@ from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.warehouse import processes
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace, read_rows
 
+FULL = r"cannot be used: No space left on device; make room there, or set SEQ_ASSETS_HOME to another folder\.$"
 RAW, REJECTED, SEQUENCED = Dataset.raw("plain"), Dataset.rejected("plain"), Dataset.sequenced("plain", "train", 4)
 
 
@@ -226,7 +227,7 @@ def test_an_ingest_on_a_full_disk_leaves_the_last_version_and_no_other_file(
         if found == stage:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(SettingsError, match=FULL):
         workspace.ingest(spec, progress=progress)
     assert (newest(home), files_of(home)) == (before, files)
     assert list((home / "scratch").iterdir()) == []
@@ -242,7 +243,7 @@ def test_a_sequencing_on_a_full_disk_leaves_the_last_version_and_no_other_file(
     def progress(found: str, rows: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(SettingsError, match=FULL):
         workspace.sequence(spec, progress=progress)
     assert (newest(home), files_of(home)) == (before, files)
     assert workspace.sequence(spec).version.raw_version == before[0].id
@@ -282,7 +283,7 @@ def test_a_publication_that_fails_leaves_the_last_version(
 
     with monkeypatch.context() as patched:
         patched.setattr("seq_assets.warehouse.storage.iceberg_tables._replace_content", fail)
-        with pytest.raises(OSError, match="No space left on device"):
+        with pytest.raises(SettingsError, match=FULL):
             workspace.ingest(spec)
     assert newest(home) == before
     assert_whole(home)

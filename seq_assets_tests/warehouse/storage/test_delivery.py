@@ -82,7 +82,9 @@ def test_a_folder_that_cannot_be_replaced_leaves_all_that_stood(out: Path, monke
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(SettingsError, match=r"b' cannot be used: Permission denied; mend that, or choose another place\."):
+    with pytest.raises(
+        SettingsError, match=r"b' cannot be used: Permission denied; get the right to write there, or choose another place\."
+    ):
         deliver(out, ["a", "b", "c"], "new")
     assert seen(out) == {"a": ["old"], "b": ["old"], "c": ["old"]}
 
