@@ -16,6 +16,7 @@ from seq_assets.errors import SettingsError
 from seq_assets.models import ModelRegistry, bundled_models_folder
 from seq_assets.models.cross_checks import nearest
 from seq_assets.models.spec import EnvironmentName
+from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.storage.durable import make_folder
 
 if TYPE_CHECKING:
@@ -251,17 +252,22 @@ def prepare_dagster_home(environment: Environment) -> Path:
 
     A `DAGSTER_HOME` that is set already gets no configuration; it is only made, because Dagster refuses a folder that is not
     there, or whose path is relative.
+
+    Raises:
+        SettingsError: It cannot be made.
     """
     given = os.environ.get("DAGSTER_HOME")
     if given:
         home = Path(given).expanduser().resolve()
-        home.mkdir(parents=True, exist_ok=True)
+        with explained(home, "set DAGSTER_HOME to another folder"):
+            home.mkdir(parents=True, exist_ok=True)
         return home
-    # Of a new home, too, the name is to stay.
-    make_folder(environment.dagster_home)
-    configuration = environment.dagster_home / "dagster.yaml"
-    if not configuration.exists():
-        configuration.write_text(_DAGSTER_YAML, encoding="utf-8")
+    with explained(environment.dagster_home, "set SEQ_ASSETS_HOME to another folder"):
+        # Of a new home, too, the name is to stay.
+        make_folder(environment.dagster_home)
+        configuration = environment.dagster_home / "dagster.yaml"
+        if not configuration.exists():
+            configuration.write_text(_DAGSTER_YAML, encoding="utf-8")
     return environment.dagster_home
 
 

@@ -26,6 +26,7 @@ from seq_assets.assets.raw_observations import plan_ingest
 from seq_assets.assets.sequenced import plan_cell
 from seq_assets.environments import CODE_LOCATION, DEFINITIONS_MODULE, Environment
 from seq_assets.errors import DamagedError, SeqAssetsError
+from seq_assets.io_managers.dagster_home import open_instance
 from seq_assets.io_managers.dead_runs import end_dead_runs, process_tags
 from seq_assets.io_managers.event_log import write_in_bursts
 from seq_assets.io_managers.metadata import REJECTED_KEY
@@ -79,7 +80,7 @@ def materialize_models(
     executor = dg.Definitions(executor=dg.in_process_executor)
     definitions = dg.Definitions.merge(build_definitions(environment, registry=registry), executor)
     grid = Grid(registry, environment.name)
-    with doing(Work(f"Stopped: {_WHAT_STANDS}")), dg.DagsterInstance.get() as instance, terminal_progress(len(models)) as begin:
+    with doing(Work(f"Stopped: {_WHAT_STANDS}")), open_instance() as instance, terminal_progress(len(models)) as begin:
         write_in_bursts(instance)
         end_dead_runs(instance)
         runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})

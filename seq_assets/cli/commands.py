@@ -1,11 +1,14 @@
-"""The group of all commands, and how it shows errors."""
+"""The group of all commands, and how it shows errors: one sentence each; where they come from is shown with `--debug`."""
 
+import errno
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import click
+from click.exceptions import Exit
 
 from seq_assets.cli.building import materialize
 from seq_assets.cli.init import init
@@ -15,17 +18,50 @@ from seq_assets.cli.repair import repair
 from seq_assets.cli.sequence import sequence
 from seq_assets.errors import DamagedWarning, SeqAssetsError
 
+_DEBUG: Final = "debug"
+
 
 class _Group(click.Group):
-    """Shows an error that was written for the user as its message alone."""
+    """Shows an error as its message alone."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does, with exit code 1 and a message for such errors and for what the machine refuses (a full disk, …)."""
+        """As click does, with exit code 1 and a message for whatever goes wrong, whoever's mistake it is."""
         try:
             with _shown_warnings():
                 return super().invoke(ctx)
-        except (SeqAssetsError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # nobody reads what the command says; click ends it
+            if ctx.meta.get(_DEBUG):
+                click.echo("".join(traceback.format_exception(error)), err=True)
+            raise click.ClickException(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, SeqAssetsError):
+        return str(error)
+    from seq_assets.warehouse.host_faults import refusal
+
+    refused = refusal(error)
+    if refused is not None:
+        place = f"{refused.path!r} cannot be used: " if refused.path else ""
+        return f"{place}{refused.what}; {refused.remedy}, or choose another place."
+    return (
+        f"{type(error).__name__}: {error}. This is a mistake of the program; run the same command with --debug to see where it "
+        "comes from, and tell those who maintain it."
+    )
+
+
+def _remember(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    # Shared by the contexts of the group and of its command.
+    ctx.meta[_DEBUG] = ctx.meta.get(_DEBUG, False) or is_wanted
+
+
+_debug_option: Final = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=_remember, help="Show where an error comes from, too."
+)
 
 
 @contextmanager
@@ -49,6 +85,7 @@ def _shown_warnings() -> Iterator[None]:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(package_name="seq-assets")
+@_debug_option
 def cli() -> None:
     """Raw observations in, padded and versioned sequence datasets out.
 
@@ -58,4 +95,5 @@ def cli() -> None:
 
 
 for _command in (init, models, validate, materialize, advise, versions, sequence, repair):
-    cli.add_command(_command)
+    # It may stand before the command's name, or behind it.
+    cli.add_command(_debug_option(_command))

@@ -49,7 +49,7 @@ def sequence(s3_data_location: str, sequence_length: int, output_s3_location: st
     """
     context = click.get_current_context()
     names = [str(parameter.name) for parameter in context.command.params]
-    click.echo("\n".join(f"{name}: {context.params[name]}" for name in names))
+    click.echo("\n".join(f"{name}: {context.params[name]}" for name in names if name in context.params))
     environment = current_environment()
     spec = spec_for(_model_or_bundled(environment.registry(), model), sequence_length)
     wanted = SUBSETS if subset == "all" else [s for s in SUBSETS if s == subset]

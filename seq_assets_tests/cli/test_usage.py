@@ -1,7 +1,12 @@
 """Help, wrong usage and exit codes of every command."""
 
-import pytest
+from pathlib import Path
+from typing import Any
 
+import pytest
+from click.testing import CliRunner
+
+from seq_assets.cli.commands import cli
 from seq_assets_tests.cli.running import run
 
 
@@ -61,3 +66,49 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
 def test_an_unknown_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEQ_ASSETS_ENV", "prot")
     assert "SEQ_ASSETS_ENV: found 'prot'; allowed: local" in run("models", code=1).stderr
+
+
+# Errors
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command `models` has a mistake."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(cli.commands["models"], "callback", fail)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_mistake_of_the_program_is_a_sentence_that_says_how_to_see_more() -> None:
+    shown = run("models", code=1).stderr
+    assert shown.startswith(
+        "Error: ZeroDivisionError: a mistake. This is a mistake of the program; run the same command with --debug"
+    )
+
+
+@pytest.mark.usefixtures("broken")
+@pytest.mark.parametrize("arguments", [("--debug", "models"), ("models", "--debug")], ids=" ".join)
+def test_where_an_error_comes_from_is_shown_to_whoever_asks(arguments: tuple[str, str]) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 1
+    assert "Traceback (most recent call last)" in result.stderr
+    assert 'raise ZeroDivisionError("a mistake")' in result.stderr
+
+
+def test_a_home_of_dagster_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "file" / "home"))
+    shown = run("materialize", code=1).stderr
+    assert "/file/home' cannot be used: Not a directory; mend that, or set DAGSTER_HOME to another folder." in shown
+
+
+def test_a_home_that_cannot_be_made_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SEQ_ASSETS_HOME", str(tmp_path / "file" / "home"))
+    for command in ("materialize", "models"):
+        shown = run(command, code=1).stderr
+        assert "/file/home" in shown
+        assert "cannot be used: Not a directory; mend that, or set SEQ_ASSETS_HOME to another folder." in shown
