@@ -25,6 +25,7 @@ from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA
 from seq_assets.warehouse.interface import Progress, Publication, RawObservations, Version, Warehouse, no_progress
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage.storage import LocalStorage
 from seq_assets_tests.assets.building import ANSWERS, COLUMNS, NO_TELEMETRY, Run, Runner, School, check_keys
 
 EVERY_VERSION: Final = {
@@ -379,12 +380,14 @@ class TestWhatStandsAlready:
         assert "unchanged" not in cell.materialized("sequenced_train")["dkt|5"]
 
     def test_an_unchanged_partition_shows_all_that_its_version_showed_and_none_of_its_files_is_read(
-        self, built: Built, school: School, runner: Runner
+        self, built: Built, school: School, runner: Runner, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = built.ingest.materialized("raw_observations") | built.sequence.materialized("sequenced_train")
-        for dataset in school.warehouse.datasets():
-            for file in newest(school, dataset).files:
-                Path(file).unlink()
+
+        def unread(_: LocalStorage, location: str) -> None:
+            raise AssertionError(f"{location} is read")
+
+        monkeypatch.setattr(LocalStorage, "open_input", unread)
         runs = [runner.ingest("dkt", "irt"), runner.sequence("dkt|5", "dkt|10")]
         after = runs[0].materialized("raw_observations") | runs[1].materialized("sequenced_train")
         assert before["dkt"].keys() >= {"flow", "column_metrics", "history_lengths", "pad_ratios", "pad_ratio_curve"}

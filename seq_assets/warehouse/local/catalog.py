@@ -46,6 +46,9 @@ class HomeCatalog(SqlCatalog):
         """Configures every connection before the first one is opened, which makes the database where it is missing."""
         event.listen(self.engine, "connect", self._configure)
         event.listen(self.engine, "checkout", _require_same_file)
+        with self.engine.connect() as connection:
+            # Whatever keeps it from being read is told here: pyiceberg would take it for a sign of a new catalog.
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
         super()._init_catalog()
         self._is_made = True
 
@@ -255,7 +258,10 @@ def _open(file: Path, environment: str, warehouse: Path) -> HomeCatalog:
         "py-io-impl": "seq_assets.warehouse.local.file_io.HomeFileIO",
     }
     for _ in range(2):
-        # Another process may be making each of the two at the same moment.
-        with suppress(OperationalError):
+        try:
             return HomeCatalog(environment, **properties)
+        except OperationalError as error:
+            # Another process may be making each of the two at the same moment.
+            if "already exists" not in str(error.orig):
+                raise
     return HomeCatalog(environment, **properties)
