@@ -55,6 +55,8 @@ _LINES: Final = "warehouse/sources/lines.py"
 _BLOCKS: Final = "warehouse/sources/blocks.py"
 _LOCATION: Final = "warehouse/sources/location.py"
 _DELIVERY: Final = "warehouse/storage/delivery.py"
+_OWNERSHIP: Final = "warehouse/ownership.py"
+_VOCABULARIES: Final = "warehouse/vocabularies.py"
 _THREE_LINE: Final = "warehouse/sources/three_line_format.py"
 
 _TEST_WINDOWS: Final = ("sequencing/test_windows.py", "sequencing/test_kernel.py")
@@ -64,6 +66,7 @@ _TEST_ACCOUNTING: Final = ("sequencing/test_accounting.py",)
 _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_DELIVERY: Final = ("warehouse/storage/test_delivery.py",)
+_TEST_OWNERSHIP: Final = ("warehouse/test_ownership.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_JSON: Final = ("warehouse/sources/test_json_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
@@ -1186,7 +1189,7 @@ _VOCABULARY_FAULTS: Final = (
     Fault(
         "vocabulary: it is published whatever its audit says",
         _PUBLISHING,
-        "_require(vocabulary_findings(engine, counts, self._read_vocabulary([file]), before), dataset)",
+        "_require(vocabulary_findings(engine, counts, written, before, known.ids_from), dataset)",
         "_require([], dataset)",
         ("warehouse/local/test_failures.py::test_a_vocabulary_that_fails_its_audit_leaves_the_last_version",),
     ),
@@ -1378,15 +1381,15 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "a folder with files of others is replaced",
         _DELIVERY,
-        "if not is_ours(found.name) or not found.is_file():",
-        "if not found.is_file():",
+        "return is_ours(file.name) and file.is_file() and not file.is_symlink()",
+        "return file.is_file() and not file.is_symlink()",
         ("cli/test_sequence.py",),
     ),
     Fault(
         "a file that somebody adds while a folder is replaced is removed",
         _DELIVERY,
-        "if not is_ours(found.name):",
-        "if is_ours(found.name) and not found.is_file():",
+        "found.rename(self.place / folder / found.name)",
+        "pass",
         _TEST_DELIVERY,
     ),
     Fault(
@@ -1565,6 +1568,100 @@ _DAMAGE_FAULTS: Final = (
     ),
 )
 
+_LEFT_BEHIND_FAULTS: Final = (
+    Fault(
+        "delivery: a link by a name of ours is replaced",
+        _DELIVERY,
+        "return is_ours(file.name) and file.is_file() and not file.is_symlink()",
+        "return is_ours(file.name) and file.is_file()",
+        _TEST_DELIVERY,
+    ),
+    Fault(
+        "delivery: a folder is not looked at again before it is replaced",
+        _DELIVERY,
+        "                _refuse_foreign_here(self._place / folder)",
+        "                pass",
+        _TEST_DELIVERY,
+    ),
+    Fault(
+        "delivery: what a killed one replaced is not finished",
+        _DELIVERY,
+        "folders = moves.begun()",
+        "folders: list[str] = []",
+        _TEST_DELIVERY,
+    ),
+    Fault(
+        "process: one of another host is judged",
+        _OWNERSHIP,
+        "if self.host != _host() or self.started is None:",
+        "if self.started is None:",
+        _TEST_OWNERSHIP,
+    ),
+    Fault(
+        "process: one that has the number of another lives",
+        _OWNERSHIP,
+        "return found is not None and found != self.started",
+        "return found == _NO_PROCESS",
+        _TEST_OWNERSHIP,
+    ),
+    Fault(
+        "process: one that has ended lives until its parent takes notice",
+        _OWNERSHIP,
+        "return _NO_PROCESS if values[_STATE] in _ENDED else values[_STARTED]",
+        "return values[_STARTED]",
+        _TEST_OWNERSHIP,
+    ),
+    Fault(
+        "run: one that is executed again is as dead as the one before",
+        "io_managers/dead_runs.py",
+        "run.tags.get(EXECUTED_TAG) == run.run_id and ",
+        "",
+        ("io_managers/test_dead_runs.py",),
+    ),
+    Fault(
+        "run: one that is dead keeps its slot of a pool",
+        "io_managers/dead_runs.py",
+        "instance.event_log_storage.free_concurrency_slots_for_run(run_id)",
+        "pass",
+        ("assets/test_dead_runs.py",),
+    ),
+    Fault(
+        "run: its process goes on when the one that started it dies",
+        "io_managers/orphans.py",
+        "parent.join()",
+        "threading.Event().wait()",
+        ("io_managers/test_orphans.py",),
+    ),
+    Fault(
+        "files: a version stands whose files are gone",
+        _PUBLISHING,
+        "return _stands(newest, identity) and not self.lost_with(newest)",
+        "return _stands(newest, identity)",
+        _contract("a_version_whose_files_are_gone_is_named_and_built_anew"),
+    ),
+    Fault(
+        "files: one that is cut short counts as whole",
+        _PUBLISHING,
+        "return found == size if size is not None else bool(found)",
+        "return bool(found)",
+        _contract("a_file_that_is_cut_short_is_as_good_as_gone"),
+    ),
+    Fault(
+        "vocabulary: ids that are lost are given to other values",
+        _VOCABULARIES,
+        "return Known(table, _ids_from(newest) + newest.rows,",
+        "return Known(table, _ids_from(newest),",
+        _vocabulary("ids_that_cannot_be_made_again_are_refused_and_with_force_never_given_to_another_value"),
+    ),
+    Fault(
+        "vocabulary: one that is lost is forgotten without a word",
+        _VOCABULARIES,
+        "if known.lost is not None and not may_lose:",
+        "if known.lost is not None and not may_lose and False:",
+        _vocabulary("ids_that_cannot_be_made_again_are_refused_and_with_force_never_given_to_another_value"),
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1576,5 +1673,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _AUDIT_FAULTS
     + _COMPONENT_FAULTS
     + _DAMAGE_FAULTS
+    + _LEFT_BEHIND_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""
