@@ -34,7 +34,7 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
         # At once, because Dagster finds out in the middle of a run, and shows a traceback before it fails.
         _require_databases(file for name in _DATABASES if (file := home / name).exists())
         try:
-            instance = dg.DagsterInstance.get()
+            opened = dg.DagsterInstance.get()
         except (OSError, DatabaseError):
             raise
         except Exception as error:
@@ -43,7 +43,7 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
                 f"Dagster's home {str(home)!r} cannot be used, because of {str(home / 'dagster.yaml')!r}: {_shortened(error)}. "
                 f"Mend that file, or {_ELSEWHERE}."
             ) from error
-        with instance:
+        with opened as instance:
             yield instance
 
 

@@ -255,7 +255,7 @@ class TestChecksAlone:
         run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5", "dkt|10")
 
         assert run.success
-        assert failed(run, TRAIN) == {("nothing_lost", "dkt|5")}
+        assert failed(run, TRAIN) == {("nothing_lost", "dkt|5"), ("up_to_date", "dkt|5")}, "its size is another, too"
         result = run.checks(TRAIN)["nothing_lost", "dkt|5"]
         assert result.severity == dg.AssetCheckSeverity.ERROR
         assert "pupil 20: un-padding gives 5 items" in str(result.description)
@@ -269,7 +269,7 @@ class TestChecksAlone:
         rewrite(file, with_zeros_for_pads)
         run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|10")
 
-        assert failed(run, TRAIN) == {("well_formed", "dkt|10")}
+        assert failed(run, TRAIN) == {("well_formed", "dkt|10"), ("up_to_date", "dkt|10")}
         assert plain(run.checks(TRAIN)["well_formed", "dkt|10"].metadata)["pad_value"] > 0
 
     def test_other_columns_are_found_in_a_run_of_one_partition(self, school: School, runner: Runner) -> None:
@@ -286,7 +286,8 @@ class TestChecksAlone:
         run = runner.checks(check_keys(RAW, RAW_CHECKS), "dkt", "strict")
 
         assert run.success
-        assert failed(run, RAW) == {("nothing_lost", "dkt"), ("well_formed", "lenient")}
+        wrong = {("nothing_lost", "dkt"), ("well_formed", "lenient")}
+        assert failed(run, RAW) == wrong | {("up_to_date", model) for model in ("dkt", "lenient")}
         results = run.checks(RAW)
         assert f"accepted: the files hold {ANSWERS - 1}, the ingest counted {ANSWERS}" in str(
             results["nothing_lost", "dkt"].description
@@ -323,7 +324,8 @@ class TestChecksAlone:
 
         assert run.success
         # The pad ratio is read from the version, not from its file.
-        assert failed(run, TRAIN) == {(check, "dkt|5") for check in ("nothing_lost", "no_leakage", "well_formed")}
+        told = ("nothing_lost", "no_leakage", "well_formed", "up_to_date")
+        assert failed(run, TRAIN) == {(check, "dkt|5") for check in told}
         message = str(run.checks(TRAIN)["nothing_lost", "dkt|5"].description)
         assert message.startswith("dkt_sequenced_train_5 could not be inspected")
         assert "seq_assets/force=true" in message
@@ -339,7 +341,7 @@ class TestChecksAlone:
             Path(file).unlink()
         run = runner.checks(check_keys(TRAIN, SEQUENCE_CHECKS), "dkt|5", "lenient|5")
         assert run.success
-        read = ("nothing_lost", "no_leakage", "well_formed", "pad_ratio")
+        read = ("nothing_lost", "no_leakage", "well_formed", "pad_ratio", "up_to_date")
         assert {name for name, key in failed(run, TRAIN) if key == "dkt|5"} == set(read)
         assert not {name for name, key in failed(run, TRAIN) if key == "lenient|5" and name != "pad_ratio"}
 
