@@ -150,3 +150,25 @@ def test_what_runs_locally_loads_nothing_of_aws(tmp_path: Path, program: str) ->
 
 def test_every_module_says_what_it_is_for() -> None:
     assert [str(file) for file in FILES if not ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))] == []
+
+
+WOULD_TAKE_FOLDERS_FOR_COLUMNS = (
+    "read_parquet",
+    "parquet_scan",
+    "read_csv_auto",
+    "read_table(",
+    "ParquetDataset",
+    "pyarrow.dataset",
+)
+"""By which engines read files given by their paths, in which they take `column=value` for a column."""
+
+
+def test_parquet_files_are_read_by_what_ignores_the_names_of_their_folders() -> None:
+    # Everything else reads through `engine.parquet`, or an open file, of which nobody sees the path.
+    readers = {
+        (module_of(file), call)
+        for file in FILES
+        for call in WOULD_TAKE_FOLDERS_FOR_COLUMNS
+        if call in file.read_text(encoding="utf-8")
+    }
+    assert readers == {("seq_assets.warehouse.engine", "read_parquet")}

@@ -138,6 +138,11 @@ def text_literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def parquet(files: Iterable[str | Path]) -> str:
-    """A table function that reads Parquet files in their order; no character of a path is taken for a pattern."""
-    return f"read_parquet([{', '.join(text_literal(glob.escape(str(file))) for file in files)}])"
+def parquet(files: Iterable[str | Path], *options: str) -> str:
+    """A table function that reads Parquet files in their order, and nothing but what is in them.
+
+    No character of a path is taken for a pattern, and no folder named `column=value` for a column, which would replace the
+    file's own.
+    """
+    listed = f"[{', '.join(text_literal(glob.escape(str(file))) for file in files)}]"
+    return f"read_parquet({', '.join([listed, 'hive_partitioning = false', *options])})"

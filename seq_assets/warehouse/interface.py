@@ -293,7 +293,7 @@ class Warehouse(ABC):
             return None
         found = self.find(Dataset.vocabulary(version.dataset.model), number)
         with self.reading(found), self.open_input(found.files[0]) as opened:
-            return pq.read_table(opened)
+            return pq.ParquetFile(opened).read()
 
     @contextmanager
     def reading(self, version: Version) -> Iterator[None]:

@@ -394,7 +394,7 @@ class PublishingWarehouse(Warehouse):
 
     def _read_vocabulary(self, files: Sequence[str]) -> pa.Table:
         with self.open_input(files[0]) as opened:
-            return pq.read_table(opened)
+            return pq.ParquetFile(opened).read()
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from seq_assets.errors import RetryableError, SeqAssetsError, SourceError
 from seq_assets.warehouse.engine import parquet
+from seq_assets.warehouse.local.staging import StagingWarehouse
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
+from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets.warehouse.storage.object_store import DuckDBFiles, ObjectFile, register_objects
 from seq_assets_tests.athena.object_storage import ObjectStorage, object_storage, s3_endpoint
 from seq_assets_tests.reference import examples
@@ -28,7 +30,7 @@ from seq_assets_tests.reference_cases.sources import (
     parquet_sources,
     three_line_sources,
 )
-from seq_assets_tests.warehouse.building import Workspace
+from seq_assets_tests.warehouse.building import Workspace, published_rows
 from seq_assets_tests.warehouse.sources.reading import read, values, wanted
 
 pytestmark = pytest.mark.athena
@@ -227,12 +229,26 @@ def test_no_character_of_a_name_is_a_pattern_or_an_escape(
     assert rows == [(STRANGE_NAMES.index(name), f"{name}.parquet")]
 
 
+def test_the_value_in_the_object_wins_whatever_its_prefix_is_named(workspace: Workspace, object_storage: ObjectStorage) -> None:
+    columns = {"pupil": [1, 1, 2], "time": [1, 2, 1], "item": [10, 20, 30]}
+    content = workspace.write("x.parquet", pa.table(columns)).read_bytes()
+    object_storage.put("item=9/data/time=8/pupil=7/x.parquet", content)
+    cloud = Cloud("staging", object_storage.bucket, "item=9/subset=validation", "staged")
+    there = Workspace(workspace.folder, StagingWarehouse(workspace.folder / "pupil=7", cloud=cloud))
+    spec = there.sequence_model(source={"location": f"{object_storage.address}/item=9/data/"})
+    raw = there.ingest(spec).version
+    rows = published_rows(there.warehouse, raw)
+    assert {name: [row[name] for row in rows] for name in columns} == columns
+    assert {row["subset"] for row in rows} == {"train"}
+    assert there.sequence(spec).version.rows == 2
+
+
 def test_duckdb_reads_lists_of_objects_with_the_numbers_of_rows(tmp_path: Path, object_storage: ObjectStorage) -> None:
     addresses = []
     for number, name in enumerate(STRANGE_NAMES):
         pq.write_table(pa.table({"n": [number] * 3}), tmp_path / "x.parquet", row_group_size=2)
         addresses.append(object_storage.put(f"{name}.parquet", (tmp_path / "x.parquet").read_bytes()))
-    table = f"{parquet(addresses).removesuffix(')')}, file_row_number = true)"
+    table = parquet(addresses, "file_row_number = true")
     with duckdb.connect() as connection:
         register_objects(connection)
         found = connection.execute(f"SELECT n, file_row_number, file_index FROM {table} ORDER BY ALL").fetchall()

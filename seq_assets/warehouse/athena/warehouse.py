@@ -341,7 +341,7 @@ class AthenaWarehouse(PublishingWarehouse):
         tables = [schema.empty_table()]
         for file in files:
             with self.storage.open_input(file) as opened:
-                tables.append(pq.read_table(opened).cast(schema))
+                tables.append(pq.ParquetFile(opened).read().cast(schema))
         return pa.concat_tables(tables)
 
     def _details(self) -> dict[str, Any]:

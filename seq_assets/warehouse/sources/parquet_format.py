@@ -4,7 +4,7 @@ Each value arrives in its own type, whole or marked as unreadable (`parquet_type
 each warehouse.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -128,7 +128,7 @@ class ParquetFiles:
         import duckdb
 
         try:
-            return [(row[0], row[1]) for row in self._engine.rows(f"DESCRIBE SELECT * FROM {_table([file.location])}")]
+            return [(row[0], row[1]) for row in self._engine.rows(f"DESCRIBE SELECT * FROM {parquet([file.location])}")]
         except duckdb.Error as error:
             if self._objects and self._objects.error:
                 raise self._objects.error from None
@@ -175,7 +175,7 @@ class ParquetFiles:
         indexes: list[int],
         finer: Collection[str],
     ) -> str:
-        files = _table((self._source.files[index].location for index in indexes), "file_row_number = true")
+        files = parquet((self._source.files[index].location for index in indexes), "file_row_number = true")
         numbers = f"[{', '.join(map(str, indexes))}]"
         file, row = f"CAST({numbers}[_source.file_index::BIGINT + 1] AS INTEGER)", "_source.file_row_number + 1"
         found = [f"{self._of_paths(column, indexes)} AS {quoted(column.name)}" for column in paths]
@@ -251,8 +251,3 @@ def _fault(file: SourceFile, error: Exception) -> str:
 def _footer(file: SourceFile) -> pq.FileMetaData:
     with file.open() as opened:
         return pq.read_metadata(opened)
-
-
-def _table(locations: Iterable[str], *options: str) -> str:
-    """A table function that reads the files."""
-    return f"{parquet(locations).removesuffix(')')}{''.join(f', {option}' for option in options)})"
