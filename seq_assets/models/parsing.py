@@ -4,7 +4,11 @@ Belongs here: which field a mistake is in, and that one hides no other. What is 
 `models.cross_checks`; the words for it in `models.wording`, and those for text that is no YAML in `models.yaml_text`.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +19,7 @@ from pydantic_core import ErrorDetails
 from seq_assets.errors import Mistake, ModelFileError
 from seq_assets.models.columns import ColumnSpec
 from seq_assets.models.cross_checks import Finding, ReadableParts, cross_field_findings, nearest
+from seq_assets.models.file_kinds import kind_of_file
 from seq_assets.models.spec import (
     ChecksSpec,
     ColumnSplit,
@@ -33,8 +38,13 @@ from seq_assets.models.spec import (
     WindowSpec,
 )
 from seq_assets.models.wording import QUOTED_NAME, REQUIRED, TWO_ENDS, allowed_text
-from seq_assets.models.yaml_text import NotYamlError, load_yaml
+from seq_assets.models.yaml_text import NotYamlError, TruthWord, load_yaml, truth_words
 
+MOST_BYTES: Final = 1 << 23
+"""Of a model file: one with 100,000 accepted values has a tenth of it or a half, and takes seconds to read."""
+FAULT: Final = "seq_assets itself failed on"
+"""Says that a message has no words for what was found."""
+_TRUTH: Final = re.compile(r"\b(?:True|False)\b")
 _LONGEST_FOUND: Final = 80
 _ENTRIES: Final[Mapping[str, type[ColumnSpec] | type[FeatureSpec]]] = {"columns": ColumnSpec, "features": FeatureSpec}
 _SPLITS: Final[Mapping[str, type[Part]]] = {
@@ -61,14 +71,37 @@ def read_model_file(path: Path) -> ModelSpec:
     Raises:
         ModelFileError: The file cannot be read or has mistakes; all of them are listed.
     """
+    file = os.fsencode(path).decode(errors="backslashreplace")
     try:
-        text = path.read_text(encoding="utf-8")
+        return parse_model(_text_of(path, file), file)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        # Of which nobody knows; said as what it is, because the models of other files are to go on.
+        found = f"what {FAULT}: {type(error).__name__}: {_shortened(str(error))}"
+        allowed = "a file without what this names; please report it with the file, because every mistake should have its words"
+        raise ModelFileError([Mistake(file, "", found, allowed)]) from error
+
+
+def _text_of(path: Path, file: str) -> str:
+    """The text of a model file.
+
+    Raises:
+        ModelFileError: It is none. What would never end, a pipe or a device, is not opened.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelFileError([Mistake(file, "", kind_of_file(status.st_mode), "a model file, which is text")])
+        if status.st_size > MOST_BYTES:
+            found, allowed = f"{status.st_size:,} bytes", f"at most {MOST_BYTES:,} bytes of text; data belongs into a source"
+            raise ModelFileError([Mistake(file, "", found, allowed)])
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ModelFileError([Mistake(str(path), "", f"a byte that is not UTF-8 at {error.start}", "UTF-8")]) from error
+        raise ModelFileError([Mistake(file, "", f"a byte that is not UTF-8 at {error.start}", "UTF-8")]) from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ModelFileError([Mistake(str(path), "", reason, "a model file that can be read")]) from error
-    return parse_model(text, str(path))
+        raise ModelFileError([Mistake(file, "", reason, "a model file that can be read")]) from error
 
 
 def parse_model(text: str, file: str) -> ModelSpec:
@@ -86,8 +119,22 @@ def parse_model(text: str, file: str) -> ModelSpec:
     findings, parts = _read_fields(content)
     findings += cross_field_findings(parts)
     if findings:
-        raise ModelFileError([Mistake(file, item.field, item.found, item.allowed) for item in dict.fromkeys(findings)])
+        found = dict.fromkeys(_with_words(findings, text))
+        raise ModelFileError([Mistake(file, item.field, item.found, item.allowed) for item in found])
     return ModelSpec.model_validate(content)
+
+
+def _with_words(findings: Iterable[Finding], text: str) -> Iterator[Finding]:
+    """The findings; one in which true or false was found says which word stands there, where it is another one."""
+    words: list[TruthWord] | None = None
+    for finding in findings:
+        if not (found := _TRUTH.search(f"{finding.field} {finding.found}")):
+            yield finding
+            continue
+        words = truth_words(text) if words is None else words
+        place = tuple(finding.field.split("."))
+        notes = [word.note for word in words if str(word.value) == found[0] and word.path[: len(place)] == place]
+        yield replace(finding, allowed="; ".join([finding.allowed, *notes[:1]]))
 
 
 def _read_fields(content: Mapping[Any, Any]) -> tuple[list[Finding], ReadableParts]:
@@ -175,5 +222,8 @@ def _fields_at(path: list[str], value: Any) -> Mapping[str, Any]:
 
 def _found(value: Any) -> str:
     shown = str(value) if isinstance(value, date) else repr(value)
-    text = "nothing" if value is None else f"{shown} ({type(value).__name__})"
+    return _shortened("nothing" if value is None else f"{shown} ({type(value).__name__})")
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_FOUND else f"{text[:_LONGEST_FOUND]}…"

@@ -20,11 +20,17 @@ def model_files(folder: Path) -> list[Path]:
     """The model files of a folder, by name.
 
     Raises:
-        SettingsError: There is no such folder.
+        SettingsError: There is no such folder, or it cannot be listed.
     """
-    if not folder.is_dir():
-        raise SettingsError(f"No folder of model files at {folder}; set SEQ_ASSETS_MODELS to one that exists.")
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    try:
+        if not folder.is_dir():
+            raise SettingsError(f"No folder of model files at {folder}; set SEQ_ASSETS_MODELS to one that exists.")
+        return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(
+            f"The folder of model files {folder} cannot be listed: {reason}; mend that, or set SEQ_ASSETS_MODELS."
+        ) from error
 
 
 @dataclass(frozen=True)

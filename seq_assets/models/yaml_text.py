@@ -5,7 +5,7 @@ mistakes in its fields (`models.wording`).
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,14 @@ _KINDS: Final = {
     "bool": "true or false",
 }
 """What a value should be that looks like one and is none, by the end of its tag."""
+_MOST_VALUES: Final = 500_000
+"""In one text, with each value counted as often as aliases repeat it: a few lines can say billions."""
+_DEEPEST: Final = 100
+_LONGEST_INTEGER: Final = 14_000
+"""Bits; Python writes no longer ones in decimal, and every type holds fewer."""
+_OCTAL: Final = re.compile("[-+]?0[0-7_]+")
+_SEXAGESIMAL: Final = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+_TRUTH_WORDS: Final = frozenset({"yes", "no", "on", "off"})
 
 
 class NotYamlError(Exception):
@@ -43,14 +51,63 @@ class _ValueError(yaml.MarkedYAMLError):
     """A value looks like a number or a date and is none; its problem is the end of the tag."""
 
 
+class _SurprisingNumberError(yaml.MarkedYAMLError):
+    """A value is another number than it looks like; its context is the value, its problem what mends it."""
+
+
+class _BoundError(yaml.MarkedYAMLError):
+    """There is more than any model file needs; its context says of what, its problem how much may be there."""
+
+
+@dataclass(frozen=True)
+class _Size:
+    """How many values stand in a part of a text, with those that aliases repeat, and within how many levels."""
+
+    values: int
+    depth: int
+
+
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which also refuses a key that stands twice, and knows where a value stands that it cannot read."""
+    """The safe loader, which also refuses a key that stands twice, and knows where a value stands that it cannot read.
+
+    It refuses, too, what would take for ever, and numbers that are others than people see.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Reads nothing yet."""
+        super().__init__(text)
+        self._depth = self._values = 0
+        # Of each list and mapping that is complete.
+        self._sizes: dict[yaml.Node, _Size] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """As the base class, but within bounds."""
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]  # of the library
+        self._depth += 1
+        self._values += 1
+        _refuse_beyond_bounds(_Size(self._values, self._depth), event)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(node, yaml.CollectionNode) and node not in self._sizes:
+            if isinstance(event, yaml.AliasEvent):
+                raise _BoundError("a value that holds itself", _mark(event), "no *name within what &name marks")
+            self._sizes[node] = self._size_of(node)
+            _refuse_beyond_bounds(self._sizes[node], event)
+        return node
+
+    def _size_of(self, node: yaml.CollectionNode) -> "_Size":
+        pairs = isinstance(node, yaml.MappingNode)
+        parts = [part for pair in node.value for part in pair] if pairs else node.value
+        sizes = [self._sizes[part] for part in parts if part in self._sizes]
+        return _Size(
+            1 + len(parts) - len(sizes) + sum(size.values for size in sizes), 1 + max((size.depth for size in sizes), default=1)
+        )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """As the base class, but a duplicate key is an error."""
         seen: set[str] = set()
         for key_node, _ in node.value:
-            key = str(getattr(key_node, "value", ""))
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
             if key in seen and key != "<<":
                 raise _DuplicateKeyError(problem=key, problem_mark=key_node.start_mark)
             seen.add(key)
@@ -59,9 +116,87 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """As the base class, but a value that cannot be read is an error with its place."""
         try:
-            return super().construct_object(node, deep=deep)
-        except (ValueError, LookupError, AttributeError) as error:
-            raise _ValueError(str(node.value), node.start_mark, node.tag.rpartition(":")[2], node.start_mark) from error
+            value = super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            raise _unreadable(node) from error
+        if isinstance(value, int) and value.bit_length() > _LONGEST_INTEGER:
+            raise _unreadable(node)
+        if isinstance(node, yaml.ScalarNode) and isinstance(value, int | float):
+            _refuse_another_base(node, value)
+        return value
+
+
+def _refuse_beyond_bounds(size: _Size, event: yaml.Event) -> None:
+    if size.depth > _DEEPEST:
+        allowed = f"each [ and {{ closed, by ] and }}, and at most {_DEEPEST} levels"
+        raise _BoundError("values within values, too deep to read", _mark(event), allowed)
+    if size.values > _MOST_VALUES:
+        allowed = f"at most {_MOST_VALUES:,} values, each counted as often as *name repeats it"
+        raise _BoundError("too many values to read", _mark(event), allowed)
+
+
+def _mark(event: yaml.Event) -> yaml.Mark:
+    """Where an event of the loader, which is the one in Python, begins."""
+    assert isinstance(event.start_mark, yaml.Mark)
+    return event.start_mark
+
+
+def _unreadable(node: yaml.Node) -> _ValueError:
+    return _ValueError(str(node.value), node.start_mark, node.tag.rpartition(":")[2], node.start_mark)
+
+
+def _refuse_another_base(node: yaml.ScalarNode, value: float) -> None:
+    """Refuses 010, which is 8 to YAML, and 12:30:00, which is 45,000."""
+    found = f"{_shown(node.value)}, which YAML reads as the number {value}"
+    if _OCTAL.fullmatch(node.value):
+        sign = "-" * node.value.startswith("-")
+        digits = node.value.lstrip("+-0_") or "0"
+        raise _SurprisingNumberError(found, node.start_mark, f"{sign}{digits} without zeros before it", node.start_mark)
+    if _SEXAGESIMAL.fullmatch(node.value):
+        raise _SurprisingNumberError(found, node.start_mark, "a number without colons", node.start_mark)
+
+
+@dataclass(frozen=True)
+class TruthWord:
+    """A word that YAML reads as true or false, and that may have been meant as text.
+
+    Attributes:
+        path: Of the field that it is the value of, or of the entry that it is the name of.
+        value: What YAML reads.
+        note: What to tell people.
+    """
+
+    path: tuple[str, ...]
+    value: bool
+    note: str
+
+
+def truth_words(text: str) -> list[TruthWord]:
+    """The words `yes`, `no`, `on` and `off` of a text that is YAML, where no quotes make them text."""
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    finally:
+        loader.dispose()
+    return [] if node is None else list(_words_at(node, ()))
+
+
+def _words_at(node: yaml.Node, path: tuple[str, ...]) -> Iterator[TruthWord]:
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag.endswith(":bool") and node.value.lower() in _TRUTH_WORDS:
+            value = node.value.lower() in ("yes", "on")
+            said = f"{node.value!r}{_place(node.start_mark)} is {str(value).lower()} to YAML, and text in quotes"
+            yield TruthWord(path, value, said)
+        return
+    for number, part in enumerate(node.value):
+        key, value = part if isinstance(node, yaml.MappingNode) else (None, part)
+        if key is None:
+            yield from _words_at(value, (*path, str(number)))
+            continue
+        of_key = list(_words_at(key, path))
+        name = str(of_key[0].value) if of_key else str(key.value)
+        yield from (TruthWord((*path, name), word.value, word.note) for word in of_key)
+        yield from _words_at(value, (*path, name))
 
 
 def load_yaml(text: str) -> Any:
@@ -76,10 +211,6 @@ def load_yaml(text: str) -> Any:
         raise _unprintable(error, text) from error
     except yaml.MarkedYAMLError as error:
         raise _mistake(error, text) from error
-    except RecursionError as error:
-        raise NotYamlError(
-            "values within values, too deep to read", "well-formed YAML: each [ and { closed, by ] and }"
-        ) from error
 
 
 @dataclass(frozen=True)
@@ -123,6 +254,7 @@ _CASES: Final = (
     _Case("undefined alias", "a value that begins with *", "the value in quotes (`*name` repeats what `&name` marks earlier)"),
     _Case("duplicate anchor", "the same mark `&name` twice", "another name for the second one, or the value in quotes"),
     _Case("scanning an (alias|anchor)", "a value that begins with & or *", "the value in quotes"),
+    _Case("constructor for the tag '.*:value'", "a single =", "= in quotes"),
     _Case(
         "(tag|could not determine a constructor)",
         "a tag, which begins with !",
@@ -149,6 +281,10 @@ def _mistake(error: yaml.MarkedYAMLError, text: str) -> NotYamlError:
     mark = error.problem_mark or error.context_mark
     if isinstance(error, _DuplicateKeyError):
         return NotYamlError(f"the key {error.problem!r} twice{_place(mark)}", "well-formed YAML: each key once")
+    if isinstance(error, _BoundError):
+        return NotYamlError(f"{error.context}{_place(mark)}", f"YAML with {error.problem}")
+    if isinstance(error, _SurprisingNumberError):
+        return NotYamlError(f"{error.context}{_place(mark)}", f"YAML values: {error.problem}, or text in quotes")
     if isinstance(error, _ValueError):
         kind = _KINDS.get(str(error.problem), "a value of its tag")
         return NotYamlError(f"{_shown(str(error.context))}{_place(mark)}", f"YAML values: {kind}, or text in quotes")

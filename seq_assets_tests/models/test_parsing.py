@@ -902,7 +902,7 @@ def in_yaml(path: str, value: str) -> str:
 def test_an_unquoted_no_is_not_a_null_value() -> None:
     (mistake,) = mistakes_of(in_yaml("source.options.null_values", "[NA, no]"))
     assert (mistake.field, mistake.found) == ("source.options.null_values.1", "False (bool)")
-    assert mistake.allowed == TEXT
+    assert mistake.allowed == f"{TEXT}; 'no' at line 9, column 23 is false to YAML, and text in quotes"
 
 
 def test_an_unquoted_tilde_is_not_a_null_value() -> None:
@@ -921,8 +921,8 @@ def test_an_unquoted_na_is_a_null_value() -> None:
 def test_unquoted_yes_and_no_are_no_text_in_a_validation() -> None:
     found = mistakes_of(in_yaml("columns.school.is_in", "[yes, no]"))
     assert [(mistake.field, mistake.found, mistake.allowed) for mistake in found] == [
-        ("columns.school.is_in", "True", TEXT),
-        ("columns.school.is_in", "False", TEXT),
+        ("columns.school.is_in", "True", f"{TEXT}; 'yes' at line 38, column 13 is true to YAML, and text in quotes"),
+        ("columns.school.is_in", "False", f"{TEXT}; 'no' at line 38, column 18 is false to YAML, and text in quotes"),
     ]
 
 
@@ -934,9 +934,21 @@ def test_a_column_whose_name_yaml_does_not_read_as_text_is_told_to_be_quoted(key
     assert "quote" in mistake.allowed
 
 
-def test_a_name_that_yaml_reads_as_false_is_told() -> None:
-    (mistake,) = mistakes_of(in_yaml("name", "no"))
-    assert (mistake.field, mistake.found) == ("name", "False (bool)")
+@pytest.mark.parametrize("word", ["no", "Off", "on", "YES"])
+def test_a_word_that_yaml_reads_as_true_or_false_is_told_as_it_stands(word: str) -> None:
+    value = word.lower() in ("yes", "on")
+    (mistake,) = mistakes_of(in_yaml("name", word))
+    assert (mistake.field, mistake.found) == ("name", f"{value} (bool)")
+    assert mistake.allowed.endswith(f"; {word!r} at line 1, column 7 is {str(value).lower()} to YAML, and text in quotes")
+    (of_name,) = mistakes_of(model_text().replace("  skillid:", f"  {word}:"))
+    assert f"{word!r} at line " in of_name.allowed
+
+
+def test_of_several_such_words_the_one_in_the_field_is_told() -> None:
+    text = in_yaml("columns.school.is_in", "['a', on]").replace("nullable: true", "nullable: yes")
+    (mistake,) = mistakes_of(text)
+    line = 1 + text[: text.index("'a'")].count("\n")
+    assert f"; 'on' at line {line}, column 18 is true to YAML" in mistake.allowed
 
 
 @pytest.mark.parametrize("quote", ["", "'"])

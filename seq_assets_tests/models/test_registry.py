@@ -1,11 +1,14 @@
 """A folder of model files: each stands for itself."""
 
+import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from seq_assets.errors import ModelFileError, SettingsError
-from seq_assets.models import ModelRegistry, bundled_models_folder, model_files, read_model_file
+from seq_assets.models import ModelRegistry, bundled_models_folder, model_files, parse_model, read_model_file
+from seq_assets.models.parsing import FAULT
 from seq_assets_tests.models.model_files import model, model_text
 
 
@@ -91,6 +94,52 @@ def test_what_cannot_even_be_opened_takes_no_other_down(tmp_path: Path) -> None:
     assert list(registry) == ["good"]
     assert sorted(registry.broken) == ["dangling", "folder", "latin"]
     assert "a byte that is not UTF-8 at 9; allowed: UTF-8" in str(registry.broken["latin"])
+
+
+def test_what_would_never_end_is_named_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "device.yaml").symlink_to("/dev/zero")
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket.yaml"))
+    registry = write(tmp_path, good=named("good"))
+    assert list(registry) == ["good"]
+    assert {name: error.mistakes[0].found for name, error in registry.broken.items()} == {
+        "device": "a device",
+        "loop": "Too many levels of symbolic links",
+        "pipe": "a named pipe (FIFO)",
+        "socket": "a socket",
+    }
+
+
+def test_a_file_of_100_mb_is_refused_by_its_size(tmp_path: Path) -> None:
+    with (tmp_path / "large.yaml").open("wb") as opened:
+        opened.truncate(100 << 20)
+    registry = write(tmp_path, good=named("good"))
+    assert list(registry) == ["good"]
+    assert str(registry.broken["large"]).endswith(
+        "large.yaml: found 104,857,600 bytes; allowed: at most 8,388,608 bytes of text; data belongs into a source"
+    )
+
+
+def test_a_name_of_a_file_that_is_not_utf_8_is_told_as_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("name: [", encoding="utf-8")
+    registry = ModelRegistry.of_folder(tmp_path)
+    assert registry.names == ("_",)
+    assert str(registry.broken["_"]).startswith(rf"{tmp_path}/\xff.yaml: found ")
+
+
+def test_what_nobody_has_words_for_is_said_to_be_a_fault_and_takes_no_other_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse(text: str, file: str) -> object:
+        return parse_model(text, file) if "good" in text else 1 / 0
+
+    monkeypatch.setattr("seq_assets.models.parsing.parse_model", parse)
+    registry = write(tmp_path, bad=named("bad"), good=named("good"))
+    assert list(registry) == ["good"]
+    assert f"found what {FAULT}: ZeroDivisionError: division by zero; allowed" in str(registry.broken["bad"])
+    assert isinstance(registry.broken["bad"].__cause__, ZeroDivisionError)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Text that is no YAML is told with line, column and remedy, in the words of who wrote it."""
 
+import math
 import re
+import time
+from datetime import datetime
 from typing import Final
 
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seq_assets.models.yaml_text import NotYamlError, load_yaml
-from seq_assets_tests.models.model_files import model_text
+from seq_assets_tests.models.model_files import mistakes_of, model_text
 from seq_assets_tests.models.test_wording import INTERNAL
 from seq_assets_tests.reference import examples
 
@@ -22,6 +25,21 @@ def mistake_of(text: str) -> NotYamlError:
     with pytest.raises(NotYamlError) as error:
         load_yaml(text)
     return error.value
+
+
+def aliases(levels: int) -> str:
+    """A few lines that say 10 to the power of their number of values."""
+    return "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, levels))
+
+
+def merges(levels: int) -> str:
+    """The same by merging mappings."""
+    return "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, levels))
+
+
+def chain(levels: int) -> str:
+    """Lines of which each holds the one before it."""
+    return "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, levels))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +89,28 @@ def mistake_of(text: str) -> NotYamlError:
         ("a: !!timestamp x", "'x' at line 1, column 4", "a date that exists"),
         (f"a: {'1' * 5000}", f"'{'1' * 80}…' at line 1, column 4", "a whole number"),
         ("a: 1\nb: 'x\0'", "the character U+0000 at line 2, column 6", "without control characters"),
-        ("[" * 2_000, "values within values, too deep to read", "each [ and { closed"),
+        ("[" * 2_000, "values within values, too deep to read at line 1, column 101", "each [ and { closed"),
+        (chain(200), "values within values, too deep to read at line 100, column ", "at most 100 levels"),
+        ("a: &a [*a]", "a value that holds itself at line 1, column 8", "no *name within what &name marks"),
+        ("a: &a {b: {c: *a}}", "a value that holds itself at line 1, column 15", "no *name within"),
+        (aliases(12), "too many values to read at line 7, column ", "at most 500,000 values"),
+        (merges(12), "too many values to read at line 7, column ", "at most 500,000 values"),
+        (
+            "a: 010",
+            "'010', which YAML reads as the number 8 at line 1, column 4",
+            "10 without zeros before it, or text in quotes",
+        ),
+        ("a: {b: -007}", "'-007', which YAML reads as the number -7 at line 1, column 8", "-7 without zeros before it"),
+        ("012: a", "'012', which YAML reads as the number 10 at line 1, column 1", "text in quotes"),
+        ("a: 12:30:00", "'12:30:00', which YAML reads as the number 45000 at line 1, column 4", "text in quotes"),
+        ("a: [1:30.5]", "'1:30.5', which YAML reads as the number 90.5 at line 1, column 5", "a number without colons"),
+        ("a: !!int ''", "'' at line 1, column 4", "a whole number"),
+        ("a: !!float ''", "'' at line 1, column 4", "a number"),
+        ("a: !!timestamp ''", "'' at line 1, column 4", "a date that exists"),
+        (f"a: 0x{'f' * 5000}", f"'0x{'f' * 78}…' at line 1, column 4", "a whole number"),
+        (f"a: {'9:' * 3000}1", f"'{'9:' * 40}…' at line 1, column 4", "a whole number"),
+        (f"a: {'9:' * 3000}1.5", f"'{'9:' * 40}…' at line 1, column 4", "a number"),
+        ("a: =", "a single = at line 1, column 4", "in quotes"),
     ],
     ids=lambda text: text[:30],
 )
@@ -81,6 +120,24 @@ def test_what_is_wrong_is_told_with_its_place_and_the_remedy(text: str, found: s
     assert allowed in mistake.allowed
     assert "YAML" in mistake.allowed
     assert not INTERNAL.search(f"{mistake.found} {mistake.allowed}")
+
+
+def test_numbers_that_are_what_they_look_like_are_read() -> None:
+    text = "[0, -0, 10, 0x10, 0b11, 1_000, 0.5, 010.5, 1e3, '010', '12:30', 08, 2024-01-02 12:30:00, .inf]"
+    when = datetime(2024, 1, 2, 12, 30)
+    assert load_yaml(text) == [0, 0, 10, 16, 3, 1000, 0.5, 10.5, "1e3", "010", "12:30", "08", when, math.inf]
+
+
+def test_aliases_within_bounds_are_read() -> None:
+    assert len(load_yaml(aliases(5))["a4"]) == 10
+    assert load_yaml(merges(5))["a4"] == {"x": 1}
+
+
+@pytest.mark.parametrize("bomb", [aliases(5), merges(5), aliases(12), merges(12)])
+def test_a_bomb_is_told_at_once(bomb: str) -> None:
+    started = time.process_time()
+    mistakes_of(f"{bomb}columns: *a4\nsource: *a4\n")
+    assert time.process_time() - started < 1
 
 
 INSERTED: Final = [*"\t'\"[]{}:,-?!&*#|>%@`\\\n ", "\n\t", "\n   ", "---\n", "!!x ", "<<: 1\n"]

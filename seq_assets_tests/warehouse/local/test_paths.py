@@ -56,7 +56,7 @@ def test_what_is_loaded_and_queried_is_what_the_files_hold(there: Workspace) -> 
     spec = there.sequence_model(source={"location": "source.parquet"})
     there.ingest(spec)
     there.sequence(spec)
-    environment = Environment("local", there.warehouse.home, there.folder, "seq_assets_local")
+    environment = Environment("local", there.folder.parent / "home", there.folder, "seq_assets_local")
     with seq_assets.connect(environment) as connection:
         found = connection.sql("SELECT pupil, time, item FROM plain_raw_observations ORDER BY pupil, time").fetchall()
         assert found == list(zip(*COLUMNS.values(), strict=True))
