@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from seq_assets.errors import SourceError
 from seq_assets.models.cross_checks import nearest
+from seq_assets.models.file_kinds import kind_of_file
 from seq_assets.sample import SAMPLES
 
 _SAMPLE: Final = "sample://"
@@ -173,12 +174,17 @@ def _parts(address: str, folder: Path) -> tuple[str, ...]:
     """The names that an address or a path consists of; links are followed."""
     if address.startswith(_S3):
         return tuple(part for part in address.removeprefix(_S3).split("/") if part)
-    return (folder / Path(address).expanduser()).resolve().parts
+    return (folder / _at_home(address)).resolve().parts
 
 
 def _local_files(location: str, folder: str) -> tuple[str, list[SourceFile]]:
-    root, paths = _matches(location, folder)
-    return str(root), [_source_file(path, root) for path in paths]
+    try:
+        root, paths = _matches(location, folder)
+        return str(root), [_source_file(path, root) for path in paths]
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        reason = error.strerror or type(error).__name__
+        raise SourceError(f"The source {location!r} cannot be looked at{place}: {reason}; mend that.") from error
 
 
 def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
@@ -188,16 +194,98 @@ def _matches(location: str, folder: str) -> tuple[Path, list[Path]]:
         if name not in SAMPLES:
             raise SourceError(f"No sample {name!r}; allowed: {', '.join(SAMPLES)}{nearest(name, SAMPLES)}")
         return SAMPLES[name].parent, [SAMPLES[name]]
-    path = Path(folder) / Path(location).expanduser()
+    path = Path(folder) / _at_home(location)
     if path.is_dir():
-        return path, [found for found in path.rglob("*") if found.is_file() and not _is_hidden(found.relative_to(path).parts)]
+        return path, list(_files_below(path))
     if path.is_file():
         return path.parent, [path]
-    pattern = Path(location).expanduser()
+    if path.exists():
+        kind = kind_of_file(path.stat().st_mode)
+        raise SourceError(f"The source {location!r} is {kind}; allowed: a file, or a folder of files. Save what it has as one.")
+    pattern = _at_home(location)
     root = Path(folder) / _literal_folder(pattern)
-    # Not Path.glob, which takes no absolute pattern. A set, because `**/**` finds a file more than once.
-    found = {Path(folder) / match for match in glob.glob(str(pattern), root_dir=folder, recursive=True)}  # noqa: PTH207
-    return root, [match for match in found if match.is_file() and not _is_hidden(match.relative_to(root).parts)]
+    if "**" in pattern.parts:
+        wild = pattern.parts[len(_literal_folder(pattern).parts) :]
+        below = _files_below(root) if root.is_dir() else ()
+        return root, [found for found in below if _is_match(found.relative_to(root).parts, wild)]
+    # Not Path.glob, which takes no absolute pattern.
+    found = sorted(Path(folder) / match for match in glob.glob(str(pattern), root_dir=folder))  # noqa: PTH207
+    seen = (match for match in found if not _is_hidden(match.relative_to(root).parts))
+    return root, [match for match in seen if _is_file_within(match, root)]
+
+
+def _at_home(location: str) -> Path:
+    """The path that a location is, with the home of a user in place of `~`."""
+    try:
+        return Path(location).expanduser()
+    except RuntimeError as error:
+        raise SourceError(f"The source {location!r} is below the home of a user whom this machine does not know.") from error
+
+
+def _files_below(location: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones.
+
+    Links to folders are not followed: what they lead to is there by its own name.
+    """
+    root = location.resolve()
+    folders = [location]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as entries:
+            # In order, so that of several links it is always the same one that is refused.
+            found = sorted((entry for entry in entries if not _is_hidden([entry.name])), key=lambda entry: entry.name)
+        for entry in found:
+            path = folder / entry.name
+            if entry.is_symlink():
+                _refuse_link_out(path, root)
+                if entry.is_dir() and _is_hidden(path.resolve().relative_to(root).parts):
+                    raise _refused_link(path, "leads to a folder that is not read because of its name")
+            elif entry.is_dir():
+                folders.append(path)
+            if not entry.is_dir():
+                _refuse_other_kinds(path, is_file=entry.is_file())
+                yield path
+
+
+def _is_file_within(match: Path, root: Path) -> bool:
+    """Whether what a pattern found is a file; refuses it where a link below `root` leads out of it."""
+    parts = match.relative_to(root).parts
+    below = (root.joinpath(*parts[:number]) for number in range(1, len(parts) + 1))
+    for path in below:
+        if path.is_symlink():
+            _refuse_link_out(path, root.resolve())
+    if match.is_dir():
+        return False
+    _refuse_other_kinds(match, is_file=match.is_file())
+    return True
+
+
+def _refuse_link_out(link: Path, root: Path) -> None:
+    """Refuses a link that leads out of the location, to nothing, or to a folder that it is in itself."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # the latter of links that lead to each other
+        raise _refused_link(link, "leads nowhere") from error
+    if not target.is_relative_to(root):
+        raise _refused_link(link, f"leads out of it, to {target}")
+    if target in (parent.resolve() for parent in link.parents):
+        raise _refused_link(link, f"leads to a folder that it is in, {target}")
+
+
+def _refused_link(link: Path, found: str) -> SourceError:
+    return SourceError(
+        f"The source has a link that {found}: {link}; allowed: links to what is within the source's location. Put what it "
+        "leads to in its place, remove it, or let its name begin with _, which is not read."
+    )
+
+
+def _refuse_other_kinds(path: Path, *, is_file: bool) -> None:
+    """Refuses what is no file, and may never end."""
+    if not is_file:
+        raise SourceError(
+            f"The source has {kind_of_file(path.stat().st_mode)} where files are allowed: {path}; remove it, or let its name "
+            "begin with _, which is not read."
+        )
 
 
 def _literal_folder(pattern: Path) -> Path:

@@ -1,6 +1,8 @@
 """From a location to its files: which, in which order, in which format, and whether they have changed."""
 
+import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -288,3 +290,125 @@ def test_links_are_followed_to_what_would_be_read(tmp_path: Path) -> None:
 )
 def test_what_would_be_read_on_s3_goes_by_the_addresses(location: str, place: str, expected: bool, tmp_path: Path) -> None:
     assert would_read(location, tmp_path, place) is expected
+
+
+# Links, and what is no file
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """The location `data`, with files in itself and in a folder."""
+    touch(tmp_path, "elsewhere/deep/y.csv", "data/x.csv", "data/a/z.csv")
+    return tmp_path / "data"
+
+
+def refused(folder: Path, location: str) -> str:
+    with pytest.raises(SourceError) as error:
+        find(folder, location)
+    return str(error.value)
+
+
+ANY_LOCATION = pytest.mark.parametrize("location", ["data", "data/*/*.csv", "data/**/*.csv", "data/*/*"])
+
+
+@ANY_LOCATION
+@pytest.mark.parametrize(
+    ("link", "target", "found"),
+    [
+        ("a/link.csv", "elsewhere/deep/y.csv", "leads out of it, to "),
+        ("link", "elsewhere", "leads out of it, to "),
+        ("a/link.csv", "nowhere", "leads nowhere"),
+        ("a/link.csv", "data/a/link.csv", "leads nowhere"),
+        ("link", "data", "leads to a folder that it is in, "),
+        ("a/link.csv", "data/a", "leads to a folder that it is in, "),
+    ],
+)
+def test_a_link_that_leads_out_of_the_location_or_to_itself_is_refused_by_name(
+    tmp_path: Path, source: Path, location: str, link: str, target: str, found: str
+) -> None:
+    if link == "link":
+        touch(tmp_path, "elsewhere/w.csv")
+    (source / link).symlink_to(tmp_path / target)
+    told = refused(tmp_path, location)
+    assert told.startswith(f"The source has a link that {found}")
+    assert f"{source / link}; allowed: links to what is within the source's location" in told
+
+
+def test_links_among_folders_that_lead_to_each_other_end(tmp_path: Path, source: Path) -> None:
+    for number in range(20):
+        (source / f"link{number}").symlink_to(source / "a")
+        (source / "a" / f"link{number}").symlink_to(source)
+    assert "leads to a folder that it is in" in refused(tmp_path, "data/**/*.csv")
+
+
+@ANY_LOCATION
+def test_a_location_may_itself_be_a_link_and_so_may_a_file(tmp_path: Path, source: Path, location: str) -> None:
+    expected = names(tmp_path, location)
+    source.rename(tmp_path / "moved")
+    source.symlink_to(tmp_path / "moved")
+    assert names(tmp_path, location) == expected
+    (tmp_path / "link.csv").symlink_to(tmp_path / "moved" / "x.csv")
+    assert names(tmp_path, "link.csv") == ["link.csv"]
+
+
+def test_a_link_to_a_file_within_the_location_is_that_file(tmp_path: Path, source: Path) -> None:
+    touch(tmp_path, "data/_old/w.csv")
+    (source / "a" / "link.csv").symlink_to("../_old/w.csv")
+    assert names(tmp_path, "data") == ["a/link.csv", "a/z.csv", "x.csv"]
+    assert names(tmp_path, "data/*/*") == ["a/link.csv", "a/z.csv"]
+
+
+def test_what_a_link_to_a_folder_leads_to_is_read_once_by_its_own_name(tmp_path: Path, source: Path) -> None:
+    (source / "link").symlink_to("a")
+    assert names(tmp_path, "data") == ["a/z.csv", "x.csv"]
+    assert names(tmp_path, "data/**/*") == ["a/z.csv", "x.csv"]
+    assert names(tmp_path, "data/link/*") == ["z.csv"]
+
+
+def test_a_link_to_a_folder_that_is_not_read_by_its_own_name_is_refused(tmp_path: Path, source: Path) -> None:
+    touch(tmp_path, "data/_old/w.csv")
+    (source / "link").symlink_to("_old")
+    assert "data/link; allowed" in refused(tmp_path, "data")
+    assert "leads to a folder that is not read because of its name" in refused(tmp_path, "data")
+
+
+@pytest.mark.parametrize("location", ["data", "data/*", "data/**", "data/y.csv"])
+def test_what_is_no_file_is_named_and_not_opened(tmp_path: Path, source: Path, location: str) -> None:
+    os.mkfifo(source / "y.csv")
+    assert "a named pipe (FIFO)" in refused(tmp_path, location)
+    assert "y.csv" in refused(tmp_path, location)
+
+
+def test_a_socket_or_a_device_is_no_source(tmp_path: Path, source: Path) -> None:
+    assert "is a device; allowed: a file, or a folder of files" in refused(tmp_path, "/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(source / "s.csv"))
+    assert "has a socket where files are allowed" in refused(tmp_path, "data")
+
+
+def test_hidden_links_and_pipes_do_not_count(tmp_path: Path, source: Path) -> None:
+    os.mkfifo(source / "_pipe")
+    (source / ".link").symlink_to(tmp_path / "elsewhere")
+    for location in ("data", "data/**/*"):
+        assert names(tmp_path, location) == ["a/z.csv", "x.csv"]
+
+
+@pytest.mark.parametrize("location", ["x" * 300, "x" * 300 + "/*.csv", "~nobody-of-this-name/x.csv"])
+def test_what_cannot_be_looked_at_is_told(tmp_path: Path, location: str) -> None:
+    assert location.removesuffix("/x.csv")[:40] in refused(tmp_path, location)
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_not_left_out(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refusing(path: Path) -> object:
+        if path == source / "a":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("seq_assets.warehouse.sources.location.os.scandir", refusing)
+    assert refused(tmp_path, "data") == (
+        f"The source 'data' cannot be looked at ({source / 'a'}): Permission denied; mend that."
+    )
