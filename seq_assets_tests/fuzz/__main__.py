@@ -1,0 +1,85 @@
+"""`make fuzz`: mutated inputs through the command line; exit code 0 where every outcome was clean, else 1.
+
+What was not clean is written to a folder: the input, and what was said of it. The same numbers make the same inputs again.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from seq_assets_tests.fuzz.running import Case, Finding, Outcome, run_cases, write_input
+from seq_assets_tests.fuzz.seeds import FORMATS, Format
+from seq_assets_tests.tally import tally
+
+USUAL: Final[Mapping[Format, int]] = {"csv": 3_000, "json": 2_000, "gz": 1_000, "parquet": 3_000, "yaml": 20_000}
+"""How many inputs of each format are tried."""
+_TOGETHER: Final = 128
+"""Cases that one child runs, which ends sooner if one of them ends it."""
+
+
+def main() -> None:
+    """Runs what the arguments ask for."""
+    parser = argparse.ArgumentParser(prog="python -m seq_assets_tests.fuzz", description=__doc__)
+    parser.add_argument(
+        "--cases", type=int, help="Of each format; default: " + ", ".join(f"{n:,} {k}" for k, n in USUAL.items())
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Another one makes other inputs; default: 0.")
+    parser.add_argument("--format", choices=FORMATS, action="append", help="Only this one (repeatable); default: all.")
+    parser.add_argument("--number", type=int, help="Only the input of this number.")
+    parser.add_argument(
+        "--findings", type=Path, default=Path("build/fuzz"), help="Where they are written; default: build/fuzz."
+    )
+    given = parser.parse_args()
+    found: list[Finding] = []
+    for kind in given.format or FORMATS:
+        numbers = range(given.cases or USUAL[kind]) if given.number is None else [given.number]
+        started = time.monotonic()
+        outcome = fuzz([Case(kind, given.seed, number) for number in numbers])
+        found += outcome.findings
+        seconds = time.monotonic() - started
+        print(
+            f"{kind}: {outcome.refused:,} of {outcome.done:,} refused in words, in {seconds:,.0f} seconds; not clean:",
+            flush=True,
+        )
+        print(figures(kind, outcome)[1], flush=True)
+    for finding in found:
+        print(f"{_kept(finding, given.findings)}: {finding.what.strip().splitlines()[-1]}")
+    sys.exit(bool(found))
+
+
+def fuzz(cases: Sequence[Case]) -> Outcome:
+    """Runs cases, as many at once as there are processors."""
+    parts = [cases[start : start + _TOGETHER] for start in range(0, len(cases), _TOGETHER)]
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as threads:
+        folders = [Path(folder) / str(number) for number in range(len(parts))]
+        outcomes = list(threads.map(run_cases, parts, folders))
+    return Outcome(
+        sum(outcome.done for outcome in outcomes),
+        sum(outcome.refused for outcome in outcomes),
+        tuple(finding for outcome in outcomes for finding in outcome.findings),
+    )
+
+
+def figures(kind: Format, outcome: Outcome) -> tuple[str, str]:
+    """The line of the table of `docs/reliability.md`."""
+    return tally(f"mutated {kind}", outcome.done, {"raw exceptions": len(outcome.findings)})
+
+
+def _kept(finding: Finding, place: Path) -> Path:
+    """Writes a finding with its input; its folder."""
+    case = finding.case
+    folder = place / f"{case.kind}-{case.seed}-{case.number}"
+    if not folder.exists():
+        write_input(case.input, folder)
+    (folder / "finding.txt").write_text(finding.what, encoding="utf-8", errors="backslashreplace")
+    return folder
+
+
+if __name__ == "__main__":
+    main()
