@@ -78,7 +78,7 @@ class Utf8Stream:
         found = b""
         while not self.is_at_end and len(found) < size:
             raw = self._read_raw(size)
-            text = self._decoder.decode(raw, final=not raw)
+            text = self._decoded(raw)
             self.is_at_end = not raw
             if self._is_at_start and text:
                 text = text.removeprefix(_BYTE_ORDER_MARK)
@@ -91,6 +91,15 @@ class Utf8Stream:
     def close(self) -> None:
         """Closes the file."""
         self._source.close()
+
+    def _decoded(self, raw: bytes) -> str:
+        try:
+            return self._decoder.decode(raw, final=not raw)
+        except UnicodeError as error:  # of the text as a whole, whose first bytes are to say how it is written
+            raise SourceError(
+                f"The source file {self._file.location} is no {self._encoding} text ({error}); mend it, or set "
+                f"source.options.encoding to what it is{_without_mark(self._encoding)}."
+            ) from error
 
     def _read_raw(self, size: int) -> bytes:
         try:
@@ -106,6 +115,12 @@ class Utf8Stream:
         for pattern, found, remedy in (*_OTHER_FILES, *(_OTHER_ENCODINGS if is_utf_8 else ())):
             if pattern.match(start):
                 raise SourceError(f"The source file {self._file.location} is no {self._encoding} text but {found}; {remedy}.")
+
+
+def _without_mark(encoding: str) -> str:
+    """The encodings of the same text without a mark at its beginning, for people."""
+    name = codecs.lookup(encoding).name
+    return f", such as {name}-le or {name}-be" if name in ("utf-16", "utf-32") else ""
 
 
 def what_is_undecodable(text: str, encoding: str) -> str:
