@@ -19,7 +19,7 @@ from seq_assets_tests.tally import tally
 
 USUAL: Final[Mapping[Format, int]] = {"csv": 3_000, "json": 2_000, "gz": 1_000, "parquet": 3_000, "yaml": 20_000}
 """How many inputs of each format are tried."""
-_TOGETHER: Final = 128
+_TOGETHER: Final = 256
 """Cases that one child runs, which ends sooner if one of them ends it."""
 
 

@@ -259,7 +259,7 @@ _WORDS: Final[tuple[Any, ...]] = (
     ),
 )
 
-_MOST_CHANGES: Final = 4
+_CHANGES_AT_ONCE: Final = (1, 1, 2, 4)
 _LONGEST_RUN: Final = 5_000
 _FOOTER: Final = 2_000
 """Bytes at the end of Parquet, where most of what is believed without a look stands."""
@@ -296,7 +296,9 @@ def _mutated_content(kind: Format, seed: Seed, chosen: random.Random) -> bytes:
     others = [other.content for other in seeds_of(kind)]
     if kind == "parquet":
         start = max(0, len(seed.content) - _FOOTER) if chosen.random() < 0.5 else 0
-        return seed.content[:start] + _changed(seed.content[start:], chosen, _BYTES, others)
+        # What is moved is found to be broken at once; what stays in its place is read farther.
+        changes = _IN_PLACE if chosen.random() < 0.7 else _CHANGES
+        return seed.content[:start] + _changed(seed.content[start:], chosen, _BYTES, others, changes)
     if kind == "gz":
         if not seed.file.endswith(".gz") or chosen.random() < 0.5:
             return _changed(seed.content, chosen, _BYTES, others)
@@ -309,7 +311,7 @@ def _mutated_content(kind: Format, seed: Seed, chosen: random.Random) -> bytes:
 def _mutated_model(model: str, chosen: random.Random) -> bytes:
     if chosen.random() < 0.5:
         content = yaml.safe_load(model)
-        for _ in range(chosen.randint(1, _MOST_CHANGES)):
+        for _ in range(chosen.choice(_CHANGES_AT_ONCE)):
             content = _with_word(content, chosen)
         model = yaml.safe_dump(content, sort_keys=False, allow_unicode=chosen.random() < 0.5)
         if chosen.random() < 0.8:
@@ -335,9 +337,15 @@ def _tokens(kind: Format, encoding: str) -> list[bytes]:
     return [*(text.encode(encoding, "replace") for text in texts), *_BYTES]
 
 
-def _changed(content: bytes, chosen: random.Random, tokens: Sequence[bytes], others: Sequence[bytes]) -> bytes:
-    for _ in range(chosen.randint(1, _MOST_CHANGES)):
-        change = chosen.choice(_CHANGES)
+def _changed(
+    content: bytes,
+    chosen: random.Random,
+    tokens: Sequence[bytes],
+    others: Sequence[bytes],
+    changes: "Sequence[Change] | None" = None,
+) -> bytes:
+    for _ in range(chosen.choice(_CHANGES_AT_ONCE)):
+        change = chosen.choice(changes or _CHANGES)
         content = change(content, chosen, others if change is _spliced else tokens)
     return content
 
@@ -387,6 +395,7 @@ def _spliced(content: bytes, chosen: random.Random, others: Sequence[bytes]) -> 
     return content[: chosen.randint(0, len(content))] + other[chosen.randint(0, len(other)) :]
 
 
+_IN_PLACE: Final[tuple[Change, ...]] = (_flipped, _replaced)
 _CHANGES: Final[tuple[Change, ...]] = (
     _flipped,
     _flipped,

@@ -4,6 +4,7 @@ A child runs one case after another. What ends it, a crash of native code or a b
 and another child goes on with the next one. Belongs here: processes, bounds, the verdict. Not here: the inputs (`mutating`).
 """
 
+import ctypes
 import os
 import random
 import re
@@ -27,6 +28,8 @@ CPU_SECONDS: Final = 20
 """That one case may take; most take a tenth of one."""
 MEMORY: Final = 4 << 30
 """Bytes that a child may have beyond what it has when it begins."""
+_ARENAS_AT_MOST: Final = -8
+"""The number of this setting of malloc."""
 _PATIENCE: Final = 300
 """Seconds after which a case that computes nothing waits for ever."""
 _RAW: Final = re.compile(
@@ -51,15 +54,15 @@ class Case:
         return mutated(self.kind, random.Random(f"{self.seed} {self.kind} {self.number}"))
 
     def commands(self, folder: Path, file: str) -> Iterator[list[str]]:
-        """What is asked of it in its folder: each is looked at, every eighth sequenced, every sixty-fourth built whole."""
+        """What is asked of it in its folder: each is looked at, some are proposed a model for, sequenced, built whole."""
         data, model = str(folder / file), str(folder / "fuzzed.yaml")
         yield ["validate", model]
-        if self.kind != "yaml" and self.number % 4 == 0:
+        if self.kind != "yaml" and self.number % 8 == 0:
             yield ["init", data]
-        if self.number % 8 == 0:
+        if self.number % 16 == 0:
             place = ["--s3_data_location", data, "--output_s3_location", str(folder / "out")]
             yield ["sequence", *place, "--sequence_length", "3", "--model", "fuzzed"]
-        if self.number % 64 == 0:
+        if self.number % 256 == 0:
             yield ["materialize", "--force"]
 
 
@@ -135,6 +138,8 @@ def _end(code: int | None) -> str | None:
 def _run_all(cases: Sequence[Case], folder: Path, told: Connection) -> None:
     """In a child: runs cases, each within its bounds."""
     os.environ["SEQ_ASSETS_HOME"] = str(folder / "home")
+    # Else each thread takes of the bound what it may need one day.
+    ctypes.CDLL(None).mallopt(_ARENAS_AT_MOST, 2)
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

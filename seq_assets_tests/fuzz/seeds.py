@@ -156,7 +156,12 @@ def _json_lines() -> str:
 def _json() -> Iterator[Seed]:
     plain = _json_lines()
     yield Seed("x.jsonl", plain.encode(), model_text("x.jsonl"), "utf-8")
-    yield Seed("x.ndjson", "".join(f"{json.dumps(record, default=str)}\n" for record in _records()).encode(), model_text("x.ndjson"), "ascii")
+    yield Seed(
+        "x.ndjson",
+        "".join(f"{json.dumps(record, default=str)}\n" for record in _records()).encode(),
+        model_text("x.ndjson"),
+        "ascii",
+    )
     options = {"options": {"encoding": "utf-16"}}
     yield Seed("x.json", plain.encode("utf-16"), model_text("x.json", options), "utf-16")
     odd = [

@@ -18,7 +18,7 @@ from seq_assets.models import ColumnType, ModelSpec, Scalar
 from seq_assets.models.proposal import SampledColumn, SampledSource
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.engine import Engine, connect_in_memory
-from seq_assets.warehouse.local.sampling import first_records_query
+from seq_assets.warehouse.local.sampling import stage_first_records
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files, format_by_name
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
 from seq_assets.warehouse.sources.records import SourceFindings
@@ -84,8 +84,8 @@ class _Sample:
         """The records by a model that reads columns as these types, exactly as an ingest does."""
         spec = self._model(types, options)
         for number, part in enumerate(self._parts):
-            query = first_records_query(spec, part, self._engine, SourceFindings(), RECORDS // len(self._parts))
-            self._engine.execute(f"{f'CREATE OR REPLACE TABLE {_STAGE} AS' if not number else f'INSERT INTO {_STAGE}'} {query}")
+            statement = f"CREATE OR REPLACE TABLE {_STAGE} AS" if not number else f"INSERT INTO {_STAGE}"
+            stage_first_records(statement, spec, part, self._engine, SourceFindings(), RECORDS // len(self._parts))
         failed = f"SELECT unnest(_rejections) AS failed FROM {_STAGE} WHERE _rejections IS NOT NULL"
         counts = dict(self._engine.rows(f'SELECT failed."column", count(*) FROM ({failed}) GROUP BY 1'))
         malformed = counts.pop(None, 0)

@@ -49,7 +49,7 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
         engine.execute("ATTACH ':memory:' AS stage")
         # The first records are those of the files, not those that a thread finds first.
         engine.execute("SET preserve_insertion_order = true")
-        engine.execute(f"CREATE TABLE {STAGE} AS {first_records_query(spec, source, engine, findings, most_records)}")
+        stage_first_records(f"CREATE TABLE {STAGE} AS", spec, source, engine, findings, most_records)
         read = engine.row(f"SELECT count(*) AS records FROM {STAGE}")["records"]
         if read == 0:
             raise source.without_rows()
@@ -79,12 +79,18 @@ def _judged(
     )
 
 
-def first_records_query(
-    spec: ModelSpec, source: SourceFiles, engine: Engine, findings: SourceFindings, most_records: int
-) -> str:
-    """The query that makes the stage's rows of the first records of files; notes the columns that the files have.
+def stage_first_records(
+    statement: str, spec: ModelSpec, source: SourceFiles, engine: Engine, findings: SourceFindings, most_records: int
+) -> None:
+    """Puts the stage's rows of the first records of files where a statement has them; notes the columns that the files have.
 
-    Text is read at once. Parquet is read by the query, which is to keep the order of rows.
+    Args:
+        statement: `CREATE TABLE … AS` or `INSERT INTO …`.
+        spec: The model.
+        source: The files.
+        engine: Keeps the order of rows.
+        findings: Notes the columns.
+        most_records: As many are read.
 
     Raises:
         SourceError: A file cannot be read, or lacks a column.
@@ -92,12 +98,14 @@ def first_records_query(
     if source.format == "parquet":
         files = ParquetFiles(replace(source, files=source.files[:_MOST_PARQUET_FILES]), engine)
         queries = [f"({part_query(spec, part)})" for part in files.parts(spec, findings)]
-        return f"SELECT * FROM ({' UNION ALL '.join(queries)}) LIMIT {most_records}"
+        with files.explained():
+            engine.execute(f"{statement} SELECT * FROM ({' UNION ALL '.join(queries)}) LIMIT {most_records}")
+        return
     columns = wanted_columns(spec)
     batches = read_records(source, columns, spec.source.options, findings, rows_at_once=1)
     records = pa.Table.from_batches(_enough(batches, most_records), records_schema(columns))
     engine.register("records", records.sort_by([(FILE, "ascending"), (ROW, "ascending")]).slice(0, most_records))
-    return text_query(spec, source)
+    engine.execute(f"{statement} {text_query(spec, source)}")
 
 
 def _enough(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:

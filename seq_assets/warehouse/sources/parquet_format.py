@@ -4,11 +4,13 @@ Each value arrives in its own type, whole or marked as unreadable (`parquet_type
 each warehouse.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
@@ -113,15 +115,39 @@ class ParquetFiles:
 
         try:
             yield
-        except duckdb.InvalidInputException as error:  # names the file
-            reason = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
-            raise SourceError(f"The source cannot be read as Parquet: {reason}; mend or remove that file.") from error
-        except duckdb.ConversionException as error:
-            reason = str(error).splitlines()[0].removeprefix("Conversion Error: ")
-            raise SourceError(f"The source {self._source.location!r} cannot be read as Parquet: {reason}; mend it.") from error
         except duckdb.Error as error:
-            # DuckDB makes a text of what the store refused.
-            raise (self._objects and self._objects.error) or error from None
+            if self._objects and self._objects.error:
+                # DuckDB makes a text of what the store refused.
+                raise self._objects.error from None
+            if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
+                raise
+            reason = _reason(error)
+            if any(file.location in reason for file in self._source.files):
+                raise SourceError(f"The source cannot be read as Parquet: {reason}; mend or remove that file.") from error
+            # What fails in unpacking a page has lost the file's name.
+            broken = None if isinstance(error, duckdb.IOException) else self._first_broken()
+            if broken is None:
+                raise
+            raise SourceError(
+                f"The source file {broken.location} cannot be read as Parquet: {reason}; mend or remove it."
+            ) from error
+
+    def _first_broken(self) -> SourceFile | None:
+        """The first file that cannot be read to its end, on its own; None where each can, so that no file is to blame."""
+        import duckdb
+
+        # A database that has met what it never expected reads nothing more.
+        with duckdb.connect() as connection:
+            if self._objects:
+                from seq_assets.warehouse.storage.object_store import register_objects
+
+                register_objects(connection)
+            for file in self._source.files:
+                try:
+                    connection.execute(f"SELECT count(COLUMNS(*)) FROM {parquet([file.location])}").fetchall()
+                except duckdb.Error:
+                    return file
+        return None
 
     def _described(self, file: SourceFile) -> list[tuple[str, str]]:
         """Name and type of each column, as DuckDB reads it."""
@@ -140,7 +166,11 @@ class ParquetFiles:
         """What each wanted column is in a file; notes the file's columns."""
         described = self._described(file)
         footer = _footer(file)
-        written = written_fields(footer)
+        try:
+            written = written_fields(footer)
+        except (pa.ArrowException, OSError, ValueError) as error:  # of bytes that are no schema
+            broken = f"its schema is broken ({_reason(error)}); write it again."
+            raise SourceError(f"The source file {file.location} cannot be read as Parquet: {broken}") from error
         names = [field.name for field in written]
         findings.add_columns(names)
         taken = [name for name in names if name.lower() in _TAKEN_NAMES]
@@ -245,9 +275,24 @@ def _fault(file: SourceFile, error: Exception) -> str:
         return "cannot be read as Parquet, and is no such file; set source.format to what it is, or mend its name."
     if end != MAGIC:
         return "cannot be read as Parquet: its end is missing, as of a file that was cut off; write or copy it again."
-    return f"cannot be read as Parquet: {str(error).splitlines()[0]}; mend it."
+    return f"cannot be read as Parquet: {_reason(error)}; mend it."
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a library says, without the name of its error."""
+    return re.sub("^[A-Za-z ]+ Error: ", "", str(error).splitlines()[0])
 
 
 def _footer(file: SourceFile) -> pq.FileMetaData:
-    with file.open() as opened:
-        return pq.read_metadata(opened)
+    """A file's footer, from which Arrow can tell the columns.
+
+    Raises:
+        SourceError: It is broken.
+    """
+    try:
+        with file.open() as opened:
+            return pq.read_metadata(opened)
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(
+            f"The source file {file.location} cannot be read as Parquet: {_reason(error)}; write it again."
+        ) from error

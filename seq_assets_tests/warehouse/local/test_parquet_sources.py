@@ -196,7 +196,7 @@ def test_int96_is_no_text_and_no_number(workspace: Workspace) -> None:
 
 def test_moments_that_microseconds_cannot_hold_at_all_are_an_error_of_the_source(workspace: Workspace) -> None:
     write(workspace, pa.array([2**62], pa.timestamp("ms")))
-    with pytest.raises(SourceError, match=r"source\.parquet' cannot be read as Parquet: .*Timestamp"):
+    with pytest.raises(SourceError, match=r"source\.parquet cannot be read as Parquet: .*Timestamp"):
         workspace.ingest(model(workspace, type="timestamp"))
 
 
