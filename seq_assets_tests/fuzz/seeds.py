@@ -231,11 +231,11 @@ def _yaml() -> Iterator[Seed]:
         **_COLUMNS,
         "course": {"type": "string", "nullable": True, "from": {"path": "([a-z])\\.csv"}},
         "time": {"type": "timestamp", "nullable": True, "format": "%Y-%m-%d %H:%M:%S.%f", "timezone": "Europe/Amsterdam"},
-        "start": {"type": "timestamp", "from": "time"},
+        "day": {"type": "date"},
         "elapsed": {"type": "float64", "nullable": True, "is_greater_than": -1, "has_acceptable_percentage_of_nulls": 0.5},
     }
     features = {"skill": {"encode": "vocabulary", "fill_null": "add"}, "elapsed": {"pad_value": 0.5, "fill_null": 0}}
-    split = {"strategy": "time", "column": "start", "cutoff": dt.datetime(2024, 3, 1)}
+    split = {"strategy": "time", "column": "day", "cutoff": dt.datetime(2024, 3, 1)}
     yield Seed(
         "x.csv",
         content,
@@ -244,7 +244,7 @@ def _yaml() -> Iterator[Seed]:
             columns=columns,
             features=features,
             split=split,
-            order_by=["time", "correct"],
+            order_by=["day", "correct"],
             window={"mode": "sliding", "stride": 2},
             padding={"side": "left"},
             min_length=2,
