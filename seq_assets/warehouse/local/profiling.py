@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
@@ -21,6 +20,7 @@ from seq_assets.warehouse.engine import Engine, connect_in_memory
 from seq_assets.warehouse.local.sampling import stage_first_records
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files, format_by_name
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles
+from seq_assets.warehouse.sources.parquet_types import broken_file_explained
 from seq_assets.warehouse.sources.records import SourceFindings
 from seq_assets.warehouse.sources.sniffing import Appearance, appearance_of
 
@@ -212,13 +212,8 @@ def _reader_options(options: Mapping[str, tuple[object, str]]) -> SourceOptions:
 
 
 def _parquet_columns(file: SourceFile) -> Sequence[str]:
-    with file.open() as opened:
-        try:
-            names: list[str] = pq.read_schema(opened).names
-        except (pa.ArrowException, OSError) as error:
-            raise SourceError(
-                f"The source file {file.location} cannot be read as Parquet: {error}; mend or remove it."
-            ) from error
+    with file.open() as opened, broken_file_explained(file):
+        names: list[str] = pq.read_schema(opened).names
     return names
 
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seq_assets.errors import SourceError
 from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Engine
 from seq_assets.warehouse.sources.location import SourceFile
+from seq_assets.warehouse.sources.parquet_types import broken_file_explained
 
 REMAINDERS: Final = "int96_remainders"
 """The table of the values that are no whole microseconds: `file`, `row`, `name`, `nanoseconds` beyond the microsecond."""
@@ -52,29 +52,26 @@ def note_remainders(engine: Engine, files: Mapping[int, SourceFile], columns: Ma
 
 def _remainders(file: SourceFile, index: int, columns: Mapping[str, str]) -> Iterator[pa.RecordBatch]:
     """The same of one file, each batch of one column."""
-    try:
-        with file.open() as in_microseconds, file.open() as in_nanoseconds:
-            readers = [
-                pq.ParquetFile(opened, coerce_int96_timestamp_unit=unit).iter_batches(columns=list(columns.values()))
-                for opened, unit in ((in_microseconds, "us"), (in_nanoseconds, "ns"))
-            ]
-            row = 1
-            for coarse, fine in zip(*readers, strict=True):
-                for name, source in columns.items():
-                    rest = _nanoseconds(coarse.column(source), fine.column(source))
-                    (rows,) = np.nonzero(rest)
-                    yield pa.RecordBatch.from_arrays(
-                        [
-                            pa.repeat(pa.scalar(index, pa.int32()), len(rows)),
-                            pa.array(rows + row),
-                            pa.repeat(name, len(rows)),
-                            pa.array(rest[rows].astype(np.int16)),
-                        ],
-                        schema=_SCHEMA,
-                    )
-                row += coarse.num_rows
-    except (OSError, pa.ArrowException) as error:
-        raise SourceError(f"The source file {file.location} cannot be read as Parquet: {error}; mend or remove it.") from error
+    with broken_file_explained(file), file.open() as in_microseconds, file.open() as in_nanoseconds:
+        readers = [
+            pq.ParquetFile(opened, coerce_int96_timestamp_unit=unit).iter_batches(columns=list(columns.values()))
+            for opened, unit in ((in_microseconds, "us"), (in_nanoseconds, "ns"))
+        ]
+        row = 1
+        for coarse, fine in zip(*readers, strict=True):
+            for name, source in columns.items():
+                rest = _nanoseconds(coarse.column(source), fine.column(source))
+                (rows,) = np.nonzero(rest)
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        pa.repeat(pa.scalar(index, pa.int32()), len(rows)),
+                        pa.array(rows + row),
+                        pa.repeat(name, len(rows)),
+                        pa.array(rest[rows].astype(np.int16)),
+                    ],
+                    schema=_SCHEMA,
+                )
+            row += coarse.num_rows
 
 
 def _nanoseconds(microseconds: pa.Array, nanoseconds: pa.Array) -> np.ndarray:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
@@ -22,6 +21,7 @@ from seq_assets.warehouse.sources.parquet_types import (
     ABSENT_COLUMN,
     Form,
     ParquetColumn,
+    broken_file_explained,
     int96_columns,
     parquet_column,
     written_fields,
@@ -166,11 +166,11 @@ class ParquetFiles:
         """What each wanted column is in a file; notes the file's columns."""
         described = self._described(file)
         footer = _footer(file)
-        try:
-            written = written_fields(footer)
-        except (pa.ArrowException, OSError, ValueError) as error:  # of bytes that are no schema
-            broken = f"its schema is broken ({_reason(error)}); write it again."
-            raise SourceError(f"The source file {file.location} cannot be read as Parquet: {broken}") from error
+        with broken_file_explained(file):
+            written, int96 = written_fields(footer), int96_columns(footer)
+        if len(written) != len(described):
+            found = f"it has {len(written)} columns by its footer, and {len(described)} by its schema"
+            raise SourceError(f"The source file {file.location} cannot be read as Parquet: {found}; write it again.")
         names = [field.name for field in written]
         findings.add_columns(names)
         taken = [name for name in names if name.lower() in _TAKEN_NAMES]
@@ -179,7 +179,6 @@ class ParquetFiles:
                 f"The source file {file.location} has a column {taken[0]!r}, which the reader of Parquet adds; rename it."
             )
         present = present_columns(file, columns, names)
-        int96 = int96_columns(footer)
         # By place, because DuckDB renames a column whose name differs from another one's in upper and lower case only.
         by_name = {
             field.name: parquet_column(name, type_, field, field.name in int96)
@@ -289,10 +288,5 @@ def _footer(file: SourceFile) -> pq.FileMetaData:
     Raises:
         SourceError: It is broken.
     """
-    try:
-        with file.open() as opened:
-            return pq.read_metadata(opened)
-    except (pa.ArrowException, OSError) as error:
-        raise SourceError(
-            f"The source file {file.location} cannot be read as Parquet: {_reason(error)}; write it again."
-        ) from error
+    with file.open() as opened, broken_file_explained(file):
+        return pq.read_metadata(opened)

@@ -7,13 +7,18 @@ kind of value, none of them is readable. Belongs here: that judgement, from a fi
 """
 
 import base64
+import binascii
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from seq_assets.errors import SourceError
+from seq_assets.warehouse.sources.location import SourceFile
 
 ABSENT: Final = '"NULL"'
 """DuckDB's type of a column that a file does not have, or that holds nulls alone."""
@@ -58,6 +63,20 @@ class ParquetColumn:
 
 
 ABSENT_COLUMN: Final = ParquetColumn("", ABSENT)
+
+
+@contextmanager
+def broken_file_explained(file: SourceFile) -> Iterator[None]:
+    """What Arrow says of a file that is broken becomes an error of the source.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError, binascii.Error) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise SourceError(f"The source file {file.location} cannot be read as Parquet: {reason}; mend or remove it.") from error
 
 
 def written_fields(footer: pq.FileMetaData) -> list[pa.Field]:

@@ -8,6 +8,7 @@ import uuid
 from decimal import Decimal
 from typing import Any, Final
 
+import duckdb
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -254,3 +255,52 @@ def test_categories_without_an_order_are_ordered_by_their_text(workspace: Worksp
     spec = model(workspace, order_by=("value",), type="string", nullable=False)
     workspace.ingest(spec)
     assert accepted(workspace, spec) == ["hi", "lo", "mid"]
+
+
+# Broken
+
+
+def spoil(workspace: Workspace, name: str, place: int, content: bytes) -> None:
+    """Writes other bytes over those at a place in a file."""
+    path = workspace.folder / name
+    before = path.read_bytes()
+    path.write_bytes(before[:place] + content + before[place + len(content) :])
+
+
+def refused_by_run_and_look(workspace: Workspace, location: str) -> tuple[str, str]:
+    """What a run, and a look at the first records, say of a source that they refuse."""
+    spec = model(workspace, location, type="int64")
+    said = []
+    with pytest.raises(SourceError) as error:
+        workspace.ingest(spec)
+    said.append(str(error.value))
+    with pytest.raises(SourceError) as error:
+        workspace.warehouse.sample_source(workspace.ingest_plan(spec), 100_000)
+    return said[0], str(error.value)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "zstd", "brotli"])
+def test_a_file_whose_page_is_broken_is_refused_by_its_name_among_others(workspace: Workspace, compression: str) -> None:
+    for name in ("data/a.parquet", "data/b.parquet", "data/c.parquet"):
+        write(workspace, pa.array(range(5_000)), name, compression=compression, use_dictionary=False)
+    page = pq.read_metadata(workspace.folder / "data" / "b.parquet").row_group(0).column(0).data_page_offset
+    spoil(workspace, "data/b.parquet", page + 60, b"\xff\x00" * 100)
+    for said in refused_by_run_and_look(workspace, "data"):
+        assert f"{workspace.folder}/data/b.parquet" in said
+        assert "cannot be read as Parquet: " in said
+
+
+def test_a_file_whose_schema_is_broken_is_refused_by_its_name(workspace: Workspace) -> None:
+    write(workspace, pa.array([1]))
+    # Until Arrow's own schema, which is text of 64 characters, begins.
+    place = (workspace.folder / "source.parquet").read_bytes().index(b"ARROW:schema") + 20
+    spoil(workspace, "source.parquet", place, b"!!!!")
+    for said in refused_by_run_and_look(workspace, "source.parquet"):
+        assert f"The source file {workspace.folder}/source.parquet cannot be read as Parquet: " in said
+
+
+def test_what_no_file_is_to_blame_for_is_no_error_of_the_source(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(workspace, pa.array([1]))
+    monkeypatch.setattr("seq_assets.warehouse.local.ingest.stage_query", lambda *_, **__: "SELECT error('a fault of ours')")
+    with pytest.raises(duckdb.Error, match="a fault of ours"):
+        workspace.ingest(model(workspace, type="int64"))

@@ -137,6 +137,18 @@ def test_what_begins_like_something_else_is_text_as_long_as_it_may_be(tmp_path: 
     assert stream_of(tmp_path / "x").read(100) == b"a\x00,b\n"
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_text_without_the_mark_that_its_encoding_begins_with_is_refused_with_the_encodings_that_have_none(
+    tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("a,b\n1,2\n".encode(f"{encoding}-le"))
+    with pytest.raises(
+        SourceError, match=rf"x\.csv is no {encoding} text \(.* BOM\); .*such as {encoding}-le or {encoding}-be"
+    ):
+        stream_of(path, encoding).read(10)
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "place"),
     [
