@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow test-dg test-browser chromium screenshots athena test-athena faults mutants bench bench-growth bench-guard check format lock clean
+.PHONY: help demo dev test test-slow test-dg test-browser chromium screenshots athena test-athena faults fuzz mutants bench bench-growth bench-guard check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,10 @@ test-athena: .venv/installed-athena ## Run the tests that need that stack (the f
 
 faults: .venv/installed-athena ## Break things a hundred times each; print the figures of docs/reliability.md (an hour; root, for disks of its own).
 	$(BIN)/pytest -n 0 -m faults
+
+fuzz: SEED = 0
+fuzz: .venv/installed ## Give mutated inputs to the command line, thousands of each format (an hour); CASES=500 of each, SEED=1 for others.
+	$(BIN)/python -m seq_assets_tests.fuzz --seed $(SEED) $(if $(CASES),--cases $(CASES))
 
 mutants: .venv/installed ## Prove that the tests see: put in faults, one at a time, and show which test finds each.
 	$(BIN)/python -m seq_assets_tests.mutants

@@ -11,11 +11,11 @@ import re
 import resource
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from click.testing import CliRunner, Result
 
@@ -38,6 +38,10 @@ _RAW: Final = re.compile(
 )
 """What only a program says, not one who writes for people."""
 _CODES: Final = (0, 1, 2)
+
+
+Verdict: TypeAlias = tuple[int, str | None]
+"""The exit code of the last command, and what was not clean; None if nothing was."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +92,34 @@ class Outcome:
     findings: tuple[Finding, ...]
 
 
-def run_cases(cases: Sequence[Case], folder: Path) -> Outcome:
+def run_case(case: Case, folder: Path) -> Verdict:
+    """Runs the commands of a case; the last exit code, and what was not clean."""
+    shutil.rmtree(folder, ignore_errors=True)
+    given = case.input
+    write_input(given, folder)
+    os.environ["SEQ_ASSETS_MODELS"] = str(folder)
+    code = 0
+    for command in case.commands(folder, given.file):
+        result = run_command(command)
+        code = max(code, result.exit_code)
+        what = what_is_wrong(result)
+        if what is not None:
+            return code, f"seq-assets {' '.join(command)}\n{what}"
+    return code, None
+
+
+def run_cases(cases: Sequence[Case], folder: Path, run: Callable[[Case, Path], Verdict] = run_case) -> Outcome:
     """Runs cases one after the other, in as many processes as it takes.
 
     Args:
         cases: The cases.
         folder: Where the inputs and the tables are written; empty at first.
+        run: Runs one case in a folder.
     """
     done, refused, findings = 0, 0, []
     while done < len(cases):
         here, there = context().Pipe(duplex=False)
-        process = context().Process(target=_run_all, args=(cases[done:], folder, there))
+        process = context().Process(target=_run_all, args=(cases[done:], folder, there, run))
         process.start()
         there.close()
         for code, what in _received(here):
@@ -117,7 +138,7 @@ def run_cases(cases: Sequence[Case], folder: Path) -> Outcome:
     return Outcome(min(done, len(cases)), refused, tuple(findings))
 
 
-def _received(connection: Connection) -> Iterator[tuple[int, str | None]]:
+def _received(connection: Connection) -> Iterator[Verdict]:
     """What a child tells of one case after another, until it ends or waits for ever."""
     while connection.poll(_PATIENCE):
         try:
@@ -135,7 +156,7 @@ def _end(code: int | None) -> str | None:
     return None if code == 0 else f"the process ended with {signal.Signals(-code).name if code and code < 0 else code}"
 
 
-def _run_all(cases: Sequence[Case], folder: Path, told: Connection) -> None:
+def _run_all(cases: Sequence[Case], folder: Path, told: Connection, run: Callable[[Case, Path], Verdict]) -> None:
     """In a child: runs cases, each within its bounds."""
     os.environ["SEQ_ASSETS_HOME"] = str(folder / "home")
     # Else each thread takes of the bound what it may need one day.
@@ -145,24 +166,8 @@ def _run_all(cases: Sequence[Case], folder: Path, told: Connection) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for case in cases:
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        told.send(run_case(case, folder / "case"))
+        told.send(run(case, folder / "case"))
     signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def run_case(case: Case, folder: Path) -> tuple[int, str | None]:
-    """Runs the commands of a case; the last exit code, and what was not clean."""
-    shutil.rmtree(folder, ignore_errors=True)
-    given = case.input
-    write_input(given, folder)
-    os.environ["SEQ_ASSETS_MODELS"] = str(folder)
-    code = 0
-    for command in case.commands(folder, given.file):
-        result = run_command(command)
-        code = max(code, result.exit_code)
-        what = what_is_wrong(result)
-        if what is not None:
-            return code, f"seq-assets {' '.join(command)}\n{what}"
-    return code, None
 
 
 def run_command(command: Sequence[str]) -> Result:
