@@ -3,6 +3,7 @@
 Renew the text after a change that is meant: `python -m seq_assets_tests.assets.test_graph`, and read the difference.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -99,6 +100,10 @@ def test_a_broken_model_file_is_named_on_the_page_of_raw_observations(tmp_path: 
     assert "**Broken model files, whose partitions fail:**\n- " in description
     assert f"- {school.models_folder / 'broken.yaml'}: sourc: found an unknown field" in description
     (school.models_folder / "broken.yaml").unlink()
+    os.mkfifo(school.models_folder / "pipe.yaml")
+    graph = school.definitions().resolve_asset_graph()
+    assert "pipe.yaml: found a named pipe (FIFO)" in str(graph.get(RAW_KEY).description)
+    (school.models_folder / "pipe.yaml").unlink()
     assert "Broken" not in str(school.definitions().resolve_asset_graph().get(RAW_KEY).description)
 
 

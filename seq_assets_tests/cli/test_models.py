@@ -1,5 +1,6 @@
 """`models` and `validate`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,32 @@ def test_models_shows_the_mistakes_of_a_broken_file_among_the_good(plain: Worksp
     assert "broken.yaml: entity: found 1" in shown["broken"]["error"]
     assert shown["plain"]["error"] is None
     assert "broken.yaml: entity: found 1" in run("models").output
+
+
+def test_hostile_files_among_the_models_take_no_other_down(plain: Workspace) -> None:
+    hostile = {
+        "alias": "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{'*a, ' * 9}*a]\na: &a *a{n}\n" for n in range(9)),
+        "binary": "name: 'a\0b'",
+        "deep": "[" * 5_000,
+        "digits": f"name: {'1' * 5_000}",
+        "empty": "name: !!int ''",
+        "octal": "seed: 010",
+        "tag": "name: !!python/object/apply:os.getcwd []",
+    }
+    for name, text in hostile.items():
+        (plain.folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    (plain.folder / "latin.yaml").write_bytes(b"name: caf\xe9")
+    (plain.folder / "folder.yaml").mkdir()
+    (plain.folder / "link.yaml").symlink_to("nowhere")
+    os.mkfifo(plain.folder / "pipe.yaml")
+    with (plain.folder / "large.yaml").open("wb") as opened:
+        opened.truncate(100 << 20)
+    names = {*hostile, "latin", "folder", "link", "pipe", "large"}
+    said = run("validate", code=1)
+    assert said.stdout == f"{plain.folder / 'plain.yaml'}: ok\n"
+    assert {name for name in names if f"{plain.folder / name}.yaml: found " in said.stderr} == names
+    shown = {model["model"]: model["error"] for model in run_json("models")}
+    assert {name for name, error in shown.items() if error} == names
 
 
 def test_a_models_folder_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
