@@ -64,7 +64,7 @@ def test_models_shows_the_mistakes_of_a_broken_file_among_the_good(plain: Worksp
 
 def test_hostile_files_among_the_models_take_no_other_down(plain: Workspace) -> None:
     hostile = {
-        "alias": "a: &a [x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{'*a, ' * 9}*a]\na: &a *a{n}\n" for n in range(9)),
+        "alias": "a: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 9}x]\n" for n in range(1, 12)),
         "binary": "name: 'a\0b'",
         "deep": "[" * 5_000,
         "digits": f"name: {'1' * 5_000}",

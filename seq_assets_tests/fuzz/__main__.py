@@ -7,8 +7,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,6 +21,7 @@ USUAL: Final[Mapping[Format, int]] = {"csv": 3_000, "json": 2_000, "gz": 1_000, 
 """How many inputs of each format are tried."""
 _TOGETHER: Final = 256
 """Cases that one child runs, which ends sooner if one of them ends it."""
+_NOTHING: Final = Outcome(0, 0, ())
 
 
 def main() -> None:
@@ -36,34 +37,38 @@ def main() -> None:
         "--findings", type=Path, default=Path("build/fuzz"), help="Where they are written; default: build/fuzz."
     )
     given = parser.parse_args()
-    found: list[Finding] = []
+    is_clean = True
     for kind in given.format or FORMATS:
         numbers = range(given.cases or USUAL[kind]) if given.number is None else [given.number]
         started = time.monotonic()
-        outcome = fuzz([Case(kind, given.seed, number) for number in numbers])
-        found += outcome.findings
-        seconds = time.monotonic() - started
-        print(
-            f"{kind}: {outcome.refused:,} of {outcome.done:,} refused in words, in {seconds:,.0f} seconds; not clean:",
-            flush=True,
-        )
-        print(figures(kind, outcome)[1], flush=True)
-    for finding in found:
-        print(f"{_kept(finding, given.findings)}: {finding.what.strip().splitlines()[-1]}")
-    sys.exit(bool(found))
+        done = _NOTHING
+        for outcome in outcomes([Case(kind, given.seed, number) for number in numbers]):
+            done += outcome
+            for finding in outcome.findings:
+                print(f"{_kept(finding, given.findings)}: {finding.what.strip().splitlines()[-1]}", flush=True)
+            seconds = time.monotonic() - started
+            print(
+                f"{kind}: {done.done:,} in {seconds:,.0f} seconds, {done.refused:,} refused in words",
+                file=sys.stderr,
+                flush=True,
+            )
+        print(figures(kind, done)[1], flush=True)
+        is_clean = is_clean and not done.findings
+    sys.exit(not is_clean)
 
 
 def fuzz(cases: Sequence[Case]) -> Outcome:
     """Runs cases, as many at once as there are processors."""
+    return sum(outcomes(cases), _NOTHING)
+
+
+def outcomes(cases: Sequence[Case]) -> Iterator[Outcome]:
+    """The same, part by part, as each is done."""
     parts = [cases[start : start + _TOGETHER] for start in range(0, len(cases), _TOGETHER)]
     with TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as threads:
-        folders = [Path(folder) / str(number) for number in range(len(parts))]
-        outcomes = list(threads.map(run_cases, parts, folders))
-    return Outcome(
-        sum(outcome.done for outcome in outcomes),
-        sum(outcome.refused for outcome in outcomes),
-        tuple(finding for outcome in outcomes for finding in outcome.findings),
-    )
+        running = [threads.submit(run_cases, part, Path(folder) / str(number)) for number, part in enumerate(parts)]
+        for ended in as_completed(running):
+            yield ended.result()
 
 
 def figures(kind: Format, outcome: Outcome) -> tuple[str, str]:

@@ -91,6 +91,10 @@ class Outcome:
     refused: int
     findings: tuple[Finding, ...]
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """What came of both."""
+        return Outcome(self.done + other.done, self.refused + other.refused, self.findings + other.findings)
+
 
 def run_case(case: Case, folder: Path) -> Verdict:
     """Runs the commands of a case; the last exit code, and what was not clean."""
