@@ -107,10 +107,11 @@ class _Loader(yaml.SafeLoader):
         """As the base class, but a duplicate key is an error."""
         seen: set[str] = set()
         for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            if key in seen and key != "<<":
-                raise _DuplicateKeyError(problem=key, problem_mark=key_node.start_mark)
-            seen.add(key)
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue  # the base class refuses it
+            if key_node.value in seen and key_node.value != "<<":
+                raise _DuplicateKeyError(problem=key_node.value, problem_mark=key_node.start_mark)
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -147,13 +148,15 @@ def _unreadable(node: yaml.Node) -> _ValueError:
 
 def _refuse_another_base(node: yaml.ScalarNode, value: float) -> None:
     """Refuses 010, which is 8 to YAML, and 12:30:00, which is 45,000."""
-    found = f"{_shown(node.value)}, which YAML reads as the number {value}"
     if _OCTAL.fullmatch(node.value):
         sign = "-" * node.value.startswith("-")
-        digits = node.value.lstrip("+-0_") or "0"
-        raise _SurprisingNumberError(found, node.start_mark, f"{sign}{digits} without zeros before it", node.start_mark)
-    if _SEXAGESIMAL.fullmatch(node.value):
-        raise _SurprisingNumberError(found, node.start_mark, "a number without colons", node.start_mark)
+        meant = f"{sign}{node.value.lstrip('+-0_') or '0'} without zeros before it"
+    elif _SEXAGESIMAL.fullmatch(node.value):
+        meant = "a number without colons"
+    else:
+        return
+    found = f"{_shown(node.value)}, which YAML reads as the number {value}"
+    raise _SurprisingNumberError(found, node.start_mark, meant, node.start_mark)
 
 
 @dataclass(frozen=True)
