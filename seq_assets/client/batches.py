@@ -473,7 +473,7 @@ def _sorted_by_engine(stored: StoredRows, rows: int) -> "Iterator[pa.RecordBatch
     """All rows in the table's order, in batches of at most so many."""
     import duckdb
 
-    from seq_assets.warehouse.engine import parquet, quoted
+    from seq_assets.warehouse.engine import failures_told, parquet, quoted
     from seq_assets.warehouse.storage.parquet_files import order_keys
 
     columns = ", ".join(map(quoted, stored.version.schema.names))
@@ -482,9 +482,10 @@ def _sorted_by_engine(stored: StoredRows, rows: int) -> "Iterator[pa.RecordBatch
         TemporaryDirectory() as folder,
         duckdb.connect(":memory:", config={"memory_limit": _SORT_MEMORY, "temp_directory": folder}) as connection,
     ):
-        stored.warehouse.register(connection)
+        failure = stored.warehouse.register(connection)
         query = f"SELECT {columns} FROM {parquet(stored.files)} ORDER BY {keys}"
-        yield from connection.sql(query).to_arrow_reader(rows)
+        with failures_told([failure]):
+            yield from connection.sql(query).to_arrow_reader(rows)
 
 
 # Arrays

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow as pa
 
 from seq_assets.warehouse.cancellation import raise_if_canceled
-from seq_assets.warehouse.storage.storage import Storage
+from seq_assets.warehouse.storage.storage import Failure, Storage
 
 if TYPE_CHECKING:
     import duckdb
-
-Extension = TypeVar("Extension")
 
 MEMORY_LIMIT: Final = "3000MiB"
 """DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by up to 800 MiB."""
@@ -46,6 +44,7 @@ class Engine:
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Wraps an open connection."""
         self._connection = connection
+        self._failures: list[Failure] = []
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
         connection.execute("SET preserve_insertion_order = false")
@@ -55,16 +54,17 @@ class Engine:
     def open(cls, connect: Connect, scratch: Path, memory_limit: str, storage: Storage) -> "Iterator[Engine]":
         """A fresh engine that spills into the scratch folder and reads the storage's files."""
         with connect({"memory_limit": memory_limit, "temp_directory": str(scratch)}) as connection:
-            storage.register(connection)
-            yield cls(connection)
+            engine = cls(connection)
+            engine.extend(storage.register)
+            yield engine
 
     def register(self, name: str, data: pa.RecordBatchReader | pa.Table) -> None:
         """Makes Arrow data readable under a name; a stream can be read once."""
         self._connection.register(name, data)
 
-    def extended(self, register: "Callable[[duckdb.DuckDBPyConnection], Extension]") -> "Extension":
-        """What a function makes of the connection, such as a file system that it registers."""
-        return register(self._connection)
+    def extend(self, register: "Callable[[duckdb.DuckDBPyConnection], Failure]") -> None:
+        """Has files be readable that DuckDB alone cannot read; why that fails is raised as it is."""
+        self._failures.append(register(self._connection))
 
     def execute(self, query: str) -> None:
         """Runs a statement to its end."""
@@ -116,7 +116,20 @@ class Engine:
             raise
         # A source that is read by the query may have raised it, of which DuckDB makes an error of its own.
         raise_if_canceled()
-        return result.result()
+        with failures_told(self._failures):
+            return result.result()
+
+
+@contextmanager
+def failures_told(failures: Iterable[Failure]) -> Iterator[None]:
+    """Has what a file system raised inside be the error, of which DuckDB makes a text."""
+    try:
+        yield
+    except Exception:
+        for failure in failures:
+            if error := failure():
+                raise error from None
+        raise
 
 
 def _is_done(result: "Future[Any]") -> bool:

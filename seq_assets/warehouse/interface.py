@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from seq_assets.warehouse.storage.storage import Failure
+
 
 @dataclass(frozen=True)
 class Version:
@@ -273,8 +275,12 @@ class Warehouse(ABC):
         """Keeps a text with a version, instead of any before it: who reads it gets one of them, whole."""
 
     @abstractmethod
-    def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
-        """Makes the files of versions readable for a DuckDB connection."""
+    def register(self, connection: "duckdb.DuckDBPyConnection") -> "Failure":
+        """Makes the files of versions readable for a DuckDB connection.
+
+        Returns:
+            Says why reading failed, because DuckDB makes a text of it.
+        """
 
     @abstractmethod
     def repair(self) -> Repair:

@@ -4,6 +4,7 @@ Belongs here: the order of things, what stands unchanged, what a version remembe
 (each warehouse), or how a commit is done (`storage.iceberg_tables`).
 """
 
+import logging
 import shutil
 import time
 import uuid
@@ -18,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seq_assets.errors import AuditError, NotPublishedError, SourceError
+from seq_assets.errors import AuditError, NotPublishedError, SeqAssetsError, SourceError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA
 from seq_assets.sequencing.vocabulary import next_vocabulary
-from seq_assets.warehouse.cancellation import raise_if_canceled
+from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
 from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.interface import (
@@ -41,7 +42,7 @@ from seq_assets.warehouse.interface import (
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
 from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 from seq_assets.warehouse.storage.parquet_files import write_parquet
-from seq_assets.warehouse.storage.storage import Storage
+from seq_assets.warehouse.storage.storage import Failure, Storage
 from seq_assets.warehouse.vocabularies import Vocabularies
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from seq_assets.warehouse.storage.iceberg_tables import Content, Tables
 
+logger = logging.getLogger(__name__)
 
 AUDIT_MEMORY_LIMIT: Final = "512MiB"
 """DuckDB's own in audits, so that sequencing as a whole stays under 1 GiB."""
@@ -226,9 +228,9 @@ class PublishingWarehouse(Warehouse):
     def _page_location(self, version: Version) -> str:
         return f"{self.tables.location(version.dataset)}/pages/{version.id}.json"
 
-    def register(self, connection: "duckdb.DuckDBPyConnection") -> None:
+    def register(self, connection: "duckdb.DuckDBPyConnection") -> Failure:
         """Makes the files of versions readable for a DuckDB connection."""
-        self.storage.register(connection)
+        return self.storage.register(connection)
 
     def source_fingerprint(self, plan: IngestPlan) -> str:
         """What the source looks like now, from its listing."""
@@ -422,8 +424,16 @@ class PublishingWarehouse(Warehouse):
             yield
         except BaseException:
             for folder in folders:
-                self.storage.remove(folder)
+                self._give_up(folder)
             raise
+
+    def _give_up(self, folder: str) -> None:
+        """Removes a folder as well as it can be: what made us give it up is what must be told."""
+        try:
+            with tidying():
+                self.storage.remove(folder)
+        except SeqAssetsError as error:
+            logger.warning("%s is left for gc: %s", folder, error)
 
 
 def _place_in_run(file: str) -> PurePosixPath:

@@ -56,12 +56,12 @@ class AthenaApi:
             "GetWorkGroup": self._get_work_group,
         }
 
-    def answer(self, operation: str, body: bytes) -> Answer:
-        """The status and the content of the answer to one request."""
-        fault = self._faults.of_call(operation)
+    def answer(self, operation: str, body: bytes, authorization: str = "") -> Answer:
+        """The status and the content of the answer to one request, which may name the key that it is signed with."""
+        fault = self._faults.of_call(operation, authorization)
         try:
             if fault and fault.code:
-                raise _throttled(fault)
+                raise _refused(fault)
             if operation not in self._operations:
                 raise RequestRefusedError(f"this stack does not know {operation}", code="UnknownOperationException")
             content = self._operations[operation](_parsed(body))
@@ -182,14 +182,14 @@ def _invalid(message: str) -> RequestRefusedError:
     return RequestRefusedError(message, AthenaErrorCode="INVALID_INPUT")
 
 
-def _throttled(fault: CallFault) -> RequestRefusedError:
+def _refused(fault: CallFault) -> RequestRefusedError:
     if fault.code == "TooManyRequestsException":
         return RequestRefusedError(
             "You have exceeded the limit for the number of queries you can run concurrently.",
             code=fault.code,
             Reason="CONCURRENT_QUERY_LIMIT_EXCEEDED",
         )
-    return RequestRefusedError("Rate exceeded", code="ThrottlingException")
+    return RequestRefusedError(fault.message, code=str(fault.code), status=fault.status)
 
 
 def _output_folder(request: dict[str, Any], workgroup: WorkGroup) -> str:

@@ -7,7 +7,7 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from werkzeug.serving import make_server
 from seq_assets_tests.athena.api import AthenaApi
 from seq_assets_tests.athena.errors import QueryFailedError, StackFailedError
 from seq_assets_tests.athena.faults import Faults
+from seq_assets_tests.athena.s3_faults import StartResponse, damaged, operation_of, refused
 from seq_assets_tests.athena.statements import CreateExternalTable, bucket_and_key
 
 CONTROL_PATH = "/_control"
@@ -31,7 +32,6 @@ _PARQUET_INPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
 _PARQUET_OUTPUT = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 _PARQUET_SERDE = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
 _ONE_AT_A_TIME = threading.Lock()
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
 class Endpoint:
@@ -76,18 +76,30 @@ class Endpoint:
             return _answered(start_response, *self._control(environ))
         if target.startswith(_ATHENA):
             assert self.api is not None, "the stack sets the API before it gives the address away"
-            return _answered(start_response, *self.api.answer(target.removeprefix(_ATHENA), _body(environ)))
+            authorization = environ.get("HTTP_AUTHORIZATION", "")
+            return _answered(start_response, *self.api.answer(target.removeprefix(_ATHENA), _body(environ), authorization))
         if target.startswith(_GLUE):
             with self._glue_lock:
                 return self._glue(target.removeprefix(_GLUE), environ, start_response)
+        return self._s3(environ, start_response)
+
+    def _s3(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """S3 is moto's, but for the faults."""
+        operation = operation_of(environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING", ""))
+        fault = self._faults.of_call(f"s3:{operation}", environ.get("HTTP_AUTHORIZATION", ""))
+        if fault and fault.code:
+            _body(environ)
+            return refused(start_response, fault)
+        if fault:
+            return damaged(self._aws, environ, start_response, fault.damage)
         answer: Iterable[bytes] = self._aws(environ, start_response)
         return answer
 
     def _glue(self, operation: str, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Glue is moto's, but for the faults, what moto lacks, and a lost race, which moto does not notice."""
-        fault = self._faults.of_call(f"glue:{operation}")
+        fault = self._faults.of_call(f"glue:{operation}", environ.get("HTTP_AUTHORIZATION", ""))
         if fault and fault.code:
-            return _answered(start_response, 400, {"__type": fault.code, "message": "Rate exceeded"})
+            return _answered(start_response, fault.status, {"__type": fault.code, "message": fault.message})
         if "ColumnStatistics" in operation:
             return _answered(start_response, 200, {"ColumnStatisticsList": [], "Errors": []})
         body = _body(environ)

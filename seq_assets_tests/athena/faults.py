@@ -10,16 +10,40 @@ from typing import Any, Literal, TypeVar, get_args
 
 Outcome = Literal["fail", "hang", "cancel"]
 ThrottlingCode = Literal["ThrottlingException", "TooManyRequestsException"]
-_SWITCHES = ("throttle", "lose_answers", "fail", "hang", "cancel", "queue")
+Damage = Literal["", "cut", "short", "slow", "reset"]
+"""Of an answer by S3: it ends before its length, it says a smaller length, it comes in drops, it never comes."""
+
+_SWITCHES = ("throttle", "lose_answers", "refuse", "damage", "expire", "fail", "hang", "cancel", "queue")
+_ANY = "*"
+_FOR_EVER = 1 << 60
 
 
 @dataclass
 class CallFault:
-    """What happens to the next calls of the API: they are refused, or done while their answer is lost."""
+    """What happens to the next calls: they are refused, or done while their answer is lost or damaged.
+
+    Attributes:
+        remaining: Of how many calls.
+        operation: Of Athena; of Glue as `glue:UpdateTable`, of S3 as `s3:GetObject`; `*` is all of them.
+        code: With which a call is refused; None where it is done.
+        status: Of HTTP, where it is refused.
+        damage: Of the answer.
+        access_key: Whose calls alone are meant, by the key that they are signed with; empty for everybody's.
+        spared: How many calls come first that nothing happens to.
+    """
 
     remaining: int
     operation: str
-    code: ThrottlingCode | None
+    code: str | None
+    status: int = 400
+    damage: Damage = ""
+    access_key: str = ""
+    spared: int = 0
+
+    @property
+    def message(self) -> str:
+        """What the refusal says."""
+        return "Rate exceeded" if self.code == "ThrottlingException" else "a fault was switched on"
 
 
 @dataclass
@@ -61,9 +85,25 @@ class Faults:
             raise ValueError(f"code is one of {', '.join(get_args(ThrottlingCode))}, not {code}")
         self._add(self._calls, CallFault(calls, operation, code))
 
-    def lose_answers(self, calls: int, operation: str = "") -> None:
+    def lose_answers(self, calls: int, operation: str = "", access_key: str = "", spared: int = 0) -> None:
         """The next calls are done, but answered with an internal error, as when a connection breaks."""
-        self._add(self._calls, CallFault(calls, operation, None))
+        self._add(self._calls, CallFault(calls, operation, None, access_key=access_key, spared=spared))
+
+    def refuse(
+        self, calls: int, code: str, *, operation: str, status: int = 400, access_key: str = "", spared: int = 0
+    ) -> None:
+        """The next calls of one operation are refused, and nothing is done."""
+        self._add(self._calls, CallFault(calls, operation, code, status, "", access_key, spared))
+
+    def damage(self, calls: int, damage: Damage, *, operation: str, access_key: str = "", spared: int = 0) -> None:
+        """The next calls of S3 are done, and their answers damaged on the way."""
+        if damage not in get_args(Damage):
+            raise ValueError(f"damage is one of {', '.join(get_args(Damage))}, not {damage}")
+        self._add(self._calls, CallFault(calls, operation, None, 200, damage, access_key, spared))
+
+    def expire(self, access_key: str, *, spared: int = 0) -> None:
+        """After so many calls that are signed with a key, all others are refused because it has expired."""
+        self._add(self._calls, CallFault(_FOR_EVER, _ANY, "ExpiredTokenException", access_key=access_key, spared=spared))
 
     def fail(self, queries: int, *, retryable: bool = False, after_work: bool = False, containing: str = "") -> None:
         """The next queries fail, before they did anything or after all their work was done."""
@@ -100,12 +140,25 @@ class Faults:
                 raise ValueError(f"a switch is one of {', '.join(_SWITCHES)}, not {name}")
             getattr(self, name)(**arguments)
 
-    def of_call(self, operation: str) -> CallFault | None:
-        """The fault of this call, which is thereby used."""
+    def of_call(self, operation: str, authorization: str = "") -> CallFault | None:
+        """The fault of this call, which is thereby used.
+
+        Args:
+            operation: As in `CallFault`.
+            authorization: The header that it is signed by, which names the key.
+        """
+        # Who names no operation means Athena's.
+        wanted = {operation, _ANY} if ":" in operation else {operation, _ANY, ""}
+
+        def fits(fault: CallFault) -> bool:
+            is_meant = fault.operation in wanted and fault.access_key in authorization
+            if is_meant and fault.spared:
+                fault.spared -= 1
+                return False
+            return is_meant
+
         with self._lock:
-            # Who names no operation means Athena's.
-            wanted = {operation} if ":" in operation else {operation, ""}
-            return _used(self._calls, lambda fault: fault.operation in wanted)
+            return _used(self._calls, fits)
 
     def of_query(self, text: str) -> tuple[QueryFault | None, float]:
         """The fault of this query and the seconds for which it is QUEUED, which are thereby used."""

@@ -45,10 +45,9 @@ _CONSOLES: Final = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.ama
 _THROTTLING: Final = frozenset(
     {"RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException"}
 )
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _BAD_CREDENTIALS: Final = frozenset(
     {
-        "ExpiredToken",
-        "ExpiredTokenException",
         "IncompleteSignature",
         "InvalidClientTokenId",
         "InvalidSignatureException",
@@ -478,6 +477,11 @@ def _explained_refusal(response: Mapping[str, Any], operation: str, workgroup: s
     code, message = error.get("Code", "unknown"), _first_line(error.get("Message", ""), _LONGEST_REASON)
     if code in _THROTTLING:
         return ThrottledError(f"Athena has too many calls or queries of this account ({operation}: {code}). Try again later.")
+    if code in _EXPIRED:
+        return SettingsError(
+            f"The credentials for Athena have expired ({operation}: {code}); renew them, or {_CREDENTIALS_REMEDY}. Then run it "
+            "again: what was published stands."
+        )
     if code in _BAD_CREDENTIALS:
         # Athena's own message stays unsaid: it may repeat what was signed.
         return SettingsError(f"Athena does not accept the credentials ({operation}: {code}); {_CREDENTIALS_REMEDY}, valid now.")

@@ -8,13 +8,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow.parquet as pq
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ModelSpec
-from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
+from seq_assets.warehouse.engine import Engine, failures_told, parquet, quoted, text_literal
 from seq_assets.warehouse.sources.int96 import REMAINDERS, note_remainders
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
 from seq_assets.warehouse.sources.parquet_types import (
@@ -36,9 +36,6 @@ from seq_assets.warehouse.sources.records import (
     text_column,
     wanted_columns,
 )
-
-if TYPE_CHECKING:
-    from seq_assets.warehouse.storage.object_store import DuckDBFiles
 
 MAGIC: Final = b"PAR1"
 """With which each file begins and ends."""
@@ -76,12 +73,11 @@ class ParquetFiles:
         """
         self._source = source
         self._engine = engine
-        self._objects: DuckDBFiles | None = None
         if source.files[0].is_on_s3:
             from seq_assets.warehouse.storage.object_store import register_objects
 
             # A storage on S3 has made addresses readable already; what this one cannot read, it explains as a source's fault.
-            self._objects = engine.extended(register_objects)
+            engine.extend(register_objects)
 
     @property
     def rows(self) -> int:
@@ -116,9 +112,6 @@ class ParquetFiles:
         try:
             yield
         except duckdb.Error as error:
-            if self._objects and self._objects.error:
-                # DuckDB makes a text of what the store refused.
-                raise self._objects.error from None
             if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
                 raise
             reason = _reason(error)
@@ -138,13 +131,15 @@ class ParquetFiles:
 
         # A database that has met what it never expected reads nothing more. A hash takes every value; a count would not.
         with duckdb.connect() as connection:
-            if self._objects:
+            failures = []
+            if self._source.files[0].is_on_s3:
                 from seq_assets.warehouse.storage.object_store import register_objects
 
-                register_objects(connection)
+                failures.append(register_objects(connection))
             for file in self._source.files:
                 try:
-                    connection.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {parquet([file.location])}").fetchall()
+                    with failures_told(failures):
+                        connection.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {parquet([file.location])}").fetchall()
                 except duckdb.Error:
                     return file
         return None
@@ -156,8 +151,6 @@ class ParquetFiles:
         try:
             return [(row[0], row[1]) for row in self._engine.rows(f"DESCRIBE SELECT * FROM {parquet([file.location])}")]
         except duckdb.Error as error:
-            if self._objects and self._objects.error:
-                raise self._objects.error from None
             raise SourceError(f"The source file {file.location} {_fault(file, error)}") from error
 
     def _columns(

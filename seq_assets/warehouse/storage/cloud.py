@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_FILE_IO: Final = "seq_assets.warehouse.storage.object_file_io.ObjectFileIO"
 _LOST_RACES: Final = ("AlreadyExistsException", "ConcurrentModificationException", "ResourceNotReadyException")
 """What Glue says to one of two that change the same thing at once."""
 
@@ -60,7 +61,7 @@ class Cloud:
 
         self._require_bucket()
         # pyiceberg hands nothing of the environment on to Arrow.
-        properties = {"s3.endpoint": endpoint("s3"), "glue.endpoint": endpoint("glue"), "client.region": region()}
+        properties = {"py-io-impl": _FILE_IO, "glue.endpoint": endpoint("glue"), "client.region": region()}
         given = {name: value for name, value in properties.items() if value}
         with glue_explained(f"glue://{self.database}", SettingsError):
             catalog = GlueCatalog(self.environment, warehouse=self.storage.root, **given)

@@ -11,7 +11,7 @@ import itertools
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,15 +23,21 @@ from seq_assets.errors import RetryableError, SeqAssetsError, SettingsError, Sou
 
 if TYPE_CHECKING:
     import duckdb
+    from pyarrow import NativeFile
     from pyarrow.fs import FileInfo, S3FileSystem
 
 SCHEME: Final = "s3://"
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT: Final = re.compile(r"https?://[!-~]+")
-_ARROW_ERROR: Final = re.compile(r"AWS Error (\w+)(?: \(HTTP status (\d+)\))?(?: during (\w+) operation)?")
+_ARROW_ERROR: Final = re.compile(
+    r"AWS Error (\w+)(?: \(HTTP status (\d+)\))?(?: during (\w+) operation)?(?:: Unable to parse ExceptionName: (\w+))?"
+)
 _CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _ATTEMPTS: Final = 5
 """Of one request, before the store counts as out of reach."""
+
+_MARK: Final = 8
+"""Bytes; of so many that are random, none are in an object by chance."""
 
 _REMOVED_AT_ONCE: Final = 1_000
 """As many as one request may name."""
@@ -39,6 +45,7 @@ _REMOVED_AT_ONCE: Final = 1_000
 _CREDENTIALS_REMEDY: Final = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a machine that has a role"
 _REGION: Final = "the bucket is in another region; set AWS_REGION to the bucket's"
 _DENIED: Final = "permission denied; allow it for these credentials, or set others: AWS_PROFILE or AWS_ACCESS_KEY_ID"
+_EXPIRED: Final = f"the credentials have expired; renew them, or {_CREDENTIALS_REMEDY}"
 _REFUSED: Final = f"the credentials are refused; {_CREDENTIALS_REMEDY}"
 _ABSENT: Final = "the object is not there; put it back, or mend its name"
 _REMEDIES: Final = {
@@ -57,11 +64,12 @@ _REMEDIES: Final = {
     "invalidsignature": _REFUSED,
     "unrecognizedclient": _REFUSED,
     "missingauthenticationtoken": _REFUSED,
-    "expiredtoken": f"the credentials have expired; renew them, or {_CREDENTIALS_REMEDY}",
+    "expiredtoken": _EXPIRED,
+    "tokenrefreshrequired": _EXPIRED,
     "permanentredirect": _REGION,
     "authorizationheadermalformed": _REGION,
     "301": _REGION,
-    "400": f"{_REGION}, or renew the credentials",
+    "400": f"the store gives no reason: either the credentials have expired, so renew them, or {_REGION}",
 }
 """By an error's code, in lower case without underscores and `Exception`, or by its HTTP status where that is all there is."""
 _PASSING: Final = re.compile(
@@ -203,10 +211,20 @@ def _credentials() -> int:
 
 
 class ObjectFile(io.RawIOBase):
-    """One object for reading, at any place, without reading the rest; each read is a request."""
+    """One object for reading, at any place, without reading the rest; each read is a request.
 
-    def __init__(self, address: str, kind: type[SeqAssetsError] = SourceError) -> None:
+    Of an answer that is shorter than what was asked for, and says so, Arrow does not tell: behind the bytes that came, it leaves
+    what was in memory before. So the last bytes are marked, a mark that stays has the bytes asked for again, and bytes that stay
+    away are an error.
+    """
+
+    def __init__(self, address: str, kind: type[SeqAssetsError] = SourceError, opened: "NativeFile | None" = None) -> None:
         """Opens the object.
+
+        Args:
+            address: Where it is.
+            kind: The error to raise for what the caller can mend.
+            opened: The object as Arrow has opened it; None has it opened here.
 
         Raises:
             SeqAssetsError: It is not there, or the store refuses.
@@ -214,8 +232,10 @@ class ObjectFile(io.RawIOBase):
         super().__init__()
         self._address = address
         self._kind = kind
+        self._place = 0
         with explained(address, kind):
-            self._file = s3_filesystem().open_input_file("/".join(split_address(address, kind)))
+            self._file = opened or s3_filesystem().open_input_file("/".join(split_address(address, kind)))
+            self._size = int(self._file.size())
 
     def readable(self) -> bool:
         """Always."""
@@ -227,16 +247,26 @@ class ObjectFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Goes to another place."""
-        return int(self._file.seek(offset, whence))
+        self._go_to({io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence] + offset)
+        return self.tell()
 
     def tell(self) -> int:
         """The place."""
-        return int(self._file.tell())
+        return self._place
 
     def read(self, size: int | None = -1) -> bytes:
-        """The next bytes, as many as asked for unless the end comes first."""
-        with explained(self._address, self._kind):
-            return cast(bytes, self._file.read(None if size is None or size < 0 else size))
+        """The next bytes, as many as asked for unless the end comes first.
+
+        Raises:
+            RetryableError: The store gives fewer, whenever it is asked.
+            SeqAssetsError: The store refuses.
+        """
+        place = self.tell()
+        left = max(self._size - place, 0)
+        wanted = left if size is None or size < 0 else min(size, left)
+        content = self._read_at(wanted, place) if wanted else b""
+        self._go_to(place + len(content))
+        return content
 
     def readall(self) -> bytes:
         """All that is left."""
@@ -244,14 +274,32 @@ class ObjectFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """The next bytes into a buffer."""
-        with explained(self._address, self._kind):
-            return int(self._file.readinto(buffer))
+        content = self.read(memoryview(buffer).nbytes)
+        memoryview(buffer).cast("B")[: len(content)] = content
+        return len(content)
 
     def close(self) -> None:
         """Closes it."""
         if not self.closed:
             self._file.close()
         super().close()
+
+    def _go_to(self, place: int) -> None:
+        self._place = place
+
+    def _read_at(self, wanted: int, place: int) -> bytes:
+        for _ in range(_ATTEMPTS):
+            content, mark = bytearray(wanted), os.urandom(min(wanted, _MARK))
+            content[-len(mark) :] = mark
+            with explained(self._address, self._kind):
+                # A stream of its own, because threads may share the file.
+                read = self._file.get_stream(place, wanted).readinto(content)
+            if read == wanted and not content.endswith(mark):
+                return bytes(content)
+        raise RetryableError(
+            f"{self._address!r} cannot be read now: of {wanted:,} bytes from byte {place:,} on, the store gives fewer; try again. "
+            "If it lasts, see what is between here and the store (AWS_ENDPOINT_URL), or write the object anew."
+        )
 
 
 def open_object(address: str, kind: type[SeqAssetsError] = SourceError) -> BinaryIO:
@@ -269,13 +317,13 @@ def read_object(address: str, kind: type[SeqAssetsError]) -> bytes | None:
     Raises:
         SeqAssetsError: The store refuses.
     """
-    bucket, key = split_address(address, kind)
     with explained(address, kind):
-        client = s3_client()
         try:
-            return cast(bytes, client.get_object(Bucket=bucket, Key=key)["Body"].read())
-        except client.exceptions.NoSuchKey:
+            opened = s3_filesystem().open_input_file("/".join(split_address(address, kind)))
+        except FileNotFoundError:
             return None
+    with ObjectFile(address, kind, opened) as file:
+        return file.read()
 
 
 def remove_objects(address: str, kind: type[SeqAssetsError]) -> None:
@@ -307,9 +355,6 @@ class DuckDBFiles(AbstractFileSystem):  # type: ignore[misc]
     """Objects as DuckDB reads them, by their addresses; no character of an address is taken for a pattern.
 
     Objects must not change while they are read: what is known of one is asked for once.
-
-    Attributes:
-        error: Why reading failed, because DuckDB makes a text of it.
     """
 
     protocol = "s3"
@@ -320,7 +365,7 @@ class DuckDBFiles(AbstractFileSystem):  # type: ignore[misc]
     def __init__(self, kind: type[SeqAssetsError] = SourceError) -> None:
         """Nothing is asked for yet."""
         super().__init__()
-        self.error: SeqAssetsError | None = None
+        self._error: SeqAssetsError | None = None
         self._kind = kind
         self._known: dict[str, FileInfo] = {}
 
@@ -360,8 +405,13 @@ class DuckDBFiles(AbstractFileSystem):  # type: ignore[misc]
         try:
             yield
         except SeqAssetsError as error:
-            self.error = error
+            self._error = error
             raise
+
+    def failure(self) -> SeqAssetsError | None:
+        """Why reading failed, if it did since this was asked for."""
+        error, self._error = self._error, None
+        return error
 
 
 class _DuckDBFile(ObjectFile):
@@ -375,26 +425,21 @@ class _DuckDBFile(ObjectFile):
         super().__init__(address, files._kind)
         self._files = files
         self._of_thread = threading.local()
-        self._size = int(self._file.size())
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: self._size}[whence]
-        self._of_thread.place = start + offset
-        return self.tell()
 
     def tell(self) -> int:
         return getattr(self._of_thread, "place", 0)
 
-    def read(self, size: int | None = -1) -> bytes:
-        place = self.tell()
-        wanted = self._size - place if size is None or size < 0 else size
-        with self._files._noted(), explained(self._address, self._kind):
-            content = cast(bytes, self._file.read_at(wanted, place))
-        self._of_thread.place = place + len(content)
-        return content
+    def _go_to(self, place: int) -> None:
+        self._of_thread.place = place
+
+    def _read_at(self, wanted: int, place: int) -> bytes:
+        with self._files._noted():
+            return super()._read_at(wanted, place)
 
 
-def register_objects(connection: "duckdb.DuckDBPyConnection", kind: type[SeqAssetsError] = SourceError) -> DuckDBFiles:
+def register_objects(
+    connection: "duckdb.DuckDBPyConnection", kind: type[SeqAssetsError] = SourceError
+) -> Callable[[], SeqAssetsError | None]:
     """Makes addresses on S3 readable for DuckDB, without its extension for that.
 
     Args:
@@ -402,13 +447,13 @@ def register_objects(connection: "duckdb.DuckDBPyConnection", kind: type[SeqAsse
         kind: The error of what the caller can mend.
 
     Returns:
-        The file system, which knows why reading failed.
+        Says why reading failed, if it did, and forgets it, because DuckDB makes a text of it.
     """
     files = DuckDBFiles(kind)
     if connection.filesystem_is_registered(files.protocol):
         connection.unregister_filesystem(files.protocol)
     connection.register_filesystem(files)
-    return files
+    return files.failure
 
 
 @contextmanager
@@ -435,12 +480,16 @@ def explained(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterato
         raise _failure(address, "NoSuchKey", "404", None, kind) from error
     except OSError as error:
         match = _ARROW_ERROR.search(str(error))
-        code, status, operation = match.groups() if match else ("Unknown", None, None)
-        raise _failure(address, code, status or "", operation, kind) from error
+        code, status, operation, unparsed = match.groups() if match else ("Unknown", None, None, None)
+        # Of codes that it does not know, Arrow tells the name in the text alone.
+        raise _failure(address, unparsed or code, status or "", operation, kind) from error
 
 
 def _failure(address: str, code: str, status: str, operation: str | None, kind: type[SeqAssetsError]) -> SeqAssetsError:
     """The error for what the store answered."""
+    if code.lower() == "unknown" and not status:
+        # A refusal has a status.
+        return RetryableError(f"{address!r} cannot be used now: the store's answer cannot be understood; try again.")
     known = [name.lower().replace("_", "").removesuffix("exception") for name in (code, status) if name]
     shown = f"{code} in {operation}" if operation else code
     for name in known:

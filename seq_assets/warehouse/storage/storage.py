@@ -4,20 +4,30 @@ Belongs here: what happens to files as a whole. Not here: what is in them (`parq
 (`iceberg_tables`).
 """
 
+import logging
 import shutil
 import stat
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import pyarrow as pa
 
-from seq_assets.errors import SettingsError
+from seq_assets.errors import SeqAssetsError, SettingsError
+from seq_assets.warehouse.cancellation import tidying
 from seq_assets.warehouse.storage.durable import DurableFile, synchronize_folder
+
+if TYPE_CHECKING:
+    from seq_assets.warehouse.storage.uploads import ObjectSink
+
+logger = logging.getLogger(__name__)
+
+Failure: TypeAlias = Callable[[], SeqAssetsError | None]
+"""Says why reading failed, if it did, and forgets it."""
 
 
 class Storage(ABC):
@@ -61,8 +71,12 @@ class Storage(ABC):
         """Removes a folder and everything below it, if it is there."""
 
     @abstractmethod
-    def register(self, connection: Any) -> None:
-        """Makes the locations readable for a DuckDB connection."""
+    def register(self, connection: Any) -> Failure:
+        """Makes the locations readable for a DuckDB connection.
+
+        Returns:
+            Says why reading failed, because DuckDB makes a text of it.
+        """
 
 
 @dataclass(frozen=True)
@@ -134,8 +148,9 @@ class LocalStorage(Storage):
         """Removes a folder, if it is there."""
         shutil.rmtree(folder, ignore_errors=True)
 
-    def register(self, connection: Any) -> None:
-        """Nothing to do: DuckDB reads local files."""
+    def register(self, connection: Any) -> Failure:
+        """Nothing to do: DuckDB reads local files, and says itself why it could not."""
+        return lambda: None
 
 
 @contextmanager
@@ -202,7 +217,7 @@ class S3Storage(Storage):
             yield cast(IO[bytes], sink)
             sink.finish()
         except BaseException:
-            sink.abandon()
+            self._abandon(sink)
             raise
 
     def read(self, location: str) -> bytes | None:
@@ -273,11 +288,19 @@ class S3Storage(Storage):
         self._require_below(folder)
         remove_objects(f"{folder}/", SettingsError)
 
-    def register(self, connection: Any) -> None:
+    def register(self, connection: Any) -> Failure:
         """Makes addresses on S3 readable for a DuckDB connection."""
         from seq_assets.warehouse.storage.object_store import register_objects
 
-        register_objects(connection, SettingsError)
+        return register_objects(connection, SettingsError)
+
+    def _abandon(self, sink: "ObjectSink") -> None:
+        """Gives an object up as well as it can: what ended it is what must be told."""
+        try:
+            with tidying():
+                sink.abandon()
+        except SeqAssetsError as error:
+            logger.warning("Parts of an upload below %s are left, which a rule of the bucket may remove: %s", self.root, error)
 
     def _require_below(self, location: str) -> None:
         """Lets nothing be written or removed elsewhere; with a folder's name that is empty, that would be the whole bucket."""
