@@ -6,7 +6,7 @@ Belongs here: the place, and how it is found whole or not. Not here: what is bro
 import os
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import pytest
 from seq_assets.environments import current_environment
 from seq_assets.errors import SeqAssetsError
 from seq_assets.models import SUBSETS, ModelSpec
-from seq_assets.sequencing.plans import Dataset, SequencePlan
+from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Version, Warehouse
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.warehouse.building import Workspace
@@ -37,7 +37,7 @@ _VALIDATION: Final = Dataset.sequenced("plain", "validation", LENGTH)
 
 @dataclass(frozen=True)
 class Place:
-    """A database and a prefix that nothing else has; the items of its source are 0, 1, 2, …
+    """A database and a prefix that nothing else has; the items of its source count from 0.
 
     Attributes:
         client: Of the stack, with its faults.
@@ -56,6 +56,11 @@ class Place:
         """Below which everything of the place is, without its scheme and bucket."""
         return f"{self.settings['SEQ_ASSETS_PREFIX']}/{self.settings['SEQ_ASSETS_DATABASE']}"
 
+    @property
+    def plan(self) -> IngestPlan:
+        """The ingest of the model."""
+        return self.workspace.ingest_plan(self.spec)
+
     def put_source(self, records: int) -> None:
         """Has the source be so many records, in two files."""
         for part in range(2):
@@ -65,7 +70,13 @@ class Place:
 
     def build(self) -> None:
         """Ingests and sequences, whatever has changed."""
-        build(self.workspace, self.spec)
+        build(self.plan)
+
+    def build_another(self) -> None:
+        """Ingests a model that is new, of which there is no table."""
+        fields = self.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        spec = self.workspace.model(**{**fields, "name": f"m_{uuid.uuid4().hex[:8]}"})
+        current_environment().warehouse().execute(self.workspace.ingest_plan(spec))
 
     def keys(self) -> set[str]:
         """All objects of the place."""
@@ -78,12 +89,24 @@ class Place:
         return {table["Name"] for table in found}
 
 
-def build(workspace: Workspace, spec: ModelSpec) -> None:
-    """Ingests a model and sequences both subsets, with a warehouse that knows nothing yet."""
+def build(plan: IngestPlan) -> None:
+    """Ingests a model, sequences both subsets and lists all tables, with a warehouse that knows nothing yet."""
     warehouse = current_environment().warehouse()
-    raw = warehouse.execute(workspace.ingest_plan(spec), force=True).version
+    raw = warehouse.execute(plan, force=True).version
     for subset in SUBSETS:
-        warehouse.execute(SequencePlan.of(spec, subset, LENGTH, raw.id), force=True)
+        warehouse.execute(SequencePlan.of(plan.spec, subset, LENGTH, raw.id), force=True)
+    warehouse.datasets()
+
+
+@contextmanager
+def applied(settings: Mapping[str, str]) -> Iterator[None]:
+    """Within it, the environment of this process is that of a place."""
+    with pytest.MonkeyPatch.context() as patched:
+        for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
+            patched.delenv(variable, raising=False)
+        for variable, value in settings.items():
+            patched.setenv(variable, value)
+        yield
 
 
 @contextmanager
@@ -104,11 +127,7 @@ def place_of(stack: "Stack", environment: str, folder: Path, **settings: str) ->
         "SEQ_ASSETS_MODELS": str(folder),
         **settings,
     }
-    with pytest.MonkeyPatch.context() as patched:
-        for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3"):
-            patched.delenv(variable, raising=False)
-        for variable, value in variables.items():
-            patched.setenv(variable, value)
+    with applied(variables):
         workspace = Workspace(folder, current_environment().warehouse())
         location = f"s3://{client.bucket}/{variables['SEQ_ASSETS_DATABASE']}/source/"
         split = {"strategy": "entity_hash", "validation_fraction": 0.5}
@@ -136,8 +155,13 @@ class Trials:
     told: list[str] = field(default_factory=list)
     _known: dict[Dataset, set[int]] = field(default_factory=dict)
 
-    def attempt(self, what: str, work: Callable[[], None]) -> SeqAssetsError | None:
+    def attempt(self, what: str, break_something: Callable[[], None], work: Callable[[], None]) -> SeqAssetsError | None:
         """Does some work while something is broken, and looks afterwards, when nothing is broken any more, at what stands.
+
+        Args:
+            what: What is broken, for people.
+            break_something: Switches the fault on.
+            work: Such as a building.
 
         Returns:
             The error for the user; None where the work succeeded.
@@ -145,6 +169,7 @@ class Trials:
         self.tried += 1
         self._known = _versions(current_environment().warehouse())
         told: SeqAssetsError | None = None
+        break_something()
         try:
             work()
         except SeqAssetsError as error:

@@ -213,9 +213,9 @@ def _credentials() -> int:
 class ObjectFile(io.RawIOBase):
     """One object for reading, at any place, without reading the rest; each read is a request.
 
-    Of an answer that is shorter than what was asked for, and says so, Arrow does not tell: behind the bytes that came, it leaves
-    what was in memory before. So the last bytes are marked, a mark that stays has the bytes asked for again, and bytes that stay
-    away are an error.
+    Of an answer that is shorter than what was asked for, and says so, Arrow does not tell: behind the bytes that came, it
+    leaves what was in memory before. So the last bytes are marked, a mark that stays has the bytes asked for again, and bytes
+    that stay away are an error.
     """
 
     def __init__(self, address: str, kind: type[SeqAssetsError] = SourceError, opened: "NativeFile | None" = None) -> None:
@@ -297,8 +297,8 @@ class ObjectFile(io.RawIOBase):
             if read == wanted and not content.endswith(mark):
                 return bytes(content)
         raise RetryableError(
-            f"{self._address!r} cannot be read now: of {wanted:,} bytes from byte {place:,} on, the store gives fewer; try again. "
-            "If it lasts, see what is between here and the store (AWS_ENDPOINT_URL), or write the object anew."
+            f"{self._address!r} cannot be read now: of {wanted:,} bytes from byte {place:,} on, the store gives fewer; try "
+            "again. If it lasts, see what is between here and the store (AWS_ENDPOINT_URL), or write the object anew."
         )
 
 
