@@ -27,6 +27,7 @@ class Stack:
         """Nothing is started yet."""
         self.faults = Faults()
         self.settings: dict[str, str] = {}
+        self.trino: Trino | None = None
         self._parts = ExitStack()
 
     def __enter__(self) -> Self:
@@ -40,6 +41,7 @@ class Stack:
             clients = Clients(self.settings)
             clients.make(BUCKET, DATABASE)
             trino = parts.enter_context(Trino(home, Path(folder), self.settings))
+            self.trino = trino
             executions = Executions(trino, clients, clients, self.faults)
             parts.callback(executions.stop_all)
             workgroup = WorkGroup(WORKGROUP, f"s3://{BUCKET}/athena-results/")

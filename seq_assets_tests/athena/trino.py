@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -124,18 +125,30 @@ class Trino:
         self._guard.stdin.close()
         self._guard.wait(_STOP_TIMEOUT_SECONDS)
 
+    def restart(self) -> None:
+        """Kill the process, with the queries that it runs, and start it again."""
+        assert self._guard is not None
+        for program in Path(f"/proc/{self._guard.pid}/task/{self._guard.pid}/children").read_text(encoding="utf-8").split():
+            os.kill(int(program), signal.SIGKILL)
+        self._guard.wait(_STOP_TIMEOUT_SECONDS)
+        self._start()
+
     def run(self, sql: str, *, database: str, stopped: threading.Event, session: str = "") -> EngineAnswer:
         """Run one statement to its end; what it writes is undone by Trino when it is stopped."""
         statement = _Statement(self.port, database, session)
         columns: list[Column] = []
         rows: list[list[Any]] = []
         answer: dict[str, Any] = {}
-        for answer in statement.answers(sql, stopped):
-            if "error" in answer:
-                raise _failure(answer["error"])
-            if not columns:
-                columns = [Column.of(column["name"], column["typeSignature"]) for column in answer.get("columns", ())]
-            rows.extend(answer.get("data", ()))
+        try:
+            for answer in statement.answers(sql, stopped):
+                if "error" in answer:
+                    raise _failure(answer["error"])
+                if not columns:
+                    columns = [Column.of(column["name"], column["typeSignature"]) for column in answer.get("columns", ())]
+                rows.extend(answer.get("data", ()))
+        except (OSError, http.client.HTTPException) as error:
+            message = f"GENERIC_INTERNAL_ERROR: the engine went away ({type(error).__name__})"
+            raise QueryFailedError(message, category=Category.SYSTEM, error_type=200, retryable=True) from error
         return EngineAnswer(columns, rows, answer.get("updateCount"), answer["stats"].get("physicalInputBytes", 0))
 
     def _start(self) -> None:
@@ -161,7 +174,9 @@ class Trino:
                     f"Trino did not start in {_START_TIMEOUT_SECONDS} s; its log ends with:\n{self._last_of_log()}"
                 )
             time.sleep(0.1)
-        self.run(f"CREATE SCHEMA {UNLOAD_CATALOG}.{UNLOAD_CATALOG}", database="default", stopped=threading.Event())
+        self.run(
+            f"CREATE SCHEMA IF NOT EXISTS {UNLOAD_CATALOG}.{UNLOAD_CATALOG}", database="default", stopped=threading.Event()
+        )
 
     def _is_up(self) -> bool:
         try:

@@ -90,6 +90,8 @@ _LOST_RACES: Final = (
     IntegrityError,
     OperationalError,
     LostRaceError,
+    # The table was there when the attempt began; the next one finds out what that means.
+    NoSuchTableError,
 )
 _LOST: Final = (FileNotFoundError, EOFError, ValueError)
 """What reading Iceberg's files ends in where they are gone, or have been cut short; that a store is out of reach is none."""
