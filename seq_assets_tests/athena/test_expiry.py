@@ -70,7 +70,7 @@ def test_an_engine_that_is_restarted_in_mid_query_is_tried_again_or_told(
         trials, seconds = Trials(place), _timed(place)
         for _ in range(5):
             moment = choice.uniform(0, seconds)
-            restarting = threading.Thread(target=lambda moment=moment: (time.sleep(moment), engine.restart()))
+            restarting = threading.Timer(moment, engine.restart)
             told = trials.attempt(f"engine restarted after {moment:.1f} s", restarting.start, place.build)
             assert told is None or isinstance(told, RetryableError), told
             restarting.join()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets_tests.athena.breaking import ACCESS_KEY, Place, Trials, applied, place_of
 from seq_assets_tests.athena.faults import Damage, Faults
 from seq_assets_tests.tally import tally
@@ -129,6 +130,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seq_assets.warehouse.storage.object_store._ATTEMPTS", 2)
     monkeypatch.setattr("seq_assets.warehouse.storage.iceberg_tables.ATTEMPTS", 3)
     monkeypatch.setattr("pyiceberg.catalog.glue.MAX_RETRIES", 1)
+    # A query is waited for as long as Athena is too busy to say whether it is over.
+    monkeypatch.setitem(AthenaClient.__init__.__kwdefaults__ or {}, "timeout_seconds", 20.0)
 
 
 @pytest.fixture(scope="module")

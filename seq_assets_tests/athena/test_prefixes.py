@@ -60,3 +60,15 @@ def test_the_database_of_another_environment_is_refused_before_anything_is_writt
             with pytest.raises(ConflictError, match="the environment 'staging', not to 'prod'; set SEQ_ASSETS_DATABASE"):
                 warehouse.execute(place.plan, force=True)
         assert objects_below(place, f"{place.root}/") == before
+
+
+def test_a_table_of_somebody_else_that_has_one_of_our_names_is_refused_by_name(athena_stack: "Stack", tmp_path: Path) -> None:
+    with place_of(athena_stack, "staging", tmp_path) as place:
+        database = place.settings["SEQ_ASSETS_DATABASE"]
+        place.client.glue.delete_table(DatabaseName=database, Name=RAW.table)
+        columns = {"Columns": [{"Name": "x", "Type": "int"}], "Location": f"s3://{place.client.bucket}/elsewhere/"}
+        table = {"Name": RAW.table, "TableType": "EXTERNAL_TABLE", "Parameters": {}, "StorageDescriptor": columns}
+        place.client.glue.create_table(DatabaseName=database, TableInput=table)
+        for work in (place.build, lambda: current_environment().warehouse().versions(RAW)):
+            with pytest.raises(ConflictError, match=rf"{database} has a table of one of our names .*{RAW.table}"):
+                work()

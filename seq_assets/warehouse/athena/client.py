@@ -347,6 +347,11 @@ class AthenaClient:
             left = end - self._clock()
             if left <= 0:
                 seconds = f"{self._timeout_seconds:g}"
+                if execution is None:
+                    raise ThrottledError(
+                        f"{self._named(query_id, sql)} was stopped after {seconds} seconds, because Athena has too many calls "
+                        "of this account to say whether it is over. Try again later."
+                    )
                 raise QueryError(
                     f"{self._named(query_id, sql)} was not over after {seconds} seconds and was stopped; allowed: "
                     f"timeout_seconds of the Athena client, now {seconds}. Raise it, or see in the console whether the query "

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from seq_assets.errors import LostRaceError, SeqAssetsError, SettingsError
+from seq_assets.errors import ConflictError, LostRaceError, SeqAssetsError, SettingsError
 from seq_assets.warehouse.cancellation import tidying
 from seq_assets.warehouse.storage.object_store import explained, list_objects, remove_objects
 from seq_assets.warehouse.storage.storage import S3Storage
@@ -88,10 +88,17 @@ class Cloud:
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """What Glue, or S3 as Arrow speaks to it, refuses inside becomes an error for the user."""
+        from pyiceberg.exceptions import NoSuchIcebergTableError, NoSuchPropertyException
+
         catalog = f"glue://{self.database}"
         with _naming("SEQ_ASSETS_DATABASE", catalog), glue_explained(catalog, SettingsError):
             try:
                 yield
+            except (NoSuchIcebergTableError, NoSuchPropertyException) as error:
+                raise ConflictError(
+                    f"{catalog} has a table of one of our names that is none of Iceberg ({error}); give that table another "
+                    "name, or set SEQ_ASSETS_DATABASE to a database of this environment's own."
+                ) from error
             except OSError as error:
                 # Errors of this machine's files have a number, and stay what they are.
                 if error.errno is not None:
