@@ -182,9 +182,7 @@ def test_what_somebody_else_cancels_is_not_started_again(athena: fixtures.Athena
 
 def test_a_query_of_which_athena_says_nothing_in_its_time_may_be_tried_later(athena: fixtures.AthenaClient) -> None:
     athena.faults.throttle(1000, operation="GetQueryExecution")
-    with pytest.raises(
-        ThrottledError, match=r"was stopped after 1 seconds, because Athena has too many calls .*Try again later"
-    ):
+    with pytest.raises(ThrottledError, match=r"stopped after 1 seconds, because Athena has too many calls"):
         client_of(athena, timeout_seconds=1).execute("SELECT 1")
 
 

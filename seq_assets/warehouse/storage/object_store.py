@@ -487,8 +487,8 @@ def explained(address: str, kind: type[SeqAssetsError] = SourceError) -> Iterato
 
 def _failure(address: str, code: str, status: str, operation: str | None, kind: type[SeqAssetsError]) -> SeqAssetsError:
     """The error for what the store answered."""
-    if code.lower() == "unknown" and not status:
-        # A refusal has a status.
+    if code == "UNKNOWN" and not status:
+        # Arrow's word; a refusal has a status.
         return RetryableError(f"{address!r} cannot be used now: the store's answer cannot be understood; try again.")
     known = [name.lower().replace("_", "").removesuffix("exception") for name in (code, status) if name]
     shown = f"{code} in {operation}" if operation else code

@@ -1,10 +1,13 @@
-"""What an address is, and what the store's refusals are called; without a store."""
+"""What an address is, what the store's refusals are called, and what too short an answer becomes; without a store."""
+
+import io
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from seq_assets.errors import RetryableError, SeqAssetsError, SettingsError, SourceError
-from seq_assets.warehouse.storage.object_store import explained, s3_client, s3_filesystem, split_address
+from seq_assets.warehouse.storage.object_store import ObjectFile, explained, s3_client, s3_filesystem, split_address
 
 SECRET = "hush-hush"
 
@@ -85,6 +88,17 @@ def answer(code: str, status: int = 400) -> ClientError:
         (FileNotFoundError("bucket/x"), "the object is not there"),
         (OSError("When reading: AWS Error ACCESS_DENIED during HeadObject operation: No response body."), "permission denied"),
         (OSError("When reading: AWS Error UNKNOWN (HTTP status 301) during HeadObject operation"), "set AWS_REGION"),
+        (
+            OSError("AWS Error UNKNOWN (HTTP status 400) during GetObject operation: No response body."),
+            "either .* have expired",
+        ),
+        (
+            OSError(
+                "AWS Error UNKNOWN (HTTP status 400) during GetObject operation: Unable to parse ExceptionName: ExpiredToken "
+                "Message: hush-hush"
+            ),
+            r"have expired; renew them.*\(ExpiredToken in GetObject\)",
+        ),
         (OSError("something else"), "the store refused"),
     ],
 )
@@ -143,3 +157,51 @@ def test_a_client_is_made_once_for_the_same_settings(monkeypatch: pytest.MonkeyP
     assert s3_client() is first[0]
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "other")
     assert s3_client() is not first[0]
+
+
+class _ShortFile:
+    """Reads as Arrow does where an answer is too short: as if all had come, and what did not come is left as it was."""
+
+    def __init__(self, content: bytes, short_answers: int) -> None:
+        self._content = content
+        self._short_answers = short_answers
+
+    def size(self) -> int:
+        return len(self._content)
+
+    def get_stream(self, place: int, size: int) -> Any:
+        content = self._content[place : place + size]
+        kept = len(content) if self._short_answers <= 0 else len(content) // 2
+        self._short_answers -= 1
+
+        class Stream(io.RawIOBase):
+            def readinto(self, buffer: Any) -> int:
+                buffer[:kept] = content[:kept]
+                return len(content)
+
+        return Stream()
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])
+def test_bytes_that_did_not_come_are_asked_for_again(size: int) -> None:
+    content = bytes(number % 251 for number in range(3000))
+    opened: Any = _ShortFile(content, 2)
+    with ObjectFile("s3://bucket/x", SettingsError, opened) as file:
+        file.seek(500)
+        assert file.read(size) == content[500 : 500 + size]
+        assert file.tell() == 500 + size
+        assert file.read() == content[500 + size :]
+        assert file.read() == b""
+
+
+def test_bytes_that_never_come_are_an_error_and_never_what_was_in_memory() -> None:
+    opened: Any = _ShortFile(b"x" * 3000, 1000)
+    with ObjectFile("s3://bucket/x", SettingsError, opened) as file:
+        for read in (lambda: file.read(100), file.readall, lambda: file.readinto(bytearray(100))):
+            with pytest.raises(RetryableError, match=r"'s3://bucket/x' cannot be read now: of .* the store gives fewer"):
+                read()
+
+
+def test_an_answer_that_cannot_be_understood_may_pass() -> None:
+    with pytest.raises(RetryableError, match="answer cannot be understood"), explained("s3://bucket", SettingsError):
+        raise OSError("When listing: AWS Error UNKNOWN during ListObjectsV2 operation: Failed to parse XML")
