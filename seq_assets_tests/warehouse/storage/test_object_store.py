@@ -169,6 +169,9 @@ class _ShortFile:
     def size(self) -> int:
         return len(self._content)
 
+    def close(self) -> None:
+        pass
+
     def get_stream(self, place: int, size: int) -> Any:
         content = self._content[place : place + size]
         kept = len(content) if self._short_answers <= 0 else len(content) // 2
