@@ -69,7 +69,9 @@ def test_the_run_of_a_child_counts_as_being_canceled_unless_it_has_ended(runs_in
 
 
 @pytest.mark.parametrize(
-    ("executor", "is_worker"), [(dg.in_process_executor, True), (dg.multiprocess_executor, False)], ids=str
+    ("executor", "is_worker"),
+    [(dg.in_process_executor, True), (dg.multiprocess_executor, False)],
+    ids=["in process", "multiprocess"],
 )
 def test_a_step_ends_with_its_parent_and_names_its_process_where_that_executes_the_whole_run(
     executor: dg.ExecutorDefinition, is_worker: bool, runs_in_memory: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
