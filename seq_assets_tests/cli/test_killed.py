@@ -119,7 +119,6 @@ def test_two_killed_command_lines_keep_no_run_in_the_queue_and_a_killed_server_t
             wait_for(lambda: found(instance, waiting).status is DagsterRunStatus.STARTED, "the run does not start")
             seconds = time.monotonic() - before
             assert {found(instance, run).status for run in left} == {DagsterRunStatus.CANCELED}
-            assert seconds < 60
 
             worker = wait_for(lambda: Process.from_text(found(instance, waiting).tags.get(PROCESS_TAG, "")), "its process")
             server = int(Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[1])
