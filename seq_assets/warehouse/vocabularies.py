@@ -142,4 +142,4 @@ def _ids_from(version: Version) -> int:
 
 def _read(warehouse: Warehouse, version: Version) -> pa.Table:
     with warehouse.reading(version), warehouse.open_input(version.files[0]) as opened:
-        return pq.read_table(opened)
+        return pq.ParquetFile(opened).read()
