@@ -36,8 +36,8 @@ _CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 _ATTEMPTS: Final = 5
 """Of one request, before the store counts as out of reach."""
 
-_MARK: Final = 8
-"""Bytes; of so many that are random, none are in an object by chance."""
+_MARK: Final = 0xFF
+"""A byte that no text has; what ends with it is asked for twice."""
 
 _REMOVED_AT_ONCE: Final = 1_000
 """As many as one request may name."""
@@ -214,8 +214,8 @@ class ObjectFile(io.RawIOBase):
     """One object for reading, at any place, without reading the rest; each read is a request.
 
     Of an answer that is shorter than what was asked for, and says so, Arrow does not tell: behind the bytes that came, it
-    leaves what was in memory before. So the last bytes are marked, a mark that stays has the bytes asked for again, and bytes
-    that stay away are an error.
+    leaves what was in memory before. So the last byte is marked; where the mark stays, the bytes are asked for again, with
+    another mark, and bytes that stay away are an error.
     """
 
     def __init__(self, address: str, kind: type[SeqAssetsError] = SourceError, opened: "NativeFile | None" = None) -> None:
@@ -288,13 +288,13 @@ class ObjectFile(io.RawIOBase):
         self._place = place
 
     def _read_at(self, wanted: int, place: int) -> bytes:
-        for _ in range(_ATTEMPTS):
-            content, mark = bytearray(wanted), os.urandom(min(wanted, _MARK))
-            content[-len(mark) :] = mark
+        for number in range(_ATTEMPTS):
+            content, mark = bytearray(wanted), _MARK - number
+            content[-1] = mark
             with explained(self._address, self._kind):
                 # A stream of its own, because threads may share the file.
                 read = self._file.get_stream(place, wanted).readinto(content)
-            if read == wanted and not content.endswith(mark):
+            if read == wanted and content[-1] != mark:
                 return bytes(content)
         raise RetryableError(
             f"{self._address!r} cannot be read now: of {wanted:,} bytes from byte {place:,} on, the store gives fewer; try "
@@ -321,6 +321,8 @@ def read_object(address: str, kind: type[SeqAssetsError]) -> bytes | None:
         try:
             opened = s3_filesystem().open_input_file("/".join(split_address(address, kind)))
         except FileNotFoundError:
+            # A bucket that is missing looks alike; a listing tells them apart.
+            next(list_objects(address, kind), None)
             return None
     with ObjectFile(address, kind, opened) as file:
         return file.read()

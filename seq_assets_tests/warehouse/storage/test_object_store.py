@@ -185,10 +185,12 @@ class _ShortFile:
         return Stream()
 
 
-@pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])
-def test_bytes_that_did_not_come_are_asked_for_again(size: int) -> None:
-    content = bytes(number % 251 for number in range(3000))
-    opened: Any = _ShortFile(content, 2)
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("last", [0xFF, 0xFE, 0])
+def test_bytes_that_did_not_come_are_asked_for_again(size: int, last: int) -> None:
+    content = bytearray(number % 256 for number in range(3000))
+    content[500 + size - 1] = last
+    opened: Any = _ShortFile(bytes(content), 2)
     with ObjectFile("s3://bucket/x", SettingsError, opened) as file:
         file.seek(500)
         assert file.read(size) == content[500 : 500 + size]
