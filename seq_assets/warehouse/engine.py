@@ -92,6 +92,16 @@ class Engine:
         yield from self.stream(query)
         self.execute("SET preserve_insertion_order = false")
 
+    @contextmanager
+    def trusting_no_statistics(self) -> Iterator[None]:
+        """For statements that read files of others, whose word for the range of their values may be wrong.
+
+        By it, DuckDB leaves out the conditions that every value would meet.
+        """
+        self.execute("SET disabled_optimizers = 'statistics_propagation'")
+        yield
+        self.execute("RESET disabled_optimizers")  # after an error, the connection is of no more use
+
     def _interruptible(self, work: Any) -> Any:
         """Runs work in a thread, so that this one hears signals and cancellation, and interrupts the query if there is one.
 

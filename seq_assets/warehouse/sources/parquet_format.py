@@ -102,7 +102,7 @@ class ParquetFiles:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What DuckDB says of the files becomes an error of the source.
+        """For statements that read the files: each value is judged, and what DuckDB says becomes an error of the source.
 
         Raises:
             SourceError: A file cannot be read.
@@ -110,7 +110,8 @@ class ParquetFiles:
         import duckdb
 
         try:
-            yield
+            with self._engine.trusting_no_statistics():
+                yield
         except duckdb.Error as error:
             if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
                 raise

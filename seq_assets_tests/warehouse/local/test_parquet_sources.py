@@ -4,7 +4,9 @@ Belongs here: what DuckDB's reader would narrow or take for something else, from
 contract's type takes from values that arrive whole (`test_casts`).
 """
 
+import struct
 import uuid
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -304,3 +306,18 @@ def test_what_no_file_is_to_blame_for_is_no_error_of_the_source(workspace: Works
     monkeypatch.setattr("seq_assets.warehouse.local.ingest.stage_query", lambda *_, **__: "SELECT error('a fault of ours')")
     with pytest.raises(duckdb.Error, match="a fault of ours"):
         workspace.ingest(model(workspace, type="int64"))
+
+
+def test_a_value_beyond_the_range_that_its_file_says_is_judged_all_the_same(workspace: Workspace) -> None:
+    days = pa.array([0, 7_000, 9_000], pa.date32())
+    write(workspace, days, compression="none", use_dictionary=False)
+    path = workspace.folder / "source.parquet"
+    # No day of the years 1 to 9999, between the smallest and the largest, which alone the file says beside its values.
+    path.write_bytes(path.read_bytes().replace(struct.pack("<i", 7_000), struct.pack("<i", 33_573_000), 1))
+    spec = model(workspace, type="date")
+    workspace.ingest(spec)
+    assert accepted(workspace, spec) == [date(1970, 1, 1), date(1994, 8, 23)]
+    assert workspace.accounting(spec)["rejected_by_reason"] == {"unreadable": 1}
+    sample = workspace.warehouse.sample_source(workspace.ingest_plan(spec), 1_000)
+    assert sample.accounting is not None
+    assert sample.accounting.rejected_by_reason == {"unreadable": 1}
