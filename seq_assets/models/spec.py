@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from seq_assets.models.columns import ColumnSpec, ColumnType, Scalar, Share, literal, timestamp_microseconds
 
 LONGEST_SEQUENCE: Final = 10_000
+MOST_VALUE_BYTES: Final = 1 << 26
+"""Of one value: what is handled at once, of a few, has to fit into the memory of a small machine."""
 
 NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -30,7 +32,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_LATER_OPTIONS: Final = frozenset({"quoting", "quoted_nulls", "skip_rows", "decimal", "thousands"})
+_LATER_OPTIONS: Final = frozenset({"quoting", "quoted_nulls", "skip_rows", "decimal", "thousands", "max_value_bytes"})
 """Of a source, which came when there were versions already."""
 
 
@@ -58,6 +60,10 @@ class SourceOptions(Part):
     decimal: str = Field(".", min_length=1, max_length=1, description="Of CSV: what stands before the fraction of a number.")
     thousands: str | None = Field(
         None, min_length=1, max_length=1, description="Of CSV: what stands between a number's groups of three digits."
+    )
+
+    max_value_bytes: Annotated[int, Field(ge=1, le=MOST_VALUE_BYTES, strict=True)] = Field(
+        1 << 20, description="Of one value, in UTF-8: a longer one rejects its record (`too_long`)."
     )
 
     @field_validator("decimal", "thousands")

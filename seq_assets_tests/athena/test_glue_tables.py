@@ -101,6 +101,36 @@ def test_a_hive_table_gives_what_its_files_give(production: AthenaClient, worksp
     assert sequences
 
 
+def test_texts_and_bytes_of_a_table_that_are_too_long_reject_their_rows(production: AthenaClient, workspace: Workspace) -> None:
+    texts = ["é" * 10, "é" * 11, "a" * 21, None]
+    table = pa.table({"u": [1, 2, 3, 4], "v": texts, "w": [b"a" * 20, b"a", b"a", b"a" * 21]})
+    put(production, "long/part.parquet", table)
+    columns = "u bigint, v string, w binary"
+    production.run(f"CREATE EXTERNAL TABLE long ({columns}) STORED AS PARQUET LOCATION '{production.folder}/long/'")
+    spec = workspace.model(
+        source={"location": f"glue://{production.database}/long", "options": {"max_value_bytes": 20}},
+        entity="u",
+        order_by=[],
+        columns={
+            "u": {"type": "int64"},
+            "v": {"type": "string", "nullable": True},
+            "w": {"type": "string", "nullable": True},
+        },
+        checks={"rejected_ratio": {"max": 1.0}},
+    )
+    workspace.ingest(spec)
+    rejected = workspace.warehouse.find(Dataset.rejected(spec.name))
+    found = [(row["column"], row["value"], row["reason"]) for row in published_rows(workspace.warehouse, rejected)]
+    assert sorted(found) == [
+        ("v", "a" * 21, "too_long"),
+        ("v", "é" * 11, "too_long"),
+        ("w", "61", "unreadable"),
+        ("w", "61", "unreadable"),
+        ("w", "61" * 20, "unreadable"),
+        ("w", "61" * 21, "too_long"),
+    ]
+
+
 def test_an_iceberg_table_is_read_and_its_new_snapshots_are_seen(production: AthenaClient, workspace: Workspace) -> None:
     catalog = Cloud("prod", production.bucket, production.unique, production.database).open_tables()._catalog
     microseconds = ANSWERS.set_column(1, "at", ANSWERS["at"].cast(pa.timestamp("us")))

@@ -83,7 +83,7 @@ def records_of(spec: ModelSpec, files: Mapping[str, Sequence[Record]]) -> str:
             rows.append(f"({index}, {text_literal(name)}, BIGINT '{record.number}', {shown})")
     columns = ", ".join(quoted(name) for name in spec.columns)
     return (
-        f"(SELECT *, CAST(NULL AS varchar) AS _unreadable FROM (VALUES {', '.join(rows)}) "
+        f"(SELECT *, CAST(NULL AS varchar) AS _unreadable, CAST(NULL AS varchar) AS _too_long FROM (VALUES {', '.join(rows)}) "
         f"AS records(_file, _name, _row, _malformed, _detail, {columns}))"
     )
 

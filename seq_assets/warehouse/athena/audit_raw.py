@@ -9,6 +9,7 @@ from seq_assets.warehouse.athena.ingest_sql import CONTRACT
 from seq_assets.warehouse.athena.sql import quoted
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
+from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, Lookups
 from seq_assets.warehouse.rules.metrics import Queries
 
 
@@ -19,6 +20,7 @@ def raw_findings(
     rejected: str,
     accounting: IngestAccounting,
     source_has_positions: bool,
+    lookups: Lookups = NO_LOOKUPS,
 ) -> list[Finding]:
     """What the four conditions say.
 
@@ -29,8 +31,9 @@ def raw_findings(
         rejected: Rejected observations, likewise.
         accounting: What the ingest counted.
         source_has_positions: Whether each record has a file and a number there; the rows of a table have none.
+        lookups: The tables of accepted values, of the columns that have one.
     """
-    audit = RawAudit(queries, CONTRACT, spec, raw, rejected, accounting, source_has_positions)
+    audit = RawAudit(queries, CONTRACT, spec, raw, rejected, accounting, source_has_positions, lookups=lookups)
     return [*audit.findings(), _well_formed(queries, spec, raw, source_has_positions)]
 
 

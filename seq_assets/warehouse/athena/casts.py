@@ -382,6 +382,18 @@ def carrier_sql(expression: str, glue_type: str, has_timezone: bool = False) -> 
     return (f"rtrim({value})" if glue_type.strip().lower().startswith("char") else value), carrier, None
 
 
+def longer_sql(expression: str, glue_type: str, most_bytes: int) -> str | None:
+    """Whether a text, or bytes, of a Glue table have more bytes than are allowed; None where its type is another one."""
+    kind = glue_type.strip().lower()
+    if kind in ("binary", "varbinary"):
+        return f"length({expression}) > {most_bytes}"
+    if carrier_of(glue_type) is not Carrier.TEXT:
+        return None
+    text = f"rtrim(CAST({expression} AS varchar))" if kind.startswith("char") else f"CAST({expression} AS varchar)"
+    # Of few characters, which have at most four bytes, the bytes need not be made.
+    return f"(length({text}) > {most_bytes // 4} AND length(to_utf8({text})) > {most_bytes})"
+
+
 def _utc(expression: str, places: int) -> str:
     """A timestamp without a zone, of UTC, as Athena takes those that name none."""
     return f"CAST({expression} AT TIME ZONE 'UTC' AS timestamp({places}))"

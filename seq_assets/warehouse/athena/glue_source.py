@@ -8,14 +8,22 @@ from typing import Any, Final
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.models.cross_checks import nearest
-from seq_assets.warehouse.athena.casts import Carrier, carrier_of, carrier_sql
+from seq_assets.warehouse.athena.casts import Carrier, carrier_of, carrier_sql, longer_sql
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
 from seq_assets.warehouse.interface import SourceSample
-from seq_assets.warehouse.sources.records import WantedColumn, columns_of_files, text_column, wanted_columns
+from seq_assets.warehouse.sources.records import (
+    LONGEST_TEXT,
+    WantedColumn,
+    columns_of_files,
+    text_column,
+    wanted_columns,
+)
 from seq_assets.warehouse.storage.object_store import list_objects
 
 SCHEME: Final = "glue://"
+_FIXED: Final = 6
+"""Columns of records before those that the contract decides."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class GlueSource:
         """
         found = ["CAST(NULL AS integer) AS _file", f"{text_literal(self.location)} AS _name", "CAST(NULL AS bigint) AS _row"]
         found += [f"CAST(NULL AS varchar) AS {name}" for name in ("_malformed", "_detail", "_unreadable")]
-        carriers, texts, written = {}, [], {}
+        carriers, texts, written, too_long = {}, [], {}, []
         for column in columns_of_files(wanted_columns(spec)):
             type_ = self._type_of(column)
             if type_ is None:
@@ -55,10 +63,15 @@ class GlueSource:
                     quoted(column.source.lower()), type_, has_timezone=spec.columns[column.name].timezone is not None
                 )
                 written[column.name] = type_
+                is_too_long = longer_sql(quoted(column.source.lower()), type_, spec.source.options.max_value_bytes)
+                if is_too_long is not None:
+                    too_long.append(f"IF({is_too_long}, {text_literal(column.name)})")
+                    value = f"IF({is_too_long}, substr({value}, 1, {LONGEST_TEXT}), {value})"
             found.append(f"{value} AS {quoted(column.name)}")
             if text is not None:
                 texts.append(column.name)
                 found.append(f"{text} AS {quoted(text_column(column.name))}")
+        found.insert(_FIXED, f"{_joined(too_long)} AS _too_long")
         return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts, written)
 
     def metadata(self, spec: ModelSpec) -> dict[str, Any]:
@@ -100,6 +113,13 @@ class GlueSource:
             f"of {column.source!r} (columns.{column.name}); make it an Iceberg table, or name the S3 prefix of its files as "
             f"the source{accepted}."
         )
+
+
+def _joined(names: list[str]) -> str:
+    """Names that are null where they are not meant, with commas between the others; null where there is none."""
+    if not names:
+        return "CAST(NULL AS varchar)"
+    return f"nullif(array_join(ARRAY[{', '.join(names)}], ','), '')"
 
 
 def find_table(location: str, glue: Any) -> GlueSource:

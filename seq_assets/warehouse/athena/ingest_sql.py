@@ -1,11 +1,11 @@
 """The contract as Athena's SQL, from source records to raw and rejected observations. Pure functions from a model to text.
 
 Sources arrive as records: a relation with `_file` (index in the source's order), `_name` (its name), `_row` (all null where the
-source has no positions), `_malformed`, `_detail`, `_unreadable`, each column of the contract in its carrier's type, and for
-some columns `_text_<column>`, what stood there. One query makes the stage table of them, which all others read: `_file`,
-`_name`, `_row`, `subset`, `_rejections` (null where the record was accepted, else one entry per failed column, in contract
-order), and the contract's columns in their stored types. Names that the queries make up begin with `_`, which no column of a
-contract does.
+source has no positions), `_malformed`, `_detail`, `_unreadable`, `_too_long`, each column of the contract in its carrier's
+type, and for some columns `_text_<column>`, what stood there. One query makes the stage table of them, which all others read:
+`_file`, `_name`, `_row`, `subset`, `_rejections` (null where the record was accepted, else one entry per failed column, in
+contract order), and the contract's columns in their stored types. Names that the queries make up begin with `_`, which no
+column of a contract does.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,7 +16,8 @@ from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.warehouse.athena.casts import Carrier, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
-from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect, location_subset
+from seq_assets.warehouse.rules.contract_sql import ContractSql, Dialect, location_subset
+from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, Lookups
 from seq_assets.warehouse.rules.metrics import Measures
 from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets.warehouse.sources.records import text_column
@@ -44,7 +45,7 @@ def records_columns(spec: ModelSpec, carriers: Mapping[str, Carrier], texts: Col
         texts: The columns of the contract that have a `_text_<column>`.
     """
     columns = [("_file", "int"), ("_name", "string"), ("_row", "bigint")]
-    columns += [(name, "string") for name in ("_malformed", "_detail", "_unreadable")]
+    columns += [(name, "string") for name in ("_malformed", "_detail", "_unreadable", "_too_long")]
     for name in spec.columns:
         columns.append((name, hive_type(carriers[name].athena_type)))
         if name in texts:
@@ -66,6 +67,7 @@ def stage_query(
     texts: Collection[str],
     unreadable: Mapping[str, str] = MappingProxyType({}),
     numbers: NumberFormat | None = None,
+    lookups: Lookups = NO_LOOKUPS,
 ) -> str:
     """The query that makes the stage table out of source records.
 
@@ -76,6 +78,7 @@ def stage_query(
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
         numbers: How numbers are written, where that is not the standard.
+        lookups: The tables of accepted values, of the columns that have one.
     """
     standard, typed, placed, judged, rejections = [], [], [], [], []
     for number, (name, column) in enumerate(spec.columns.items()):
@@ -85,7 +88,7 @@ def stage_query(
         in_utc = placed_sql(local, source, carrier, column)
         typed.append(f"{readable_sql(source, carrier, column)} AS {value if in_utc is None else local}")
         placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
-        judged.append(f"{CONTRACT.rejection_reason(spec, name, value, null_sql(source, carrier, column))} AS {reason}")
+        judged.append(f"{CONTRACT.rejection_reason(spec, name, value, null_sql(source, carrier, column), lookups)} AS {reason}")
         stood = quoted(text_column(name)) if name in texts else f"CAST({quoted(name)} AS varchar)"
         detail = CONTRACT.rejection_detail(reason, unreadable.get(name))
         rejections.append(f"ROW({text_literal(name)}, {stood}, {detail}, {reason})")
@@ -98,7 +101,7 @@ def stage_query(
         judged AS (SELECT *, {", ".join(judged)} FROM placed)
         SELECT _file, _name, _row, {_subset(spec)} AS subset,
             CASE WHEN _malformed IS NOT NULL
-                THEN CAST(ARRAY[ROW(NULL, _malformed, _detail, '{MALFORMED_REASON}')] AS {_REJECTIONS})
+                THEN CAST(ARRAY[ROW(NULL, _malformed, _detail, {CONTRACT.record_reason()})] AS {_REJECTIONS})
             WHEN coalesce({reasons}, NULL) IS NOT NULL
                 THEN CAST(filter(ARRAY[{", ".join(rejections)}], failed -> failed[4] IS NOT NULL) AS {_REJECTIONS})
             END AS _rejections, {columns}

@@ -43,17 +43,19 @@ from seq_assets.warehouse.athena.ingest_sql import (
 )
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
-from seq_assets.warehouse.athena.sql import quoted, table_name
+from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, quoted, table_name
 from seq_assets.warehouse.engine import MEMORY_LIMIT
-from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version
+from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version, no_progress
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.rules.contract_sql import REASONS
+from seq_assets.warehouse.rules.lookups import VALUE, Lookups, looked_up, lookup_table
 from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.rules.number_formats import NumberFormat, number_format
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
+from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
@@ -156,11 +158,12 @@ class AthenaWarehouse(PublishingWarehouse):
             if read == 0:
                 raise SourceError(f"The source {plan.location!r} has no rows; put some there.")
             written = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
-            stage = self._staged(plan.spec, records, written, scratch, tables)
+            lookups = tables.enter_context(self._lookups(plan.spec))
+            stage = self._staged(plan.spec, records, written, lookups, scratch, tables)
             progress("read", read)
             if isinstance(source, GlueSource):
                 self._refuse_ties(plan.spec, stage, source)
-            return self._finished(plan, stage, read, found, raw_folder, rejected_folder, scratch, progress)
+            return self._finished(plan, stage, lookups, read, found, raw_folder, rejected_folder, scratch, progress)
 
     def _records(
         self, spec: ModelSpec, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
@@ -175,7 +178,8 @@ class AthenaWarehouse(PublishingWarehouse):
             # What a model declares may be too much for a query: that shall not be found out after all records were read.
             numbers = number_format(spec.source.options, source.format)
             text = dict.fromkeys(spec.columns, Carrier.TEXT)
-            refuse_if_too_long(stage_query(spec, "records", text, (), numbers=numbers))
+            names = dict.fromkeys(looked_up(spec), "accepted_values")
+            refuse_if_too_long(stage_query(spec, "records", text, (), numbers=numbers, lookups=names))
         findings = SourceFindings()
         with self._engine(MEMORY_LIMIT) as engine:
             written, read = write_records(spec, source, self.storage, scratch, engine, progress, findings)
@@ -187,14 +191,20 @@ class AthenaWarehouse(PublishingWarehouse):
         return records, read, findings.metadata(wanted_columns(spec))
 
     def _staged(
-        self, spec: ModelSpec, records: Sequence[Records], numbers: NumberFormat | None, scratch: str, tables: ExitStack
+        self,
+        spec: ModelSpec,
+        records: Sequence[Records],
+        numbers: NumberFormat | None,
+        lookups: Lookups,
+        scratch: str,
+        tables: ExitStack,
     ) -> str:
         """The stage table, a part for each shape of the records: together their queries might be too long."""
         parts = []
         for number, part in enumerate(records):
             unfit = {name for name, column in spec.columns.items() if not is_readable(part.carriers[name], column)}
             details = {name: written for name, written in part.written.items() if name in unfit}
-            query = stage_query(spec, part.relation, part.carriers, part.texts, details, numbers)
+            query = stage_query(spec, part.relation, part.carriers, part.texts, details, numbers, lookups)
             folder = self.athena.unload(query, f"{scratch}/stage_{number}")
             parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
         return _union(parts)
@@ -214,6 +224,7 @@ class AthenaWarehouse(PublishingWarehouse):
         self,
         plan: IngestPlan,
         stage: str,
+        lookups: Lookups,
         read: int,
         found: Mapping[str, Any],
         raw_folder: str,
@@ -235,7 +246,8 @@ class AthenaWarehouse(PublishingWarehouse):
             self._files([*raw["train"], *raw["validation"]], plan.schema) as rows,
             self._files(rejected, REJECTED_SCHEMA) as rejected_rows,
         ):
-            findings = raw_findings(self.athena, spec, rows, rejected_rows, accounting, not plan.location.startswith(GLUE))
+            has_positions = not plan.location.startswith(GLUE)
+            findings = raw_findings(self.athena, spec, rows, rejected_rows, accounting, has_positions, lookups)
             count = self.athena.row(f"SELECT count(*) AS records FROM {rejected_rows}")["records"]
         return BuiltObservations(
             raw=raw,
@@ -259,8 +271,12 @@ class AthenaWarehouse(PublishingWarehouse):
     def _audit_observations(self, spec: ModelSpec, raw: Version, rejected: Version) -> Sequence[Finding]:
         accounting = IngestAccounting(**raw.metadata["accounting"])
         has_positions = not raw.metadata["source"].startswith(GLUE)
-        with self._files(raw.files, raw.schema) as rows, self._files(rejected.files, rejected.schema) as rejected_rows:
-            return raw_findings(self.athena, spec, rows, rejected_rows, accounting, has_positions)
+        with (
+            self._files(raw.files, raw.schema) as rows,
+            self._files(rejected.files, rejected.schema) as rejected_rows,
+            self._lookups(spec) as lookups,
+        ):
+            return raw_findings(self.athena, spec, rows, rejected_rows, accounting, has_positions, lookups)
 
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
         """One query makes the sequences; what was dropped follows from the lengths of histories."""
@@ -323,6 +339,19 @@ class AthenaWarehouse(PublishingWarehouse):
             folders = folders or [f"{self.storage.root}/scratch/{uuid.uuid4().hex}"]
             found = [tables.enter_context(self._external.over(folder, columns)) for folder in folders]
             yield _union(found)
+
+    @contextmanager
+    def _lookups(self, spec: ModelSpec) -> Iterator[Lookups]:
+        """The tables that the contract's queries look values up in; where there is none, nothing is made."""
+        with ExitStack() as stack:
+            found = {}
+            for name in looked_up(spec):
+                folder, table = stack.enter_context(self._prefix()), lookup_table(spec, name)
+                file, batches = f"{folder}/accepted_values.parquet", table.to_batches()
+                write_parquet(self.storage, file, table.schema, batches, no_progress, "write accepted values")
+                columns = [(VALUE, hive_type(ATHENA_TYPES[spec.columns[name].type]))]
+                found[name] = stack.enter_context(self._external.over(folder, columns))
+            yield found
 
     @contextmanager
     def _prefix(self) -> Iterator[str]:

@@ -12,7 +12,7 @@ from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.schemas import raw_schema
 from seq_assets.warehouse.engine import BATCH_ROWS, Engine, parquet
 from seq_assets.warehouse.interface import Finding
-from seq_assets.warehouse.local.ingest_sql import CONTRACT
+from seq_assets.warehouse.local.ingest_sql import CONTRACT, lookups, register_lookups
 from seq_assets.warehouse.local.record_set import RecordSet
 from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
 from seq_assets.warehouse.storage.parquet_files import read_batches, read_schema
@@ -38,6 +38,7 @@ def raw_findings(
         rejected: The finished file of rejected observations.
         accounting: What the ingest counted.
     """
+    register_lookups(engine, spec)
     records = RecordSet(accounting.read)
     well_formed = _well_formed(spec, storage, raw, records)
     audit = RawAudit(
@@ -50,6 +51,7 @@ def raw_findings(
         source_has_positions=True,
         # Files that are not well formed were not read for it.
         records=len(records) or None,
+        lookups=lookups(spec),
     )
     return [*audit.findings(), well_formed]
 

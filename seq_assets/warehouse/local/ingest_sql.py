@@ -11,9 +11,10 @@ from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
-from seq_assets.warehouse.engine import quoted, text_literal
+from seq_assets.warehouse.engine import Engine, quoted, text_literal
 from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
-from seq_assets.warehouse.rules.contract_sql import MALFORMED_REASON, ContractSql, Dialect
+from seq_assets.warehouse.rules.contract_sql import ContractSql, Dialect
+from seq_assets.warehouse.rules.lookups import Lookups, looked_up, lookup_table
 from seq_assets.warehouse.rules.metrics import Measures
 from seq_assets.warehouse.rules.number_formats import NumberFormat
 from seq_assets.warehouse.sources.records import text_column
@@ -40,14 +41,14 @@ def stage_query(
 
     Args:
         spec: The model.
-        records: A table or table function with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable` and the contract's
-            columns.
+        records: A table or table function with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable`, `_too_long` and the
+            contract's columns.
         source_types: The DuckDB type of each of the contract's columns in it.
         texts: The columns of the contract that have a `_text_<column>`; of the others the value's own text is shown.
         unreadable: By column of the contract: the detail of its unreadable values; those of other columns have none.
         numbers: How numbers are written, where that is not the standard.
     """
-    values, typed, placed, rejections = [], [], [], []
+    values, typed, placed, rejections, tables = [], [], [], [], lookups(spec)
     for number, (name, column) in enumerate(spec.columns.items()):
         source, value = quoted(name), quoted(f"_v{number}")
         standard, type_ = quoted(f"_w{number}"), source_types[name]
@@ -57,9 +58,9 @@ def stage_query(
         typed.append(f"{readable_sql(standard, type_, column)} AS {value if in_utc is None else local}")
         placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
         stood = quoted(text_column(name)) if name in texts else f"CAST({source} AS VARCHAR)"
-        rejections.append(_rejection(spec, name, number, source_types[name], stood, unreadable.get(name)))
+        rejections.append(_rejection(spec, name, number, source_types[name], stood, unreadable.get(name), tables))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
-    malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': '{MALFORMED_REASON}'}}]"
+    malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': {CONTRACT.record_reason()}}}]"
     return f"""
         WITH standard AS (SELECT *, {", ".join(values)} FROM {records}),
         typed AS (SELECT *, {", ".join(typed)} FROM standard),
@@ -72,10 +73,23 @@ def stage_query(
         FROM checked"""
 
 
-def _rejection(spec: ModelSpec, name: str, number: int, source_type: str, stood: str, unreadable: str | None) -> str:
+def lookups(spec: ModelSpec) -> Lookups:
+    """The tables of accepted values, as `register_lookups` names them."""
+    return {name: f"accepted_values_{number}" for number, name in enumerate(looked_up(spec))}
+
+
+def register_lookups(engine: Engine, spec: ModelSpec) -> None:
+    """Gives an engine the tables that the contract's queries look values up in."""
+    for name, table in lookups(spec).items():
+        engine.register(table, lookup_table(spec, name))
+
+
+def _rejection(
+    spec: ModelSpec, name: str, number: int, source_type: str, stood: str, unreadable: str | None, tables: Lookups
+) -> str:
     """A struct of column, value, detail and reason, or null where the column did not fail."""
     is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
-    reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null)
+    reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null, tables)
     detail = CONTRACT.rejection_detail(f"({reason})", unreadable)
     struct = f"{{'column': {text_literal(name)}, 'value': {stood}, 'detail': {detail}, 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"

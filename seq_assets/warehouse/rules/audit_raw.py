@@ -5,13 +5,14 @@ are well formed, which each warehouse verifies in its own way and says in the wo
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from seq_assets.models import SUBSETS, ColumnType, ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit, TimeSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.rules.contract_sql import REASONS, ContractSql, location_subset
+from seq_assets.warehouse.rules.lookups import Lookups
 from seq_assets.warehouse.rules.metrics import Queries, cells
 from seq_assets.warehouse.rules.rejections import ROWS_SHOWN, Rejection, too_many_rejected
 
@@ -29,6 +30,7 @@ class RawAudit:
         accounting: What the ingest counted.
         source_has_positions: Whether each record has a file and a number there; the rows of a table have none.
         records: How many different records the accepted observations are; None where it is to be asked.
+        lookups: The tables of accepted values, of the columns that have one.
     """
 
     queries: Queries
@@ -39,6 +41,7 @@ class RawAudit:
     accounting: IngestAccounting
     source_has_positions: bool
     records: int | None = None
+    lookups: Lookups = field(default_factory=dict)
 
     def findings(self) -> list[Finding]:
         """What `contract`, `nothing_lost` and `no_leakage` say."""
@@ -47,7 +50,10 @@ class RawAudit:
     def _contract(self) -> Finding:
         """No accepted value breaks the contract, table-wide validations hold, and not too much was rejected."""
         accounting = self.accounting
-        violations = self.queries.row(f"SELECT {', '.join(self._violation_counts())} FROM {self.raw}")
+        # As columns first, because an aggregate's filter may not look a value up.
+        broken = ", ".join(["*", *(f"{condition} AS {name}" for name, condition in self._violations().items())])
+        counts = ", ".join(["0 AS nothing", *(f"{_count(name)} AS {name}" for name in self._violations())])
+        violations = self.queries.row(f"SELECT {counts} FROM (SELECT {broken} FROM {self.raw})")
         problems = [f"{count} accepted rows break {name}" for name, count in violations.items() if count]
         problems += list(self._table_problems())
         first = self.first_rejected() if accounting.rejected else []
@@ -62,15 +68,17 @@ class RawAudit:
             numbers["first_rejected"] = "\n".join(map(str, first))
         return Finding("contract", tuple(problems), numbers)
 
-    def _violation_counts(self) -> Iterator[str]:
-        yield "0 AS nothing"
+    def _violations(self) -> dict[str, str]:
+        """By the path of a field, as an identifier: whether a row breaks it; null where it is not asked."""
+        found = {}
         for name, column in self.spec.columns.items():
             value = self._quoted(name)
             if not column.nullable:
-                yield f"{_count(f'{value} IS NULL')} AS {self._quoted(f'columns.{name}.nullable')}"
+                found[self._quoted(f"columns.{name}.nullable")] = f"{value} IS NULL"
             for validation, values in column.validations():
-                condition = self.contract.condition(value, column.type, validation, values)
-                yield f"{_count(f'NOT ({condition})')} AS {self._quoted(f'columns.{name}.{validation}')}"
+                condition = self.contract.condition(value, column.type, validation, values, self.lookups.get(name))
+                found[self._quoted(f"columns.{name}.{validation}")] = f"NOT ({condition})"
+        return found
 
     def _table_problems(self) -> Iterator[str]:
         for name, column in self.spec.columns.items():

@@ -12,9 +12,18 @@ from typing import Final
 from seq_assets.models import ColumnType, ModelSpec, Scalar
 from seq_assets.models.columns import Validation, literal
 from seq_assets.models.spec import ColumnSplit, EntityHashSplit, LocationSplit, TimeSplit
+from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, VALUE, Lookups
 
 MALFORMED_REASON: Final = "malformed"
-REASONS: Final = (MALFORMED_REASON, "unreadable", "null", *(validation.value for validation in Validation), "split_value")
+TOO_LONG_REASON: Final = "too_long"
+REASONS: Final = (
+    MALFORMED_REASON,
+    TOO_LONG_REASON,
+    "unreadable",
+    "null",
+    *(validation.value for validation in Validation),
+    "split_value",
+)
 """Why a record is rejected, in the order in which reasons apply."""
 
 _COMPARISONS: Final = {
@@ -49,7 +58,7 @@ class ContractSql:
         """For one engine."""
         self.dialect: Final = dialect
 
-    def rejection_reason(self, spec: ModelSpec, name: str, value: str, is_null: str) -> str:
+    def rejection_reason(self, spec: ModelSpec, name: str, value: str, is_null: str, lookups: Lookups = NO_LOOKUPS) -> str:
         """The first reason for which a column of a record is rejected, or null.
 
         Args:
@@ -57,20 +66,33 @@ class ContractSql:
             name: The column.
             value: The value of the contract's type; null where it is null or not readable.
             is_null: Whether the source's value is a null.
+            lookups: The tables of accepted values, of the columns that have one.
         """
         column, split = spec.columns[name], spec.split
-        is_marked = self.dialect.contains("',' || _unreadable || ','", f"',{name},'")
-        cases = [f"WHEN NOT {is_null} AND ({value} IS NULL OR coalesce({is_marked}, false)) THEN 'unreadable'"]
+        is_unreadable = f"({value} IS NULL OR {self._is_marked('_unreadable', name)})"
+        cases = [
+            f"WHEN {self._is_marked('_too_long', name)} THEN '{TOO_LONG_REASON}'",
+            f"WHEN NOT {is_null} AND {is_unreadable} THEN 'unreadable'",
+        ]
         if not column.nullable:
             cases.append(f"WHEN {value} IS NULL THEN 'null'")
         cases += [
-            f"WHEN NOT ({self.condition(value, column.type, validation, values)}) THEN '{validation}'"
+            f"WHEN NOT ({self.condition(value, column.type, validation, values, lookups.get(name))}) THEN '{validation}'"
             for validation, values in column.validations()
         ]
         if isinstance(split, ColumnSplit) and split.column == name:
             known = [literal(item, column.type) for item in (*split.train, *split.validation)]
             cases.append(f"WHEN NOT coalesce({value} IN ({self._literals(known, column.type)}), false) THEN 'split_value'")
         return f"CASE {' '.join(cases)} END"
+
+    def record_reason(self) -> str:
+        """The reason of a whole record that is malformed: its length, where that is what is wrong with it."""
+        return f"CASE WHEN _too_long IS NULL THEN '{MALFORMED_REASON}' ELSE '{TOO_LONG_REASON}' END"
+
+    def _is_marked(self, marks: str, name: str) -> str:
+        """Whether a column is among the comma-separated names of another one; of nothing it is not."""
+        contained = self.dialect.contains(f"',' || {marks} || ','", f"',{name},'")
+        return f"coalesce({contained}, false)"
 
     def rejection_detail(self, reason: str, unreadable: str | None) -> str:
         """What was found in a rejected column where the reason alone does not say, or null.
@@ -83,8 +105,25 @@ class ContractSql:
             return "CAST(NULL AS VARCHAR)"
         return f"CASE WHEN {reason} = 'unreadable' THEN {self.dialect.literal(unreadable, ColumnType.STRING)} END"
 
-    def condition(self, value: str, column_type: ColumnType, validation: Validation, values: tuple[Scalar, ...]) -> str:
-        """The condition that an accepted, non-null value meets; null where the value is null."""
+    def condition(
+        self,
+        value: str,
+        column_type: ColumnType,
+        validation: Validation,
+        values: tuple[Scalar, ...],
+        lookup: str | None = None,
+    ) -> str:
+        """The condition that an accepted, non-null value meets; null where the value is null.
+
+        Args:
+            value: The value.
+            column_type: Its type.
+            validation: What is asked of it.
+            values: With which values.
+            lookup: The table that has them, where they are many.
+        """
+        if validation is Validation.IS_IN and lookup is not None:
+            return f"{value} IN (SELECT {VALUE} FROM {lookup})"
         literals = [self.dialect.literal(item, column_type) for item in values]
         if validation is Validation.IS_IN:
             return f"{value} IN ({', '.join(literals)})"

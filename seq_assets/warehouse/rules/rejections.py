@@ -6,16 +6,18 @@ Pure functions from counts and rows to text, the same for every warehouse.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
+from seq_assets.warehouse.rules.contract_sql import TOO_LONG_REASON
 from seq_assets.warehouse.rules.remedies import has_text_options, value_remedies
 from seq_assets.warehouse.sources.blocks import NOT_CLOSED, TEXT_AFTER
 
 ROWS_SHOWN = 5
 _NONE_KNOWN: Final[Mapping[str, Sequence[str]]] = MappingProxyType({})
 _LONGEST_TEXT = 80
+_VALUES_SHOWN: Final = 50
 
 
 @dataclass(frozen=True)
@@ -74,17 +76,27 @@ def _remedies(
     details: Collection[str | None],
 ) -> Iterator[str]:
     for column, reason, count in failed_columns:
-        if column is None:
+        if reason == TOO_LONG_REASON:
+            yield f"  {count} {reason}: source.options.max_value_bytes, now {spec.source.options.max_value_bytes}"
+        elif column is None:
             yield from _remedies_of_records(spec, f"  {count} {reason}: source.format", details)
         elif reason == "split_value":
             yield f"  {count} {reason}: split.train, split.validation (the values of {column})"
         else:
             field = {"unreadable": "type", "null": "nullable"}.get(reason, reason)
             said = getattr(spec.columns[column], field)
-            shown = list(said) if isinstance(said, tuple) else str(said).lower() if isinstance(said, bool) else said
-            yield f"  {count} {reason}: columns.{column}.{field}, now {shown}"
+            yield f"  {count} {reason}: columns.{column}.{field}, now {_shown(said)}"
             if reason == "unreadable":
                 yield from (f"    {remedy}" for remedy in value_remedies(spec, column, unreadable.get(column, ())))
+
+
+def _shown(said: Any) -> str:
+    """What a field of the model file says; of a long list, its beginning."""
+    if not isinstance(said, tuple):
+        return str(said).lower() if isinstance(said, bool) else str(said)
+    if len(said) <= _VALUES_SHOWN:
+        return str(list(said))
+    return f"[{', '.join(map(repr, said[:_VALUES_SHOWN]))}, …], {len(said):,} values"
 
 
 def _remedies_of_records(spec: ModelSpec, beginning: str, details: Collection[str | None]) -> Iterator[str]:

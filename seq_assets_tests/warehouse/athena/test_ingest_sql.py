@@ -70,7 +70,7 @@ def test_the_tables_of_records_and_of_the_stage_have_types_of_hive() -> None:
     carriers = {"e": Carrier.BIG_INTEGER, "f": Carrier.FLOAT, "s": Carrier.TEXT, "i": Carrier.OTHER, "t": Carrier.NANOSECONDS}
     fixed = [("_file", "int"), ("_name", "string"), ("_row", "bigint")]
     assert records_columns(spec, carriers, ["f", "t"]) == [
-        *(*fixed, ("_malformed", "string"), ("_detail", "string"), ("_unreadable", "string")),
+        *(*fixed, ("_malformed", "string"), ("_detail", "string"), ("_unreadable", "string"), ("_too_long", "string")),
         ("e", "decimal(38,0)"),
         *(("f", "float"), ("_text_f", "string")),
         *(("s", "string"), ("i", "string")),
