@@ -76,6 +76,19 @@ def a_duration(unit: str, value: int) -> bytes:
     return parquet_file(pa.table({"u": [1], "t": [1], "took": pa.array([value], pa.duration(unit))}))
 
 
+LONG: Final = [(1, 1, "a" * 21), (1, 1, "é" * 10), ("1" * 21, 1, "é" * 11)]
+LONG_VALUES: Final[dict[str, str | bytes]] = {
+    "source.csv": "x,t,u,answer\n" + "".join(f'{x},{t},1,"{answer}"\n' for x, t, answer in LONG),
+    "source.jsonl": "".join(f'{{"x": "{x}", "t": {t}, "u": 1, "answer": "{answer}"}}\n' for x, t, answer in LONG),
+    "source.parquet": parquet_file(
+        pa.table({"u": [1] * 3, "t": [1] * 3, "x": ["1", "1", "1" * 21], "answer": [row[2] for row in LONG]})
+    ),
+    "binary.parquet": parquet_file(
+        pa.table({"u": [1] * 3, "t": [1] * 3, "x": ["1", "1", "1" * 21], "answer": [row[2].encode() for row in LONG]})
+    ),
+}
+OUT_OF_RANGE: Final = pa.table({"u": [1] * 3, "t": pa.array([2**60, 1, -(2**62)], pa.timestamp("ms")), "x": [1, 2, 3]})
+
 CASES: Final = [
     Case(
         "a quote that is not closed takes its own line with it, and no other",
@@ -109,6 +122,31 @@ CASES: Final = [
         {"source.csv": "u,t,x\n1,1\n1,2,3\n1,2,3,4,5\n"},
         [{"t": 2, "x": 3}],
         [(1, None, "malformed", "3 fields expected, 2 found"), (3, None, "malformed", "3 fields expected, 5 found")],
+    ),
+    *(
+        Case(
+            f"values that are too long, in {name}",
+            {name: content},
+            [{"t": 1, "x": 1, "answer": "é" * 10}],
+            [(1, "answer", "too_long", None), (3, "x", "too_long", None), (3, "answer", "too_long", None)],
+            columns=ANSWERED,
+            options={"max_value_bytes": 20},
+        )
+        for name, content in LONG_VALUES.items()
+    ),
+    Case(
+        "a value that is too long and unreadable, one that is too long and malformed, and one of a column that nobody reads",
+        {"source.csv": f"u,t,x,other\n1,{'a' * 21},1,\n1,2,{'1' * 21}\n1,3,3,{'b' * 100}\n"},
+        [{"t": 3, "x": 3}],
+        [(1, "t", "too_long", None), (2, None, "malformed", "4 fields expected, 3 found")],
+        options={"max_value_bytes": 20},
+    ),
+    Case(
+        "a date and a time that no engine holds",
+        {"source.parquet": parquet_file(OUT_OF_RANGE)},
+        [{"t": 1_000, "x": 2}],
+        [(1, "t", "unreadable", None), (3, "t", "unreadable", None)],
+        columns=TIMED,
     ),
     Case(
         "bytes that are no text",

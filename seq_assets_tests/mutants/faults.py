@@ -928,8 +928,8 @@ _READING_FAULTS: Final = (
     Fault(
         "blocks of three-line text are numbered from 0",
         _THREE_LINE,
-        "_blocks(file, options.encoding), 1)",
-        "_blocks(file, options.encoding), 0)",
+        "_blocks(file, options.encoding, longest), 1)",
+        "_blocks(file, options.encoding, longest), 0)",
         _TEST_THREE_LINE,
     ),
     Fault(

@@ -38,6 +38,7 @@ Model: TypeAlias = Mapping[str, Any]
 
 REASONS: Final = (
     "malformed",
+    "too_long",
     "unreadable",
     "null",
     "is_in",
@@ -51,7 +52,9 @@ REASONS: Final = (
 )
 MOST_LABELS: Final = 50
 LONGEST_SHOWN: Final = 1_000
-"""Characters of a malformed record that are kept."""
+"""Characters that are kept of a malformed record, and of a value that is too long."""
+MOST_VALUE_BYTES: Final = 1 << 20
+"""Of a value, where the model file says nothing else."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +83,18 @@ def contract_value(value: Any, type_: str) -> Any:
 def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()) -> Row | list[Failure]:
     """The values of a file's accepted record by the contract's columns, or what is wrong with it, in the contract's order."""
     if record.malformed is not None:
-        return [Failure(None, record.malformed[:LONGEST_SHOWN], "malformed", record.detail)]
+        what = "too_long" if record.is_too_long else "malformed"
+        return [Failure(None, record.malformed[:LONGEST_SHOWN], what, record.detail)]
+    options = model.get("source", {}).get("options", {})
     row: dict[str, Any] = {}
     failures = []
     for name, column in model["columns"].items():
         source = column.get("from", name)
         stood = _part_of(file, source["path"]) if isinstance(source, dict) else record.values.get(source)
-        value = read_value(stood, column["type"], Reading.of(column, model.get("source", {}).get("options", {})))
+        if not isinstance(source, dict) and _size(stood) > options.get("max_value_bytes", MOST_VALUE_BYTES):
+            failures.append(Failure(name, _beginning(stood), "too_long"))
+            continue
+        value = read_value(stood, column["type"], Reading.of(column, options))
         row[name] = None if value is NULL else value
         reason = _reason(value, name, column, model)
         if reason is None and name == model["entity"] and value in list(forgotten):
@@ -94,6 +102,24 @@ def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()
         if reason:
             failures.append(Failure(name, stood, reason))
     return failures or row
+
+
+def _size(stood: Any) -> int:
+    """The bytes of a value that is a text in its source; of another one there is no end to mind."""
+    if isinstance(stood, Opaque):
+        return _size(stood.value) if isinstance(stood.value, bytes) else 0
+    if isinstance(stood, JsonNumber):
+        return len(stood.text)
+    if isinstance(stood, bytes):
+        return len(stood)
+    return len(stood.encode()) if isinstance(stood, str) else 0
+
+
+def _beginning(stood: Any) -> Any:
+    """What is kept of a value that is too long."""
+    if isinstance(stood, JsonNumber):
+        return stood.text[:LONGEST_SHOWN]
+    return stood[:LONGEST_SHOWN] if isinstance(stood, str) else stood
 
 
 def _part_of(path: str, pattern: str) -> str | None:

@@ -24,12 +24,14 @@ class Record:
         values: Its values by the source's column: text where the format has only text, else as the format has them.
         malformed: Its text where it is no record.
         detail: What is wrong with it, where it is none.
+        is_too_long: Whether that is its length.
     """
 
     number: int
     values: Mapping[str, Any] = field(default_factory=dict)
     malformed: str | None = None
     detail: str | None = None
+    is_too_long: bool = False
 
 
 def decoded(content: bytes, encoding: str) -> str:
@@ -52,6 +54,8 @@ def csv_records(
 
     Only bad bytes of wanted columns make a record malformed. The width is that of the header, else of the first record that its
     quotes do not make malformed.
+
+    A record of more bytes than `longest` is none: its first line is too long, or was never meant to go on.
     """
     lines = _csv_lines(text, delimiter, quoting == "standard", longest)
     first = next(fields for _, fields in lines if not isinstance(fields, str))
@@ -61,7 +65,9 @@ def csv_records(
     records = []
     for number, (line, fields) in enumerate(lines, 1):
         if isinstance(fields, str):
-            records.append(Record(number, malformed=_shown(line), detail=fields))
+            is_too_long = fields.startswith("a line of more than")
+            kept = line.encode(errors="surrogateescape")[:longest].decode(errors="ignore") if is_too_long else line
+            records.append(Record(number, malformed=_shown(kept), detail=fields, is_too_long=is_too_long))
             continue
         values = {
             name: None if value in null_values and (quoted_nulls or not is_quoted) else value
@@ -89,6 +95,10 @@ def _csv_lines(text: str, delimiter: str, quoted: bool, longest: int) -> list[Cs
     while place < len(text):
         start = place
         fields, place = _csv_fields(text, start, delimiter, quoted, longest)
+        if _size(text[start:place]) > longest:
+            place = _line_end(text, start)
+            is_too_long = _size(text[start:place]) > longest
+            fields = f"{'a line' if is_too_long else 'over lines,'} of more than {longest} bytes"
         if place > start:
             found.append((text[start:place], fields))
         place += 2 if text[place : place + 2] == "\r\n" else 1
@@ -103,7 +113,7 @@ def _csv_fields(text: str, place: int, delimiter: str, quoted: bool, longest: in
         if quoted and text[place : place + 1] == '"':
             value, place = _quoted_field(text, place)
             is_ended = place == len(text) or text[place] in "\r\n" or text.startswith(delimiter, place)
-            is_closed = value is not None and len(text[start : place - 1].encode(errors="surrogateescape")) <= longest
+            is_closed = value is not None and _size(text[start : place - 1]) <= longest
             if value is None or not is_closed or not is_ended:
                 end = _line_end(text, start)
                 return "text after a closing quote" if is_closed and place <= end else "a field not closed", end
@@ -131,6 +141,11 @@ def _quoted_field(text: str, place: int) -> tuple[str | None, int]:
             value += text[place]
             place += 1
     return None, place
+
+
+def _size(text: str) -> int:
+    """Its bytes in UTF-8."""
+    return len(text.encode(errors="surrogateescape"))
 
 
 def _line_end(text: str, place: int) -> int:

@@ -135,6 +135,9 @@ def _source(shape: Shape, source: Mapping[str, Any], files: Any, records: Any, d
         pattern = shape.generator.choice(["(.)", "([^/]+)$", "([0-9]+)", "(sub.*)?/", "^(x*)"])
         of_path = {"type": "string", "from": {"path": pattern}, "nullable": True}
         content["columns"] = {**content["columns"], "of_path": of_path}
+    if shape.generator.random() < 0.2:
+        most = shape.generator.choice([8, 20, 40])
+        source = {**source, "options": {**source.get("options", {}), "max_value_bytes": most}}
     return Source({"source": source, **content}, files, records, decoys)
 
 

@@ -5,6 +5,7 @@ exist. A table of the Glue catalog is read by Athena alone.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,10 +87,10 @@ def write_records(
         SeqAssetsError: The source cannot be read.
     """
     if source.format == "parquet":
-        files = ParquetFiles(source, engine)
-        return list(_from_parquet(spec, source, files, storage, folder, engine, progress, findings)), files.rows
-    counted = CountedRecords(source, wanted_columns(spec), spec.source.options, findings, progress)
-    _write(source, storage, f"{folder}/text", counted)
+        with closing(ParquetFiles(source, engine)) as files:
+            return list(_from_parquet(spec, source, files, storage, folder, engine, progress, findings)), files.rows
+    with closing(CountedRecords(source, wanted_columns(spec), spec.source.options, findings, progress)) as counted:
+        _write(source, storage, f"{folder}/text", counted)
     return [WrittenRecords(f"{folder}/text", dict.fromkeys(spec.columns, Carrier.TEXT), (), {})], counted.rows
 
 
@@ -116,7 +117,7 @@ def _from_parquet(
 def _carried_batches(
     part: ParquetPart, carried: Mapping[str, tuple[str, Carrier, bool]], engine: Engine, progress: Progress
 ) -> Iterator[pa.RecordBatch]:
-    columns = ["_file", "_row", "_malformed", "_detail", "_unreadable"]
+    columns = ["_file", "_row", "_malformed", "_detail", "_unreadable", "_too_long"]
     for name, (value, _, is_shown) in carried.items():
         columns.append(f"{value} AS {quoted(name)}")
         if name in part.texts:

@@ -84,7 +84,9 @@ def readable_sql(value: str, source_type: str, column: ColumnSpec) -> str:
     if kind == "BOOLEAN":
         return {ColumnType.BOOL: value, ColumnType.STRING: f"CAST({value} AS VARCHAR)"}.get(column.type, "NULL")
     if kind == "DATE":
-        return {ColumnType.DATE: _known_date(value), ColumnType.TIMESTAMP: _known_date(value, _microseconds(value))}.get(
+        # By way of days: DuckDB asks for the microseconds of the ends of a column's range, whatever the condition before them.
+        microseconds = f"date_diff('day', DATE '1970-01-01', {value}) * {DAY}"
+        return {ColumnType.DATE: _known_date(value), ColumnType.TIMESTAMP: _known_date(value, microseconds)}.get(
             column.type, "NULL"
         )
     if kind.startswith("TIMESTAMP"):

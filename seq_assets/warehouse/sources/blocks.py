@@ -26,11 +26,19 @@ _NOTHING: Final = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class Fault:
-    """A record that its quotes make malformed: where it begins, the line end that ends it, and what is wrong."""
+    """A record that its quotes or its length make malformed.
+
+    Attributes:
+        start: Where it begins.
+        end: The line end that ends it.
+        detail: What is wrong with it.
+        is_too_long: Whether that is the length of its line.
+    """
 
     start: int
     end: int
     detail: str
+    is_too_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,34 @@ class Block:
         if b"\r" in self.text:
             is_end |= array == ord("\r")
         return np.flatnonzero(is_end)
+
+
+def before(block: Block, place: int) -> Block:
+    """The records of a block that stand before one that begins at a place."""
+    faults = tuple(fault for fault in block.faults if fault.start < place)
+    return Block(block.text[:place], block.edges[block.edges < place], faults)
+
+
+def beginning(text: bytes, size: int, detail: str, is_too_long: bool) -> Block:
+    """A block of one malformed record, of whose text the first bytes are kept, whole characters."""
+    kept = text[:size].decode(errors="ignore").encode()
+    return Block(kept + b"\n", np.array([0, len(kept) - 1]), (Fault(0, len(kept), detail, is_too_long),))
+
+
+def first_longer(block: Block, rest: bytes, longest: int) -> int | None:
+    """Where the first record begins that has more bytes than are allowed; None where there is none.
+
+    Args:
+        block: Whole records.
+        rest: What follows it; as far as it is known, it has no whole record.
+        longest: Bytes of a record. The rest is not judged before it has twice as many: a quote may still turn out to be none.
+    """
+    starts, ends = block.records()
+    longer = starts[ends - starts > longest]
+    if len(longer):
+        return int(longer[0])
+    line_ends = len(rest) - len(rest.lstrip(b"\r\n"))
+    return len(block.text) + line_ends if len(rest) - line_ends > 2 * longest + 2 else None
 
 
 def whole_lines(text: bytes, is_last: bool) -> Block:

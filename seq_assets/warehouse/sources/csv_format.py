@@ -1,7 +1,7 @@
 """CSV, TSV and the like."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from typing import Final
 
@@ -25,7 +25,7 @@ _USUAL_DELIMITERS: Final = ("::", ";", "\t", "|", ",")
 
 def read_csv(
     files: Iterable[tuple[int, SourceFile]], columns: tuple[WantedColumn, ...], options: SourceOptions, findings: SourceFindings
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """The records of CSV files, columns found by name (or by number without a header).
 
     Raises:

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from seq_assets.models import ColumnType
 from seq_assets.models.spec import SourceOptions
 from seq_assets.warehouse.engine import quoted, text_literal
 from seq_assets.warehouse.sources.blocks import Block, whole_lines
-from seq_assets.warehouse.sources.lines import Blocks
+from seq_assets.warehouse.sources.lines import Blocks, longest_record
 from seq_assets.warehouse.sources.location import SourceFile
 from seq_assets.warehouse.sources.records import (
     DETAIL,
@@ -24,6 +24,7 @@ from seq_assets.warehouse.sources.records import (
     LONGEST_TEXT,
     MALFORMED,
     ROW,
+    TOO_LONG,
     UNREADABLE,
     MalformedRecord,
     SourceFindings,
@@ -53,7 +54,7 @@ _INEXACT_DIGITS: Final = "[0-9.]{17}|[0-9][eE]"
 
 def read_json(
     files: Iterable[tuple[int, SourceFile]], columns: tuple[WantedColumn, ...], options: SourceOptions, findings: SourceFindings
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """The records of files of JSON lines; null and a missing key are null, a line that is no object is malformed.
 
     The columns that the files have are the keys of their first lines.
@@ -71,9 +72,16 @@ def read_json(
         for index, file in files:
             before = 0
             with closing(Utf8Stream(file, options.encoding)) as stream:
-                for block in Blocks(file, stream, whole_lines):
+                for block in Blocks(stream, whole_lines, longest_record(options)):
                     if before == 0:
                         _refuse_an_array(file, block)
+                    if block.faults:  # of its length, and alone
+                        before += 1
+                        [fault] = block.faults
+                        text = block.text[fault.start : fault.end].decode().replace(UNDECODABLE, "\ufffd")
+                        record = MalformedRecord(text, fault.detail, fault.is_too_long)
+                        yield malformed_records(schema, index, {before: record})
+                        continue
                     lines, malformed = _lines(block, index, before, options.encoding, stream.undecodable)
                     before += len(lines) + len(malformed)
                     if malformed:
@@ -174,6 +182,7 @@ def _query(columns: tuple[WantedColumn, ...], known: list[list[str]]) -> str:
         SELECT file AS {quoted(FILE)}, number AS {quoted(ROW)},
             CASE WHEN detail IS NOT NULL THEN left(rtrim(line, chr(10) || chr(13)), {LONGEST_TEXT}) END AS {quoted(MALFORMED)},
             detail AS {quoted(DETAIL)}, nullif(concat_ws(',', {unreadable}), '') AS {quoted(UNREADABLE)},
+            NULL::VARCHAR AS {quoted(TOO_LONG)},
             {"".join(f"texts[{number}] AS {quoted(column.name)}, " for number, column in numbered)}
             CASE WHEN {doubtful} THEN line END AS {quoted(_DOUBTFUL)}
         FROM extracted"""

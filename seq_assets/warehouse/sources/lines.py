@@ -17,13 +17,16 @@ import pyarrow.compute as pc
 
 from seq_assets.errors import SourceError
 from seq_assets.models.spec import SourceOptions
-from seq_assets.warehouse.sources.blocks import Block, Positions, whole_lines, whole_records
+from seq_assets.warehouse.cancellation import raise_if_canceled
+from seq_assets.warehouse.sources.blocks import Block, Positions, before, beginning, first_longer, whole_lines, whole_records
 from seq_assets.warehouse.sources.location import SourceFile
-from seq_assets.warehouse.sources.records import MalformedRecord
+from seq_assets.warehouse.sources.records import LONGEST_TEXT, MalformedRecord
 from seq_assets.warehouse.sources.text import UNDECODABLE, Utf8Stream, what_is_undecodable
 
 LONGEST_RECORD: Final = 1 << 24
-"""Bytes; a field that is not closed within them has a quote that was never meant to be one."""
+"""Bytes; a field that is not closed within them has a quote that was never meant to be one. Longer values may make it more."""
+_RECORD_PER_VALUE: Final = 4
+"""How much longer than its longest value a record may be: quotes are doubled, and JSON writes some characters by numbers."""
 BLOCK_SIZE: Final = 1 << 21
 """Bytes that are read at once."""
 
@@ -37,6 +40,9 @@ _ESCAPED_SEPARATOR: Final = "\ufdd2\ufdd3"
 _ESCAPED_ESCAPE: Final = "\ufdd2\ufdd4"
 """Stand, in a text with another separator than its delimiter, for what already stood there: noncharacters, in no delimiter."""
 _ONE_LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=.))", re.DOTALL)
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_BYTES_PER_CHARACTER: Final = 4
+"""At most, of UTF-8."""
 
 
 class TextStream(Protocol):
@@ -131,56 +137,92 @@ class _SeparatedStream:
         return next((self._delimiter[:size] for size in sizes if text.endswith(self._delimiter[:size])), b"")
 
 
-class Blocks:
-    """The blocks of one text file, read once."""
+def longest_record(options: SourceOptions) -> int:
+    """The bytes that a record may have."""
+    return max(LONGEST_RECORD, _RECORD_PER_VALUE * options.max_value_bytes)
 
-    def __init__(self, file: SourceFile, stream: TextStream, cut: Cut, size: int = BLOCK_SIZE) -> None:
+
+class Blocks:
+    """The blocks of one text file, read once.
+
+    A record of more bytes than are allowed is malformed to the end of its first line; no more is held of it than its beginning.
+    """
+
+    def __init__(self, stream: TextStream, cut: Cut, longest: int, size: int = BLOCK_SIZE) -> None:
         """Reads nothing yet.
 
         Args:
-            file: The file, for messages.
-            stream: Its text.
+            stream: The file's text.
             cut: Finds what is whole.
+            longest: Bytes of a record.
             size: Bytes that are read at once.
         """
-        self._file = file
         self._stream = stream
         self._cut = cut
+        self._longest = longest
         self._size = size
         self._text = b""
+        self._too_long: Block | None = None  # the next block, of which the text is left behind already
 
     def __iter__(self) -> Iterator[Block]:
         """All blocks that are left.
 
         Raises:
-            SourceError: A line is too long, or the file is broken.
+            SourceError: The file is broken.
         """
-        while self._text or not self._stream.is_at_end:
+        while self._too_long or self._text or not self._stream.is_at_end:
             block = self.first()
             self.drop(len(block.text))
             yield block
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is left."""
+        return self._stream.is_at_end and not self._text and self._too_long is None
+
     def first(self) -> Block:
         """The next block, which stays the next one."""
-        while True:
+        while self._too_long is None:
             block = self._cut(self._text, self._stream.is_at_end)
+            if len(self._text) > self._longest:
+                place = first_longer(block, self._text[len(block.text) :], self._longest)
+                if place == 0:
+                    self._too_long = self._pass_too_long()
+                    break
+                block = block if place is None else before(block, place)
             if self._stream.is_at_end or block.text:
                 return block
-            if len(self._text) > 2 * LONGEST_RECORD:
-                raise SourceError(
-                    f"The source file {self._file.location} has a line of more than {LONGEST_RECORD} bytes; mend it, or the "
-                    "source's format and encoding in the model file."
-                )
-            self._text += self._stream.read(self._size)
+            # As much again, because all of it is looked at again.
+            self._text += self._stream.read(max(self._size, len(self._text)))
+        return self._too_long
 
     def drop(self, size: int) -> None:
-        """Leaves out so many of the next bytes."""
-        self._text = self._text[size:]
+        """Leaves out so many of the next bytes; of a record that is too long, all of it."""
+        self._text = self._text if self._too_long else self._text[size:]
+        self._too_long = None
+
+    def _pass_too_long(self) -> Block:
+        """The record that begins here, with what is kept of it; goes on to the end of its first line."""
+        kept = min(_BYTES_PER_CHARACTER * LONGEST_TEXT, self._longest)
+        line_end = _LINE_END.search(self._text)
+        line = self._text[: line_end.start() if line_end else None]
+        is_too_long = len(line) > self._longest
+        found = beginning(
+            line, kept, f"{'a line' if is_too_long else 'over lines,'} of more than {self._longest} bytes", is_too_long
+        )
+        while line_end is None and not self._stream.is_at_end:
+            raise_if_canceled()
+            self._text = self._stream.read(self._size)
+            line_end = _LINE_END.search(self._text)
+        self.drop(line_end.end() if line_end else len(self._text))
+        return found
 
     def drop_line(self) -> None:
         """Leaves out the next line, whatever is in it."""
         while not (line := _ONE_LINE.match(self._text)) and not self._stream.is_at_end:
-            self._text += self._stream.read(self._size)
+            raise_if_canceled()
+            # Of what has no end yet, only what may be the beginning of one is of interest.
+            self._text = self._text[len(self._text.rstrip(b"\r")) :] + self._stream.read(self._size)
         self.drop(line.end() if line else len(self._text))
 
 
@@ -208,7 +250,7 @@ class DelimitedFile:
     """
 
     def __init__(
-        self, file: SourceFile, delimiter: str, options: SourceOptions, *, size: int = BLOCK_SIZE, longest: int = LONGEST_RECORD
+        self, file: SourceFile, delimiter: str, options: SourceOptions, *, size: int = BLOCK_SIZE, longest: int | None = None
     ) -> None:
         """Opens the file and reads the names of its columns.
 
@@ -217,17 +259,19 @@ class DelimitedFile:
             delimiter: Between fields, one or more characters.
             options: How it is written.
             size: Bytes that are read at once.
-            longest: Bytes between the quotes of a field; one without a closing quote so near is not closed.
+            longest: Bytes of a record, also between the quotes of a field: one without a closing quote so near is not closed;
+                by default, what the options make of it.
 
         Raises:
             SourceError: The file cannot be read, or its header is malformed.
         """
         self._file = file
+        self._longest = longest or longest_record(options)
         self._options = options
         self._separator = Separator(delimiter)
         self._is_quoted = options.quoting == "standard"
         self._stream = Utf8Stream(file, options.encoding)
-        self._blocks = Blocks(file, self._separator.separated(self._stream), self._cut(longest), size)
+        self._blocks = Blocks(self._separator.separated(self._stream), self._cut(), self._longest, size)
         for _ in range(options.skip_rows):
             self._blocks.drop_line()
         self._passed: list[Block] = []  # the malformed records before the first one that is none of them
@@ -267,10 +311,10 @@ class DelimitedFile:
             )
             before += records
 
-    def _cut(self, longest: int) -> Cut:
+    def _cut(self) -> Cut:
         if not self._is_quoted:
             return whole_lines
-        return lambda text, is_last: whole_records(text, self._separator.byte, is_last, longest)
+        return lambda text, is_last: whole_records(text, self._separator.byte, is_last, self._longest)
 
     def _first_record(self) -> list[str]:
         """The fields of the header, which is not read again, or of the first record that is none of the malformed ones."""
@@ -288,13 +332,13 @@ class DelimitedFile:
                     )
             self._blocks.drop(len(block.text))
             self._passed += [block] if faults else []
-            if self._stream.is_at_end or sum(len(passed.text) for passed in self._passed) > LONGEST_RECORD:
+            if self._blocks.is_at_end or sum(len(passed.text) for passed in self._passed) > LONGEST_RECORD:
                 raise self._without_record()
 
     def _without_record(self) -> SourceError:
         """The error for a file that has no record, as far as it was read."""
         found = next((block.faults[0].detail for block in self._passed), None)
-        place = "has" if self._stream.is_at_end else f"has in its first {LONGEST_RECORD} bytes"
+        place = "has" if self._blocks.is_at_end else f"has in its first {LONGEST_RECORD} bytes"
         return SourceError(
             f"The source file {self._file.location} {place} no record, only "
             f"{f'malformed ones ({found})' if found else 'blank lines'}; remove or mend it."
@@ -328,7 +372,8 @@ class DelimitedFile:
             fault = faults.get(row.text)
             text = block.text[fault.start : fault.end].decode() if fault else row.text
             detail = fault.detail if fault else f"{row.expected_columns} fields expected, {row.actual_columns} found"
-            ragged[row.number] = MalformedRecord(self._separator.original_text(text).replace(UNDECODABLE, "\ufffd"), detail)
+            text = self._separator.original_text(text).replace(UNDECODABLE, "\ufffd")
+            ragged[row.number] = MalformedRecord(text, detail, fault is not None and fault.is_too_long)
             return "skip"
 
         text = block.marked(_MARK.encode(), line_end.encode()) if faults else block.text

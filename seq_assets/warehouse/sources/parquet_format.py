@@ -7,7 +7,7 @@ each warehouse.
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import pyarrow.parquet as pq
@@ -17,6 +17,13 @@ from seq_assets.models import ModelSpec
 from seq_assets.warehouse.engine import Engine, failures_told, parquet, quoted, text_literal
 from seq_assets.warehouse.sources.int96 import REMAINDERS, note_remainders
 from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
+from seq_assets.warehouse.sources.parquet_streams import (
+    FACTORS,
+    MOST_MICROSECONDS,
+    ParquetStream,
+    columns_out_of_range,
+    has_long_texts,
+)
 from seq_assets.warehouse.sources.parquet_types import (
     ABSENT_COLUMN,
     Form,
@@ -27,6 +34,7 @@ from seq_assets.warehouse.sources.parquet_types import (
     written_fields,
 )
 from seq_assets.warehouse.sources.records import (
+    LONGEST_TEXT,
     PathColumn,
     SourceFindings,
     WantedColumn,
@@ -47,8 +55,8 @@ class ParquetPart:
     """The records of files whose columns have the same types.
 
     Attributes:
-        records: A subquery with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable`, each wanted column by its name in the
-            contract, and `_text_<column>` for those of `texts`.
+        records: A subquery with `_file`, `_row`, `_malformed`, `_detail`, `_unreadable`, `_too_long`, each wanted column by its
+            name in the contract, and `_text_<column>` for those of `texts`; where it reads a stream, it can be read once.
         types: The DuckDB type of each wanted column; `ABSENT` where the files do not have it, `UNFIT` where no contract can
             hold its values.
         written: What each wanted column is, as the files' writer says.
@@ -73,6 +81,7 @@ class ParquetFiles:
         """
         self._source = source
         self._engine = engine
+        self._streams: dict[int, ParquetStream] = {}
         if source.files[0].is_on_s3:
             from seq_assets.warehouse.storage.object_store import register_objects
 
@@ -93,12 +102,41 @@ class ParquetFiles:
             SourceError: A file is none, lacks a column that may not be null, or has one whose order it does not keep.
         """
         groups: dict[tuple[tuple[str, ParquetColumn], ...], list[int]] = {}
-        for index, file in enumerate(self._source.files):
-            columns = self._columns(columns_of_files(wanted_columns(spec)), file, findings)
-            _refuse_lost_order(spec, file, columns)
-            groups.setdefault(tuple(columns.items()), []).append(index)
+        parts = []
         paths = columns_of_paths(wanted_columns(spec))
-        return [self._part(dict(columns), paths, indexes) for columns, indexes in groups.items()]
+        most_bytes = spec.source.options.max_value_bytes
+        for index, file in enumerate(self._source.files):
+            described, footer = self._described(file), _footer(file)
+            found = self._columns(columns_of_files(wanted_columns(spec)), file, described, footer, findings)
+            _refuse_lost_order(spec, file, found)
+            with broken_file_explained(file):
+                columns = self._streamed(spec, file, index, footer, found)
+            if index in self._streams:
+                parts.append(self._part(columns, paths, [index], most_bytes))
+            else:
+                groups.setdefault(tuple(columns.items()), []).append(index)
+        return [*(self._part(dict(columns), paths, indexes, most_bytes) for columns, indexes in groups.items()), *parts]
+
+    def _streamed(
+        self, spec: ModelSpec, file: SourceFile, index: int, footer: pq.FileMetaData, columns: Mapping[str, ParquetColumn]
+    ) -> Mapping[str, ParquetColumn]:
+        """What each wanted column is, where Arrow has to read a file, whose stream is then registered; else as it was."""
+        sources = {column.name: column.source for column in columns_of_files(wanted_columns(spec))}
+        present = {sources[name]: column for name, column in columns.items() if column != ABSENT_COLUMN}
+        out_of_range = columns_out_of_range(file, footer, present)
+        if not out_of_range and not has_long_texts(footer, present):
+            return columns
+        present |= {
+            source: replace(present[source], form=form) for source, form in out_of_range.items() if _is_instant(present[source])
+        }
+        self._streams[index] = ParquetStream(file, present)
+        self._engine.register(_stream_name(index), self._streams[index].reader())
+        return {name: present.get(sources[name], column) for name, column in columns.items()}
+
+    def close(self) -> None:
+        """Leaves the files."""
+        for stream in self._streams.values():
+            stream.close()
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -113,6 +151,9 @@ class ParquetFiles:
             with self._engine.trusting_no_statistics():
                 yield
         except duckdb.Error as error:
+            told = next((stream.error for stream in self._streams.values() if stream.error), None)
+            if told is not None:
+                raise told from error
             if isinstance(error, duckdb.InterruptException | duckdb.OutOfMemoryException):
                 raise
             reason = _reason(error)
@@ -155,11 +196,14 @@ class ParquetFiles:
             raise SourceError(f"The source file {file.location} {_fault(file, error)}") from error
 
     def _columns(
-        self, columns: tuple[WantedColumn, ...], file: SourceFile, findings: SourceFindings
+        self,
+        columns: tuple[WantedColumn, ...],
+        file: SourceFile,
+        described: list[tuple[str, str]],
+        footer: pq.FileMetaData,
+        findings: SourceFindings,
     ) -> dict[str, ParquetColumn]:
         """What each wanted column is in a file; notes the file's columns."""
-        described = self._described(file)
-        footer = _footer(file)
         with broken_file_explained(file):
             written, int96 = written_fields(footer), int96_columns(footer)
         if len(written) != len(described):
@@ -180,15 +224,17 @@ class ParquetFiles:
         }
         return {column.name: by_name[column.source] if column in present else ABSENT_COLUMN for column in columns}
 
-    def _part(self, columns: Mapping[str, ParquetColumn], paths: tuple[PathColumn, ...], indexes: list[int]) -> ParquetPart:
+    def _part(
+        self, columns: Mapping[str, ParquetColumn], paths: tuple[PathColumn, ...], indexes: list[int], most_bytes: int
+    ) -> ParquetPart:
         int96 = {name: column.name for name, column in columns.items() if column.form is Form.INT96}
         files = {index: self._source.files[index] for index in indexes} if int96 else {}
         finer = note_remainders(self._engine, files, int96) if int96 else []
         return ParquetPart(
-            records=self._records(columns, paths, indexes, finer),
+            records=self._records(columns, paths, indexes, finer, most_bytes),
             types={name: column.type for name, column in columns.items()} | {column.name: "VARCHAR" for column in paths},
             written={name: column.written for name, column in columns.items()} | {column.name: "text" for column in paths},
-            texts=finer,
+            texts=[*finer, *(name for name, column in columns.items() if column.form in FACTORS)],
         )
 
     def _records(
@@ -197,27 +243,40 @@ class ParquetFiles:
         paths: tuple[PathColumn, ...],
         indexes: list[int],
         finer: Collection[str],
+        most_bytes: int,
     ) -> str:
         files = parquet((self._source.files[index].location for index in indexes), "file_row_number = true")
+        if indexes[0] in self._streams:
+            files = _stream_name(indexes[0])
         numbers = f"[{', '.join(map(str, indexes))}]"
         file, row = f"CAST({numbers}[_source.file_index::BIGINT + 1] AS INTEGER)", "_source.file_row_number + 1"
         found = [f"{self._of_paths(column, indexes)} AS {quoted(column.name)}" for column in paths]
-        marks, joins = [], []
+        marks, too_long, joins = [], [], []
         for name, column in columns.items():
-            found.append(f"{_value(column)} AS {quoted(name)}")
+            value, is_too_long = _value(column), _is_longer(column, most_bytes)
+            if is_too_long is not None:
+                value = f"CASE WHEN {is_too_long} THEN left({value}, {LONGEST_TEXT}) ELSE {value} END"
+                too_long.append(f"CASE WHEN {is_too_long} THEN {text_literal(name)} END")
+            found.append(f"{value} AS {quoted(name)}")
+            stored = f"_source.{quoted(column.name)}"
             if column.form is Form.BYTES:
-                stored = f"_source.{quoted(column.name)}"
                 marks.append(f"CASE WHEN {stored} IS NOT NULL AND TRY(decode({stored})) IS NULL THEN {text_literal(name)} END")
+            if column.form in FACTORS:
+                is_in_range = _is_in_range(column)
+                marks.append(f"CASE WHEN NOT {is_in_range} THEN {text_literal(name)} END")
+                unit = "ms" if column.form is Form.MILLISECONDS else "us"
+                shown = f"CASE WHEN {is_in_range} THEN CAST({value} AS VARCHAR) ELSE {stored} || ' {unit}' END"
+                found.append(f"{shown} AS {quoted(text_column(name))}")
         for number, name in enumerate(finer):
             rest = f"_rest{number}"
             of_column = f"SELECT * FROM {REMAINDERS} WHERE name = {text_literal(name)}"
             joins.append(f"LEFT JOIN ({of_column}) AS {rest} ON {rest}.file = {file} AND {rest}.row = {row}")
             marks.append(f"{rest}.name")
             found.append(f"{_with_nanoseconds(columns[name], f'{rest}.nanoseconds')} AS {quoted(text_column(name))}")
-        unreadable = f"nullif(concat_ws(',', {', '.join(marks)}), '')" if marks else "NULL::VARCHAR"
         return (
             f"(SELECT {file} AS _file, {row} AS _row, NULL::VARCHAR AS _malformed, NULL::VARCHAR AS _detail, "
-            f"{unreadable} AS _unreadable, {', '.join(found)} FROM {files} AS _source {' '.join(joins)})"
+            f"{_joined(marks)} AS _unreadable, {_joined(too_long)} AS _too_long, {', '.join(found)} "
+            f"FROM {files} AS _source {' '.join(joins)})"
         )
 
     def _of_paths(self, column: PathColumn, indexes: list[int]) -> str:
@@ -247,8 +306,43 @@ def _value(column: ParquetColumn) -> str:
         return f"CAST({stored} AS VARCHAR)"
     if column.form is Form.BYTES:
         return f"coalesce(TRY(decode({stored})), CAST({stored} AS VARCHAR))"
+    if column.form in FACTORS:
+        make = "make_timestamptz" if column.type == "TIMESTAMP WITH TIME ZONE" else "make_timestamp"
+        # Any other is marked as unreadable, as which no null counts.
+        moment = f"{make}(CASE WHEN {_is_in_range(column)} THEN {stored} * {FACTORS[column.form]} ELSE 0 END)"
+        return f"CASE WHEN {stored} IS NOT NULL THEN {moment} END"
     # INT96 is UTC.
     return f"make_timestamptz(epoch_us({stored}))" if column.form is Form.INT96 else stored
+
+
+def _is_in_range(column: ParquetColumn) -> str:
+    """Whether an integer is a point in time that microseconds hold."""
+    most = MOST_MICROSECONDS // FACTORS[column.form]
+    return f"(_source.{quoted(column.name)} BETWEEN {-most} AND {most})"
+
+
+def _is_longer(column: ParquetColumn, most_bytes: int) -> str | None:
+    """Whether a text has more bytes than are allowed; None where the column has no texts."""
+    if column.type != "VARCHAR":
+        return None
+    stored = f"_source.{quoted(column.name)}"
+    if column.form is Form.BYTES:
+        return f"octet_length({stored}) > {most_bytes}"
+    return f"strlen({f'CAST({stored} AS VARCHAR)' if column.form is Form.AS_TEXT else stored}) > {most_bytes}"
+
+
+def _joined(names: list[str]) -> str:
+    """Names that are null where they are not meant, with commas between the others; null where there is none."""
+    return f"nullif(concat_ws(',', {', '.join(names)}), '')" if names else "NULL::VARCHAR"
+
+
+def _is_instant(column: ParquetColumn) -> bool:
+    return column.type in ("TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+
+
+def _stream_name(index: int) -> str:
+    """The name by which queries read the file of an index, where Arrow reads it."""
+    return f"parquet_stream_{index}"
 
 
 def _with_nanoseconds(column: ParquetColumn, nanoseconds: str) -> str:

@@ -41,6 +41,10 @@ class Form(Enum):
     """Bytes that old writers use for text; where they are no UTF-8, they are unreadable."""
     INT96 = auto()
     """Points in time with nanoseconds, of which DuckDB drops all but microseconds."""
+    MILLISECONDS = auto()
+    """Points in time, as milliseconds since the epoch, of which DuckDB's microseconds cannot hold all."""
+    MICROSECONDS = auto()
+    """The same as microseconds: of 64 bits, DuckDB takes all but the smallest number."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Reading a source, whatever its format: the choice of reader."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Final
 
 import pyarrow as pa
 
@@ -17,9 +19,13 @@ from seq_assets.warehouse.sources.records import (
     SourceFindings,
     columns_of_files,
     columns_of_paths,
+    cut_values,
     records_schema,
 )
 from seq_assets.warehouse.sources.three_line_format import read_three_line
+
+_BYTES_AT_ONCE: Final = 1 << 25
+"""Of batches that are joined."""
 
 
 def read_records(
@@ -28,7 +34,7 @@ def read_records(
     options: SourceOptions,
     findings: SourceFindings,
     rows_at_once: int = 1 << 15,
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch]:
     """All records of a text source, file after file, in batches of `records_schema`; notes what it finds in the files.
 
     Args:
@@ -36,7 +42,8 @@ def read_records(
         columns: What is read of them.
         options: How they are written.
         findings: Notes the columns that the files have, and how many records span lines.
-        rows_at_once: Small batches are joined to about so many rows; with 1, no file is opened before it is needed.
+        rows_at_once: Small batches are joined to about so many rows, or to a bound of bytes; with 1, no file is opened before
+            it is needed.
 
     Raises:
         SourceError: A file cannot be read as its format says; the message names the file and the remedy.
@@ -47,22 +54,27 @@ def read_records(
         for column in columns_of_paths(columns)
     }
     schema = records_schema(columns)
-    for batch in _joined(reader(enumerate(source.files), columns_of_files(columns), options, findings), rows_at_once):
-        found = dict(zip(batch.schema.names, batch.columns, strict=True))
-        found |= {name: values.take(batch.column(FILE)) for name, values in paths.items()}
-        yield pa.RecordBatch.from_pydict(found, schema=schema)
+    # Closed, so that no file stays open where somebody takes no more.
+    with closing(reader(enumerate(source.files), columns_of_files(columns), options, findings)) as batches:
+        # Before small batches are joined, which would hold what is cut.
+        short = (cut_values(batch, options.max_value_bytes) for batch in batches)
+        for batch in _joined(short, rows_at_once):
+            found = dict(zip(batch.schema.names, batch.columns, strict=True))
+            found |= {name: values.take(batch.column(FILE)) for name, values in paths.items()}
+            yield pa.RecordBatch.from_pydict(found, schema=schema)
 
 
 def _joined(batches: Iterable[pa.RecordBatch], rows_at_once: int) -> Iterator[pa.RecordBatch]:
     """The same records in fewer batches, where they are small: those of a small file, of one pupil."""
     small: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size = 0
     for batch in batches:
         small.append(batch)
         rows += batch.num_rows
-        if rows >= rows_at_once:
+        size += batch.nbytes
+        if rows >= rows_at_once or size >= _BYTES_AT_ONCE:
             yield pa.concat_batches(small) if len(small) > 1 else batch
-            small, rows = [], 0
+            small, rows, size = [], 0, 0
     if rows:
         yield pa.concat_batches(small)
 
@@ -88,6 +100,10 @@ class CountedRecords:
         self._progress = progress
         self.rows = 0
         self.error: SeqAssetsError | None = None
+
+    def close(self) -> None:
+        """Leaves the files, wherever reading stopped."""
+        self._batches.close()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches of `records_schema`."""

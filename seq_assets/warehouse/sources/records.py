@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seq_assets.errors import SourceError
 from seq_assets.models import ColumnType, ModelSpec
@@ -20,8 +22,9 @@ ROW: Final = "_row"
 MALFORMED: Final = "_malformed"
 DETAIL: Final = "_detail"
 UNREADABLE: Final = "_unreadable"
+TOO_LONG: Final = "_too_long"
 LONGEST_TEXT: Final = 1_000
-"""Characters of a malformed record that are kept."""
+"""Characters that are kept of a malformed record, and of a value that is too long."""
 
 
 def text_column(name: str) -> str:
@@ -36,10 +39,12 @@ class MalformedRecord:
     Attributes:
         text: As it stood.
         detail: What is wrong with it.
+        is_too_long: Whether that is its length.
     """
 
     text: str
     detail: str
+    is_too_long: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,9 @@ def records_schema(columns: Iterable[Column]) -> pa.Schema:
 
     `_file` is the file's index, `_row` the record's number in it (from 1), `_malformed` the text of a record that is none (else
     null), `_detail` what is wrong with it, `_unreadable` the comma-separated names of columns whose value the format itself
-    knows not to be of the contract's type (else null); then each wanted column as text, null where the source says null.
+    knows not to be of the contract's type (else null), `_too_long` those whose value has more bytes than the source's options
+    allow, of which the column holds the beginning (else null; of a malformed record an empty text where its length is what is
+    wrong); then each wanted column as text, null where the source says null.
     """
     fixed = [
         pa.field(FILE, pa.int32(), nullable=False),
@@ -144,6 +151,7 @@ def records_schema(columns: Iterable[Column]) -> pa.Schema:
         pa.field(MALFORMED, pa.string()),
         pa.field(DETAIL, pa.string()),
         pa.field(UNREADABLE, pa.string()),
+        pa.field(TOO_LONG, pa.string()),
     ]
     return pa.schema(fixed + [pa.field(column.name, pa.string()) for column in columns])
 
@@ -155,6 +163,8 @@ def malformed_records(schema: pa.Schema, file: int, rows: Mapping[int, Malformed
         pa.array(list(rows), pa.int64()),
         pa.array([record.text[:LONGEST_TEXT] for record in rows.values()], pa.string()),
         pa.array([record.detail for record in rows.values()], pa.string()),
+        pa.nulls(len(rows), pa.string()),
+        pa.array(["" if record.is_too_long else None for record in rows.values()], pa.string()),
     ]
     columns += [pa.nulls(len(rows), field.type) for field in list(schema)[len(columns) :]]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -172,10 +182,29 @@ def records_batch(
         columns: By wanted column; those that the file does not have are null.
     """
     nothing = pa.nulls(len(numbers), pa.string())
-    fixed = [pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), numbers, nothing, nothing, nothing]
+    fixed = [pa.repeat(pa.scalar(file, pa.int32()), len(numbers)), numbers, nothing, nothing, nothing, nothing]
     return pa.RecordBatch.from_arrays(
         [*fixed, *(columns.get(name, nothing) for name in schema.names[len(fixed) :])], schema=schema
     )
+
+
+def cut_values(batch: pa.RecordBatch, most_bytes: int) -> pa.RecordBatch:
+    """The records with the beginning of each value that has more bytes, marked in `_too_long`."""
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+    found: dict[int, list[str]] = {}
+    for name in batch.schema.names[batch.schema.get_field_index(TOO_LONG) + 1 :]:
+        # What all values have together bounds each of them, and is known.
+        lengths = pc.binary_length(arrays[name]) if arrays[name].nbytes > most_bytes else None
+        if lengths is not None and (pc.max(lengths).as_py() or 0) > most_bytes:
+            is_long = pc.fill_null(pc.greater(lengths, most_bytes), False)
+            beginnings = pc.utf8_slice_codeunits(arrays[name].filter(is_long), 0, LONGEST_TEXT)
+            arrays[name] = pc.replace_with_mask(arrays[name], is_long, beginnings)
+            for place in np.flatnonzero(is_long.to_numpy(zero_copy_only=False)).tolist():
+                found.setdefault(place, []).append(name)
+    if not found:
+        return batch
+    marks = [",".join(found[place]) if place in found else mark for place, mark in enumerate(arrays[TOO_LONG].to_pylist())]
+    return pa.RecordBatch.from_pydict(arrays | {TOO_LONG: pa.array(marks, pa.string())}, schema=batch.schema)
 
 
 def present_columns(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str]) -> list[WantedColumn]:

@@ -20,7 +20,7 @@ from seq_assets.warehouse.sources.location import find_files
 from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.storage import LocalStorage
 
-FIXED = ["_file", "_name", "_row", "_malformed", "_detail", "_unreadable"]
+FIXED = ["_file", "_name", "_row", "_malformed", "_detail", "_unreadable", "_too_long"]
 
 
 @pytest.fixture

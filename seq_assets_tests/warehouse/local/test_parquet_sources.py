@@ -197,10 +197,117 @@ def test_int96_is_no_text_and_no_number(workspace: Workspace) -> None:
         assert (accepted(workspace, spec), list(rejected(workspace, spec))) == ([None], [1])
 
 
-def test_moments_that_microseconds_cannot_hold_at_all_are_an_error_of_the_source(workspace: Workspace) -> None:
-    write(workspace, pa.array([2**62], pa.timestamp("ms")))
-    with pytest.raises(SourceError, match=r"source\.parquet cannot be read as Parquet: .*Timestamp"):
-        workspace.ingest(model(workspace, type="timestamp"))
+# Out of range
+
+OUT_OF_RANGE: Final = {
+    "ms": (pa.array([2**60, 1000, None, -(2**63)], pa.timestamp("ms")), {1: f"{2**60} ms", 4: f"{-(2**63)} ms"}),
+    "ms of a zone": (
+        pa.array([2**62, 1000, None, -(2**62)], pa.timestamp("ms", "Asia/Tokyo")),
+        {1: f"{2**62} ms", 4: f"{-(2**62)} ms"},
+    ),
+    "us": (pa.array([-(2**63), 1_000_000, None, 0], pa.timestamp("us")), {1: f"{-(2**63)} us"}),
+}
+
+
+@pytest.mark.parametrize("write_statistics", [True, False])
+@pytest.mark.parametrize("kind", OUT_OF_RANGE)
+def test_a_time_that_is_out_of_range_rejects_its_row(workspace: Workspace, kind: str, write_statistics: bool) -> None:
+    moments, refused = OUT_OF_RANGE[kind]
+    table = pa.table({"value": moments, "x": ["a", "b", None, "d"], "y": pa.array([1, 2, 3, None], pa.uint64())})
+    write(workspace, table, write_statistics=write_statistics, row_group_size=3)
+    others = {"x": {"type": "string", "nullable": True}, "y": {"type": "int64", "nullable": True}}
+    spec = workspace.model(
+        source={"location": "source.parquet"},
+        order_by=[],
+        columns={"pupil": {"type": "int64"}, "value": {"type": "timestamp", "nullable": True}, **others},
+        checks={"rejected_ratio": {"max": 1.0}},
+    )
+    workspace.ingest(spec)
+    assert rejected(workspace, spec) == {row: (shown, "unreadable") for row, shown in refused.items()}
+    kept = [row for row in range(1, 5) if row not in refused]
+    expected = {2: 1_000_000, 3: None, 4: 0}
+    found = [(row["_row"], row["value"], row["x"], row["y"]) for row in workspace.raw_rows(spec)]
+    x, y = table["x"].to_pylist(), table["y"].to_pylist()
+    assert found == [(row, expected[row], x[row - 1], y[row - 1]) for row in kept]
+
+
+def test_a_time_that_is_out_of_range_within_another_value_or_in_a_day_ends_no_run(workspace: Workspace) -> None:
+    listed = pa.array([[2**60], None], pa.list_(pa.timestamp("ms")))
+    in_a_struct = pa.array([{"a": -(2**60)}, None], pa.struct([("a", pa.timestamp("ms"))]))
+    for values in (listed, in_a_struct, pa.array([2**40, None], pa.time64("us")), pa.array([-1, None], pa.time32("ms"))):
+        for write_statistics in (True, False):
+            write(workspace, values, write_statistics=write_statistics)
+            spec = model(workspace, type="timestamp")
+            workspace.ingest(spec, force=True)
+            assert (accepted(workspace, spec), list(rejected(workspace, spec))) == ([None], [1])
+
+
+@pytest.mark.parametrize("days", [2**31 - 1, -(2**31), 2**31 - 2, 3_000_000])
+def test_a_date_that_is_out_of_range_rejects_its_row(workspace: Workspace, days: int) -> None:
+    write(workspace, pa.array([days, 1, None], pa.date32()))
+    for type_, expected in (("timestamp", 86_400_000_000), ("date", date(1970, 1, 2))):
+        spec = model(workspace, type=type_)
+        workspace.ingest(spec)
+        assert (accepted(workspace, spec), list(rejected(workspace, spec))) == ([expected, None], [1])
+
+
+def test_what_arrow_reads_of_a_file_is_what_duckdb_reads(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every type that a column may have."""
+    arrays = {
+        **{str(type_): pa.array([100, None, 1], type_) for type_ in (pa.int8(), pa.uint16(), pa.uint64(), pa.float32())},
+        "half": pa.array([1.5, None, 2.0], pa.float16()),
+        "decimal": pa.array([Decimal("1.50"), None, Decimal(-2)]),
+        "bool": pa.array([True, None, False]),
+        **{str(type_): pa.array(["a", None, "é"], type_) for type_ in (pa.string(), pa.large_string(), pa.string_view())},
+        "dictionary": pa.array(["a", None, "b"]).dictionary_encode(),
+        **{str(type_): pa.array([b"a1", None, b"\xff1"], type_) for type_ in (pa.binary(), pa.binary_view(), pa.binary(2))},
+        "json": pa.ExtensionArray.from_storage(pa.json_(), pa.array(['{"a":  1}', None, "2"])),
+        "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16), None, bytes(range(16))], pa.binary(16))),
+        "date": pa.array([1, None, -1], pa.date32()),
+        "date64": pa.array([86_400_000, None, 0], pa.date64()),
+        "ms": pa.array([1, None, -1], pa.timestamp("ms")),
+        "us": pa.array([1, None, -1], pa.timestamp("us", "Asia/Tokyo")),
+        "ns": pa.array([1000, None, -1], pa.timestamp("ns")),
+    }
+    contracts = [{"type": "string"}, {"type": "timestamp"}, {"type": "date"}, {"type": "float64"}, {"type": "bool"}]
+    columns = {
+        f"c{place}_{number}": {"nullable": True, **contract}
+        for place in range(len(arrays))
+        for number, contract in enumerate(contracts)
+    }
+    written = {f"c{place}_{number}": array for place, array in enumerate(arrays.values()) for number in range(len(contracts))}
+    write(workspace, pa.table(written), row_group_size=2)
+    spec = workspace.model(
+        source={"location": "source.parquet"},
+        order_by=[],
+        columns={"pupil": {"type": "int64"}, **columns},
+        checks={"rejected_ratio": {"max": 1.0}},
+    )
+    found = []
+    for large in (1 << 28, -1):
+        monkeypatch.setattr("seq_assets.warehouse.sources.parquet_streams._LARGE_CHUNK", large)
+        monkeypatch.setattr("seq_assets.warehouse.sources.parquet_streams._LONG_VALUE", large)
+        workspace.ingest(spec, force=True)
+        found.append((workspace.raw_rows(spec), workspace.rejected_rows(spec)))
+    assert found[0] == found[1]
+    assert len(found[0][1]) > 10
+
+
+# Longer than allowed
+
+
+def test_texts_and_bytes_that_are_too_long_reject_their_rows(workspace: Workspace) -> None:
+    for type_ in (pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.binary_view()):
+        write(workspace, pa.array(["é" * 1_500, "é" * 1_000, None, "é" * 1_000 + "a"], type_))
+        spec = workspace.model(
+            source={"location": "source.parquet", "options": {"max_value_bytes": 2_000}},
+            order_by=[],
+            columns={"pupil": {"type": "int64"}, "value": {"type": "string", "nullable": True}},
+            checks={"rejected_ratio": {"max": 1.0}},
+        )
+        workspace.ingest(spec, force=True)
+        assert accepted(workspace, spec) == ["é" * 1_000, None]
+        assert rejected(workspace, spec) == dict.fromkeys([1, 4], ("é" * 1_000, "too_long"))
 
 
 # What is one text

@@ -36,7 +36,7 @@ def read(
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    return (name == "_file" and value == 0) or (name in ("_malformed", "_detail", "_unreadable") and value is None)
+    return (name == "_file" and value == 0) or (name in ("_malformed", "_detail", "_unreadable", "_too_long") and value is None)
 
 
 def values(records: list[Record], name: str) -> list[Any]:

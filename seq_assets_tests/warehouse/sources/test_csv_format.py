@@ -414,7 +414,7 @@ PIECES = st.lists(st.sampled_from(['"', '""', ",", "\n", "\r\n", "\r", "a", "é"
 
 
 @settings(deadline=None, max_examples=examples(500))
-@given(pieces=PIECES, size=st.integers(1, 60), longest=st.integers(1, 40), header=st.booleans())
+@given(pieces=PIECES, size=st.integers(1, 60), longest=st.integers(3, 40), header=st.booleans())
 def test_any_text_has_the_records_of_the_reference(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[str], size: int, longest: int, header: bool
 ) -> None:
