@@ -62,6 +62,10 @@ class Engine:
         """Makes Arrow data readable under a name; a stream can be read once."""
         self._connection.register(name, data)
 
+    def unregister(self, name: str) -> None:
+        """Lets go of it."""
+        self._connection.unregister(name)
+
     def extend(self, register: "Callable[[duckdb.DuckDBPyConnection], Failure]") -> None:
         """Has files be readable that DuckDB alone cannot read; why that fails is raised as it is."""
         self._failures.append(register(self._connection))
@@ -80,9 +84,9 @@ class Engine:
         [values] = self.rows(query)
         return dict(zip((column[0] for column in self._connection.description), values, strict=True))
 
-    def stream(self, query: str) -> Iterator[pa.RecordBatch]:
-        """The batches of a result, in its order, as they are made."""
-        reader = self._interruptible(lambda: self._connection.sql(query).to_arrow_reader(BATCH_ROWS))
+    def stream(self, query: str, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+        """The batches of a result, of so many rows, in its order, as they are made."""
+        reader = self._interruptible(lambda: self._connection.sql(query).to_arrow_reader(rows))
         while (batch := self._interruptible(lambda: next(reader, None))) is not None:
             yield batch
 

@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from pyiceberg.catalog.sql import SqlCatalog
 
 import seq_assets.warehouse.sources.reading
-from seq_assets.errors import DamagedError
+from seq_assets.errors import DamagedError, SeqAssetsError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
@@ -224,6 +224,24 @@ def _what_is_wrong(warehouse: LocalWarehouse, notes: list[dict[str, Any]]) -> It
         for newest in warehouse.versions(dataset)[:1]:
             problems = [problem for finding in warehouse.inspect(newest) for problem in finding.problems]
             yield from (("torn", f"{dataset.table}: {problem}") for problem in problems)
+
+
+# Given what no memory holds
+
+
+def execute_and_tell(home: Path, plan: Plan, told: "Queue[tuple[str, int]]") -> None:
+    """Executes a plan, and ends as programs do; tells the error, or an empty one, and by how many MiB its memory grew."""
+    warehouse = LocalWarehouse(home)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    error = ""
+    try:
+        warehouse.execute(plan)
+    except SeqAssetsError as raised:
+        error = f"{type(raised).__name__}: {raised}"
+    told.put((error, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024))
+    told.close()
+    told.join_thread()
+    sys.exit(1 if error else 0)
 
 
 # Raced

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,15 +11,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seq_assets.models import SUBSETS, ModelSpec, Subset
+from seq_assets.errors import SourceError
+from seq_assets.models import SUBSETS, ColumnType, ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.plans import IngestPlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, stored_type
-from seq_assets.warehouse.engine import Engine, quoted, text_literal
+from seq_assets.warehouse.engine import BATCH_ROWS, Engine, quoted, text_literal
 from seq_assets.warehouse.interface import Progress
 from seq_assets.warehouse.local.casts import is_readable
-from seq_assets.warehouse.local.ingest_sql import CONTRACT, MEASURES, accepted_query, entities_query, order_sql, stage_query
+from seq_assets.warehouse.local.ingest_sql import (
+    CONTRACT,
+    MEASURES,
+    accepted_query,
+    entities_query,
+    order_sql,
+    register_lookups,
+    stage_query,
+)
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
@@ -34,6 +44,10 @@ logger = logging.getLogger(__name__)
 
 STAGE: Final = "stage.records"
 ENTITIES: Final = "entities"
+BATCH_BYTES: Final = 1 << 26
+_LIMIT_OF_LONG_ROWS: Final = "2200MiB"
+_LONG_ROW: Final = 1 << 10
+"""Bytes of a row whose like, a batch full, are more than a batch should have."""
 ACCEPTED: Final = "accepted"
 
 
@@ -73,13 +87,48 @@ def ingest(
     """Reads the source once, sorts each subset once, and writes finished files into the two folders.
 
     Raises:
-        SourceError: The source cannot be read, or has no rows.
+        SourceError: The source cannot be read, has no rows, or has values that are too long for the memory.
     """
+    with memory_explained(plan.spec):
+        return _ingested(plan, source, storage, raw_folder, rejected_folder, scratch, engine, progress)
+
+
+@contextmanager
+def memory_explained(spec: ModelSpec) -> Iterator[None]:
+    """What DuckDB says of its memory becomes an error of the source, whose long values are what takes it.
+
+    Raises:
+        SourceError: The memory is not enough.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        reason = str(error).splitlines()[0].removeprefix("Out of Memory Error: ")
+        raise SourceError(
+            f"The records of {spec.name} take more memory than there is for them ({reason}); allowed: values of which some "
+            f"thousands fit. Lower source.options.max_value_bytes, now {spec.source.options.max_value_bytes}, so that longer "
+            "ones are rejected, or leave columns of long texts out of the model file."
+        ) from error
+
+
+def _ingested(
+    plan: IngestPlan,
+    source: SourceFiles,
+    storage: Storage,
+    raw_folder: str,
+    rejected_folder: str,
+    scratch: Path,
+    engine: Engine,
+    progress: Progress,
+) -> IngestResult:
     spec = plan.spec
     if isinstance(spec.split, LocationSplit):
         source.by_subset()  # refuses files of neither subset, before all are read
     # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
     engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
+    register_lookups(engine, spec)
     findings = SourceFindings()
     read = _stage(spec, source, engine, progress, findings)
     if read == 0:
@@ -88,13 +137,14 @@ def ingest(
     schema = plan.schema.stored()
     names = pa.array(file.name for file in source.files)
     raw: dict[Subset, str] = {}
+    rows = _rows_at_once(engine, spec)
     for subset in SUBSETS:
         raw[subset] = f"{raw_folder}/{subset}.parquet"
-        stream = _finished(engine.stream(_sorted_query(spec, subset)), spec.entity, subset, names, schema)
+        stream = _finished(engine.stream(_sorted_query(spec, subset), rows), spec.entity, subset, names, schema)
         write_parquet(storage, raw[subset], schema, stream, progress, f"sort and write {subset}")
     rejected = f"{rejected_folder}/rejected.parquet"
     rejected_rows = write_parquet(
-        storage, rejected, REJECTED_SCHEMA.stored(), _rejected(engine), progress, "write rejected observations"
+        storage, rejected, REJECTED_SCHEMA.stored(), _rejected(engine, rows), progress, "write rejected observations"
     )
     # Metrics do not ask for the subset, which may cost a join.
     accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"
@@ -112,21 +162,24 @@ def ingest(
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, findings: SourceFindings) -> int:
     """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
     if source.format == "parquet":
-        files = ParquetFiles(source, engine)
-        queries = [f"({part_query(spec, part)})" for part in files.parts(spec, findings)]
-        with files.explained():
-            engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
-        progress("read", files.rows)
-        return files.rows
+        # Left before anything else happens, however reading ends: no thread of DuckDB's may still ask for a batch.
+        with closing(ParquetFiles(source, engine)) as files:
+            queries = [f"({part_query(spec, part)})" for part in files.parts(spec, findings)]
+            with files.explained():
+                engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
+            progress("read", files.rows)
+            return files.rows
     columns = wanted_columns(spec)
-    counted = CountedRecords(source, columns, spec.source.options, findings, progress)
-    engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
-    try:
-        engine.execute(f"CREATE TABLE {STAGE} AS {text_query(spec, source)}")
-    except Exception as error:
-        # DuckDB wraps what the reader raised into an error of its own.
-        raise counted.error or error from None
-    return counted.rows
+    with closing(CountedRecords(source, columns, spec.source.options, findings, progress)) as counted:
+        engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
+        try:
+            engine.execute(f"CREATE TABLE {STAGE} AS {text_query(spec, source)}")
+        except Exception as error:
+            # DuckDB wraps what the reader raised into an error of its own.
+            raise counted.error or error from None
+        finally:
+            engine.unregister("records")
+        return counted.rows
 
 
 def part_query(spec: ModelSpec, part: ParquetPart) -> str:
@@ -174,9 +227,28 @@ REJECTED_QUERY: Final = f"""
     ORDER BY _file, _row, number"""
 
 
-def _rejected(engine: Engine) -> Iterator[pa.RecordBatch]:
+def _rejected(engine: Engine, rows: int) -> Iterator[pa.RecordBatch]:
     schema = REJECTED_SCHEMA.stored()
-    return (batch.cast(schema) for batch in engine.stream(REJECTED_QUERY))
+    return (batch.cast(schema) for batch in engine.stream(REJECTED_QUERY, rows))
+
+
+def _rows_at_once(engine: Engine, spec: ModelSpec) -> int:
+    """The rows of a batch of the stage's, so that it is not large where values are: any of them may stand together."""
+    shown = "coalesce(list_sum(list_transform(_rejections, lambda failed: strlen(coalesce(failed.value, '')))), 0)"
+    texts = [
+        f"coalesce(strlen({quoted(name)}), 0)" for name, column in spec.columns.items() if column.type is ColumnType.STRING
+    ]
+    size = " + ".join([*texts, f"CASE WHEN _rejections IS NULL THEN 0 ELSE {shown} END"])
+    found = engine.row(f"""
+        SELECT coalesce(max(size), 0) AS longest, coalesce(sum(size) FILTER (size > {_LONG_ROW}), 0) AS together
+        FROM (SELECT {size} AS size FROM {STAGE})""")
+    if found["together"] <= BATCH_BYTES:
+        return BATCH_ROWS
+    # DuckDB handles 2,048 rows at once, per thread, and what it makes of long texts on the way exceeds its limit by more.
+    engine.execute(f"SET memory_limit = '{_LIMIT_OF_LONG_ROWS}'")
+    engine.execute("SET threads = 1")
+    longest: int = found["longest"]
+    return max(1, BATCH_BYTES // longest)
 
 
 def _finished(

@@ -14,8 +14,16 @@ from seq_assets.models.spec import LocationSplit
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.engine import Connect, Engine
 from seq_assets.warehouse.interface import SourceSample
-from seq_assets.warehouse.local.ingest import REJECTED_QUERY, STAGE, judge_stage, part_query, stage_accounting, text_query
-from seq_assets.warehouse.local.ingest_sql import CONTRACT
+from seq_assets.warehouse.local.ingest import (
+    REJECTED_QUERY,
+    STAGE,
+    judge_stage,
+    memory_explained,
+    part_query,
+    stage_accounting,
+    text_query,
+)
+from seq_assets.warehouse.local.ingest_sql import CONTRACT, lookups, register_lookups
 from seq_assets.warehouse.rules.audit_raw import RawAudit
 from seq_assets.warehouse.rules.rejections import too_many_rejected
 from seq_assets.warehouse.sources.location import SourceFiles
@@ -24,6 +32,8 @@ from seq_assets.warehouse.sources.reading import read_records
 from seq_assets.warehouse.sources.records import FILE, MALFORMED, ROW, SourceFindings, records_schema, wanted_columns
 
 _MEMORY_LIMIT: Final = "512MiB"
+_MOST_BYTES: Final = 1 << 26
+"""Of the records that are judged, where values are long."""
 _MOST_PARQUET_FILES: Final = 10
 """Each file's footer has to be read before the first record."""
 _MOST_MALFORMED: Final = 100
@@ -44,9 +54,10 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
     """
     if isinstance(spec.split, LocationSplit):
         source.by_subset()  # refuses files of neither subset
-    with connect({"memory_limit": _MEMORY_LIMIT}) as connection:
+    with memory_explained(spec), connect({"memory_limit": _MEMORY_LIMIT}) as connection:
         engine, findings = Engine(connection), SourceFindings()
         engine.execute("ATTACH ':memory:' AS stage")
+        register_lookups(engine, spec)
         # The first records are those of the files, not those that a thread finds first.
         engine.execute("SET preserve_insertion_order = true")
         stage_first_records(f"CREATE TABLE {STAGE} AS", spec, source, engine, findings, most_records)
@@ -61,7 +72,7 @@ def sample_files(spec: ModelSpec, source: SourceFiles, connect: Connect, most_re
 def _judged(
     spec: ModelSpec, source: SourceFiles, engine: Engine, findings: SourceFindings, accounting: IngestAccounting
 ) -> SourceSample:
-    audit = RawAudit(engine, CONTRACT, spec, STAGE, "rejected", accounting, source_has_positions=True)
+    audit = RawAudit(engine, CONTRACT, spec, STAGE, "rejected", accounting, source_has_positions=True, lookups=lookups(spec))
     first = audit.first_rejected()
     is_too_much = accounting.rejected_ratio > spec.checks.rejected_ratio.max
     columns, files = wanted_columns(spec), len(source.files)
@@ -110,10 +121,13 @@ def stage_first_records(
 
 def _enough(batches: Iterable[pa.RecordBatch], most_records: int) -> Iterable[pa.RecordBatch]:
     """The first batches, until the records that are asked for are among theirs."""
-    rows = 0
+    rows = size = 0
     for batch in batches:
         yield batch
         rows += batch.num_rows
+        size += batch.nbytes
+        if size >= _MOST_BYTES:
+            return
         is_whole = batch.column(MALFORMED).null_count > 0
         if rows >= most_records * (1 if is_whole else _MOST_MALFORMED):
             return

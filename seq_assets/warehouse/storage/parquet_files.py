@@ -15,6 +15,8 @@ from seq_assets.warehouse.storage.storage import Storage
 
 ROW_GROUP_CELLS: Final = 1_000_000
 """Values per column in one row group: what a streaming reader holds in memory at once."""
+ROW_GROUP_BYTES: Final = 1 << 27
+"""The same where values are long."""
 _SAMPLED_VALUES: Final = 1 << 16
 _MOST_DISTINCT: Final = 0.25
 """The share of values that may differ where a dictionary pays."""
@@ -69,15 +71,16 @@ def _dictionary_columns(rows: pa.Table) -> Iterator[str]:
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
-    """The batches joined into tables of about `size` rows."""
+    """The batches joined into tables of about `size` rows, or of fewer that are large."""
     pending: list[pa.RecordBatch] = []
-    rows = 0
+    rows = size_in_bytes = 0
     for batch in batches:
         pending.append(batch)
         rows += batch.num_rows
-        if rows >= size:
+        size_in_bytes += batch.nbytes
+        if rows >= size or size_in_bytes >= ROW_GROUP_BYTES:
             yield pa.Table.from_batches(pending, schema)
-            pending, rows = [], 0
+            pending, rows, size_in_bytes = [], 0, 0
     if rows:
         yield pa.Table.from_batches(pending, schema)
 
