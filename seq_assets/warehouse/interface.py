@@ -345,10 +345,10 @@ class Warehouse(ABC):
     def _lost(self, version: Version, lost: Sequence[str]) -> LostFilesError:
         others = (other.id for other in self.versions(version.dataset) if not self.lost_files(other))
         whole = [str(other) for other, _ in zip(others, range(_MOST_SHOWN), strict=False)]
-        there = f"load another version ({', '.join(whole)})" if whole else "no other version of it is whole"
+        another = f"load another version ({', '.join(whole)}), or " if whole else ""
         return LostFilesError(
             f"{version.dataset.table}, version {version.id}, cannot be read: {said_of_lost(lost)}. Bring the files back from a "
-            f"backup, or {there}, or run seq-assets materialize {version.dataset.model}, which builds the newest version anew."
+            f"backup, or {another}run seq-assets materialize {version.dataset.model}, which builds the newest version anew."
         )
 
     def find(self, dataset: Dataset, version: int | None = None) -> Version:
