@@ -591,7 +591,7 @@ def test_what_is_wrong_with_a_malformed_record_is_said_in_its_detail(workspace: 
 
 def test_the_detail_of_unreadable_values_is_that_of_their_column(workspace: Workspace) -> None:
     spec = workspace.model()
-    fixed = "0 AS _file, 1 AS _row, NULL AS _malformed, NULL AS _detail, NULL AS _unreadable"
+    fixed = "0 AS _file, 1 AS _row, NULL AS _malformed, NULL AS _detail, NULL AS _unreadable, NULL AS _too_long"
     types = {"pupil": "INTEGER", "time": "VARCHAR", "item": "VARCHAR"}
     said = {"time": "it's text", "item": "never shown", "pupil": "neither"}
     query = stage_query(spec, f"(SELECT {fixed}, 1 AS pupil, 'x' AS time, NULL AS item)", types, unreadable=said)
