@@ -49,11 +49,11 @@ def context() -> ForkServerContext:
     return found
 
 
-def run(target: Callable[..., None], *arguments: Any) -> int:
+def run(target: Callable[..., None], *arguments: Any, patience: float = PATIENCE) -> int:
     """Runs a function in a process of its own, to its end; the exit code, negative for a signal."""
     process = context().Process(target=target, args=arguments)
     process.start()
-    process.join(PATIENCE)
+    process.join(patience)
     code = process.exitcode
     process.kill()
     assert code is not None, "the process did not end"

@@ -40,7 +40,6 @@ _ESCAPED_SEPARATOR: Final = "\ufdd2\ufdd3"
 _ESCAPED_ESCAPE: Final = "\ufdd2\ufdd4"
 """Stand, in a text with another separator than its delimiter, for what already stood there: noncharacters, in no delimiter."""
 _ONE_LINE: Final = re.compile(rb"[^\r\n]*(?:\r\n|\n|\r(?=.))", re.DOTALL)
-_LINE_END: Final = re.compile(rb"[\r\n]")
 _BYTES_PER_CHARACTER: Final = 4
 """At most, of UTF-8."""
 
@@ -204,17 +203,17 @@ class Blocks:
     def _pass_too_long(self) -> Block:
         """The record that begins here, with what is kept of it; goes on to the end of its first line."""
         kept = min(_BYTES_PER_CHARACTER * LONGEST_TEXT, self._longest)
-        line_end = _LINE_END.search(self._text)
-        line = self._text[: line_end.start() if line_end else None]
+        end = _first_line_end(self._text)
+        line = self._text if end is None else self._text[:end]
         is_too_long = len(line) > self._longest
         found = beginning(
             line, kept, f"{'a line' if is_too_long else 'over lines,'} of more than {self._longest} bytes", is_too_long
         )
-        while line_end is None and not self._stream.is_at_end:
+        while end is None and not self._stream.is_at_end:
             raise_if_canceled()
             self._text = self._stream.read(self._size)
-            line_end = _LINE_END.search(self._text)
-        self.drop(line_end.end() if line_end else len(self._text))
+            end = _first_line_end(self._text)
+        self.drop(len(self._text) if end is None else end + 1)
         return found
 
     def drop_line(self) -> None:
@@ -224,6 +223,11 @@ class Blocks:
             # Of what has no end yet, only what may be the beginning of one is of interest.
             self._text = self._text[len(self._text.rstrip(b"\r")) :] + self._stream.read(self._size)
         self.drop(line.end() if line else len(self._text))
+
+
+def _first_line_end(text: bytes) -> int | None:
+    """The place of the first line end; None where there is none."""
+    return min((place for place in (text.find(b"\n"), text.find(b"\r")) if place >= 0), default=None)
 
 
 @dataclass(frozen=True)
