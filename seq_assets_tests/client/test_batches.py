@@ -4,6 +4,7 @@ import gc
 import math
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,6 +47,10 @@ class Files:
     def open_input(self, file: str) -> Any:
         self.opened.append(pa.OSFile(file))
         return self.opened[-1]
+
+    def reading(self, _: object) -> AbstractContextManager[None]:
+        """No file of these is ever lost."""
+        return nullcontext()
 
     def register(self, connection: object) -> Callable[[], None]:
         """Nothing to do: DuckDB reads local files."""

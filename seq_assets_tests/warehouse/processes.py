@@ -131,7 +131,7 @@ def endless_records(running: Flag) -> Callable[..., Iterator[pa.RecordBatch]]:
             rows = pa.array(range(1000 * number + 1, 1000 * number + 1001), pa.int64())
             nothing, one = pa.nulls(1000, pa.string()), pa.repeat(pa.scalar("1"), 1000)
             yield pa.RecordBatch.from_arrays(
-                [pa.repeat(pa.scalar(0, pa.int32()), 1000), rows, *([nothing] * 3), *([one] * len(columns))], schema=schema
+                [pa.repeat(pa.scalar(0, pa.int32()), 1000), rows, *([nothing] * 4), *([one] * len(columns))], schema=schema
             )
             if number == 3:
                 running.set()

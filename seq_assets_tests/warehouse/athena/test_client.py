@@ -397,7 +397,7 @@ def test_throttling_is_no_reason_to_give_up_a_query_that_runs() -> None:
 def test_throttling_does_not_outlast_the_time_limit() -> None:
     fake = FakeAthena()
     fake.raised = {"get": [refused("ThrottlingException")] * 1000}
-    with pytest.raises(QueryError, match="was not over after 10 seconds"):
+    with pytest.raises(ThrottledError, match="was stopped after 10 seconds, because Athena has too many calls"):
         client_of(fake, timeout_seconds=10).execute("SELECT 1")
     assert fake.stopped == ["q1"]
 
