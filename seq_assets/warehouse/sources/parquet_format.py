@@ -29,6 +29,7 @@ from seq_assets.warehouse.sources.parquet_types import (
     Form,
     ParquetColumn,
     broken_file_explained,
+    check_chunks,
     int96_columns,
     parquet_column,
     written_fields,
@@ -110,6 +111,7 @@ class ParquetFiles:
             found = self._columns(columns_of_files(wanted_columns(spec)), file, described, footer, findings)
             _refuse_lost_order(spec, file, found)
             with broken_file_explained(file):
+                check_chunks(footer, file.size)
                 columns = self._streamed(spec, file, index, footer, found)
             if index in self._streams:
                 parts.append(self._part(columns, paths, [index], most_bytes))

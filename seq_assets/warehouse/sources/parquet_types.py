@@ -8,8 +8,9 @@ kind of value, none of them is readable. Belongs here: that judgement, from a fi
 
 import base64
 import binascii
+import io
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -81,6 +82,48 @@ def broken_file_explained(file: SourceFile) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError, binascii.Error) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise SourceError(f"The source file {file.location} cannot be read as Parquet: {reason}; mend or remove it.") from error
+
+
+class _NothingReadError(Exception):
+    """Ends a reader that begins to read."""
+
+
+class _Unread(io.RawIOBase):
+    """A file of which nothing can be read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        raise _NothingReadError
+
+
+def check_chunks(footer: pq.FileMetaData, size: int) -> None:
+    """Raises what Arrow says of a footer whose columns' chunks are broken.
+
+    Asked for such a chunk itself (`row_group(…).column(…)`), Arrow ends the process. A reader asks for all of them before it
+    reads anything, and raises.
+
+    Args:
+        footer: The file's.
+        size: The file's bytes.
+    """
+    with suppress(_NothingReadError):
+        next(pq.ParquetFile(_Unread(size), metadata=footer, pre_buffer=True).iter_batches(batch_size=1), None)
 
 
 def written_fields(footer: pq.FileMetaData) -> list[pa.Field]:

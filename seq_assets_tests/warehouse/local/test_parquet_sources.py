@@ -408,6 +408,17 @@ def test_a_file_whose_schema_is_broken_is_refused_by_its_name(workspace: Workspa
         assert f"The source file {workspace.folder}/source.parquet cannot be read as Parquet: " in said
 
 
+def test_a_file_whose_chunks_disagree_with_its_schema_is_refused_and_ends_no_process(workspace: Workspace) -> None:
+    write(workspace, pa.array([1, 2, 3]))
+    path = workspace.folder / "source.parquet"
+    # The column is said to have no nulls, and, beside its chunks, how many of its values are at which of two levels.
+    optional, required = b"\x25\x02\x18\x05value", b"\x25\x00\x18\x05value"
+    assert path.read_bytes().count(optional) == 1
+    path.write_bytes(path.read_bytes().replace(optional, required))
+    for said in refused_by_run_and_look(workspace, "source.parquet"):
+        assert "source.parquet cannot be read as Parquet: Definition level histogram size mismatch" in said
+
+
 def test_what_no_file_is_to_blame_for_is_no_error_of_the_source(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     write(workspace, pa.array([1]))
     monkeypatch.setattr("seq_assets.warehouse.local.ingest.stage_query", lambda *_, **__: "SELECT error('a fault of ours')")
