@@ -74,25 +74,6 @@ class IngestResult:
     source: Mapping[str, Any]
 
 
-def ingest(
-    plan: IngestPlan,
-    source: SourceFiles,
-    storage: Storage,
-    raw_folder: str,
-    rejected_folder: str,
-    scratch: Path,
-    engine: Engine,
-    progress: Progress,
-) -> IngestResult:
-    """Reads the source once, sorts each subset once, and writes finished files into the two folders.
-
-    Raises:
-        SourceError: The source cannot be read, has no rows, or has values that are too long for the memory.
-    """
-    with memory_explained(plan.spec):
-        return _ingested(plan, source, storage, raw_folder, rejected_folder, scratch, engine, progress)
-
-
 @contextmanager
 def memory_explained(spec: ModelSpec) -> Iterator[None]:
     """What DuckDB says of its memory becomes an error of the source, whose long values are what takes it.
@@ -113,7 +94,7 @@ def memory_explained(spec: ModelSpec) -> Iterator[None]:
         ) from error
 
 
-def _ingested(
+def ingest(
     plan: IngestPlan,
     source: SourceFiles,
     storage: Storage,
@@ -123,6 +104,11 @@ def _ingested(
     engine: Engine,
     progress: Progress,
 ) -> IngestResult:
+    """Reads the source once, sorts each subset once, and writes finished files into the two folders.
+
+    Raises:
+        SourceError: The source cannot be read, or has no rows.
+    """
     spec = plan.spec
     if isinstance(spec.split, LocationSplit):
         source.by_subset()  # refuses files of neither subset, before all are read

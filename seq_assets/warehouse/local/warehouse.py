@@ -16,7 +16,7 @@ from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parque
 from seq_assets.warehouse.interface import Finding, Progress, Repair, SourceSample, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
-from seq_assets.warehouse.local.ingest import ingest, label_counts
+from seq_assets.warehouse.local.ingest import ingest, label_counts, memory_explained
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
@@ -115,7 +115,8 @@ class LocalWarehouse(PublishingWarehouse):
         """Reads the source once and sorts each subset once; the stage spills into a scratch folder."""
         assert isinstance(source, SourceFiles), "as it was found"
         with self._scratch() as scratch, Engine.open(self.connect, scratch, MEMORY_LIMIT, self.storage) as engine:
-            result = ingest(plan, source, self.storage, raw_folder, rejected_folder, scratch, engine, progress)
+            with memory_explained(plan.spec):
+                result = ingest(plan, source, self.storage, raw_folder, rejected_folder, scratch, engine, progress)
             raw, rejected = list(result.raw.values()), [result.rejected]
             findings = raw_findings(engine, plan.spec, self.storage, raw, rejected, result.accounting)
         return BuiltObservations(
