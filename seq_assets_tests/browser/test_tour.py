@@ -209,11 +209,11 @@ def test_after_the_source_is_mended_the_run_is_executed_again(visitor: Visitor, 
 
 def test_sensors_and_schedules_are_listed(visitor: Visitor) -> None:
     visitor.page.get_by_role("link", name="Automation").click()
-    for name in ("daily", "new_observations", "source_files"):
+    for name in ("daily", "dead_runs", "new_observations", "source_files"):
         expect(visitor.page.get_by_role("link", name=name)).to_be_visible()
     # What each is comes later than their names.
     expect(visitor.page.get_by_text("Scheduled At 03:00 AM UTC")).to_be_visible()
-    expect(visitor.page.get_by_text("Standard sensor")).to_have_count(2)
+    expect(visitor.page.get_by_text("Standard sensor")).to_have_count(3)
     visitor.picture("automation")
 
 

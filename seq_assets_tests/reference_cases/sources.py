@@ -190,10 +190,14 @@ class Dialect:
             text = generator.choice(self.null_values or ("",))
             return text if not self._needs_quotes(text) else ""
         if self.quoting == "none":
-            return "".join(character for character in text if character not in f"{self.delimiter}\r\n")
+            return self.unquoted(text)
         if self._needs_quotes(text) or generator.random() < 0.2:
             return '"' + text.replace('"', '""') + '"'
         return text
+
+    def unquoted(self, text: str) -> str:
+        """What of a text can be written without quotes."""
+        return "".join(character for character in text if character not in f"{self.delimiter}\r\n")
 
     def _needs_quotes(self, text: str) -> bool:
         return any(character in text for character in (*self.delimiter, '"', "\r", "\n", BAD_BYTE))
@@ -227,6 +231,12 @@ def csv_sources(draw: st.DrawFn) -> Source:
     if not dialect.header:
         for name, item in shape.columns.items():
             item["from"] = str(order.index(name) + 2)  # type: ignore[index]
+    elif dialect.quoting == "none":
+        for number, (name, item) in enumerate(shape.columns.items()):
+            written = dialect.unquoted(shape.source(name))
+            if written != shape.source(name):
+                # A letter, because without its delimiters a name may be another's, or nothing.
+                item["from"] = f"{written}-{chr(ord('a') + number)}"  # type: ignore[index]
     options: dict[str, Any] = {"null_values": list(dialect.null_values), "encoding": dialect.encoding, "header": dialect.header}
     options |= {"quoting": dialect.quoting, "quoted_nulls": quoted_nulls, "skip_rows": len(skipped)}
     options |= {"decimal": decimal} if decimal != "." else {}
