@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from seq_assets.errors import SourceError
 from seq_assets.warehouse.athena.client import AthenaClient
+from seq_assets.warehouse.storage.object_store import open_object
 from seq_assets_tests.athena.breaking import ACCESS_KEY, Place, Trials, applied, place_of
 from seq_assets_tests.athena.faults import Damage, Faults
 from seq_assets_tests.tally import tally
@@ -202,6 +204,20 @@ def test_bytes_that_stay_away_are_asked_for_again_and_never_made_up(staging: Pla
         told = trials.attempt(kind, broken, staging.build)
         assert (told is None) == (calls == 1)
     assert_clean(trials)
+
+
+@pytest.mark.parametrize(("code", "status", "words"), [("ExpiredToken", 400, "have expired"), ("AccessDenied", 403, "denied")])
+@pytest.mark.parametrize("size", [1, 100, 3000])
+def test_why_few_bytes_are_refused_is_told_as_for_many(staging: Place, size: int, code: str, status: int, words: str) -> None:
+    """Arrow makes an internal failure of a refusal that is longer than what was asked for."""
+    key = f"{staging.client.unique}/object"
+    staging.client.s3.put_object(Bucket=staging.client.bucket, Key=key, Body=b"x" * 3000)
+    with open_object(f"s3://{staging.client.bucket}/{key}") as opened:
+        staging.client.faults.refuse(LASTING, code, operation="s3:GetObject", status=status, access_key=ACCESS_KEY)
+        with pytest.raises(SourceError, match=words):
+            opened.read(size)
+        staging.client.faults.clear()
+        assert opened.read(size) == b"x" * size
 
 
 # Long forms

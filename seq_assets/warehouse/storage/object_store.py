@@ -36,6 +36,9 @@ _CREDENTIALS: Final = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KE
 _ATTEMPTS: Final = 5
 """Of one request, before the store counts as out of reach."""
 
+_NO_ROOM: Final = "Failed to flush response stream"
+"""Arrow's words for a refusal that is longer than the bytes that were asked for: what it says is lost."""
+
 _MARK: Final = 0xFF
 """A byte that no text has; what ends with it is asked for twice."""
 
@@ -292,11 +295,28 @@ class ObjectFile(io.RawIOBase):
             content, mark = bytearray(wanted), _MARK - number
             content[-1] = mark
             with explained(self._address, self._kind):
-                # A stream of its own, because threads may share the file.
-                read = self._file.get_stream(place, wanted).readinto(content)
+                try:
+                    # A stream of its own, because threads may share the file.
+                    read = self._file.get_stream(place, wanted).readinto(content)
+                except OSError as error:
+                    if _NO_ROOM not in str(error):
+                        raise
+                    return self._asked_otherwise(wanted, place)
             if read == wanted and content[-1] != mark:
                 return bytes(content)
-        raise RetryableError(
+        raise self._too_few(wanted, place)
+
+    def _asked_otherwise(self, wanted: int, place: int) -> bytes:
+        """The same bytes by boto3, where Arrow does not say why the store refuses them."""
+        bucket, key = split_address(self._address, self._kind)
+        asked = f"bytes={place}-{place + wanted - 1}"
+        content = cast(bytes, s3_client().get_object(Bucket=bucket, Key=key, Range=asked)["Body"].read())
+        if len(content) != wanted:
+            raise self._too_few(wanted, place)
+        return content
+
+    def _too_few(self, wanted: int, place: int) -> RetryableError:
+        return RetryableError(
             f"{self._address!r} cannot be read now: of {wanted:,} bytes from byte {place:,} on, the store gives fewer; try "
             "again. If it lasts, see what is between here and the store (AWS_ENDPOINT_URL), or write the object anew."
         )
@@ -506,10 +526,15 @@ def _failure(address: str, code: str, status: str, operation: str | None, kind: 
 
 def _not_asked(address: str, error: Exception, kind: type[SeqAssetsError]) -> SeqAssetsError:
     """The error for what went wrong before the store answered."""
-    from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004
+    from botocore.exceptions import (
+        ConnectionError,  # noqa: A004
+        FlexibleChecksumError,
+        HTTPClientError,
+        IncompleteReadError,
+    )
 
     name = type(error).__name__
-    if isinstance(error, (ConnectionError, HTTPClientError)):
+    if isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError, FlexibleChecksumError)):
         return RetryableError(f"{address!r} cannot be reached ({name}); try again, or mend AWS_ENDPOINT_URL.")
     if any(word in name for word in ("Credential", "Token", "SSO", "Profile")):
         return kind(f"{address!r} cannot be used: no credentials that can be used were found ({name}); {_CREDENTIALS_REMEDY}.")
