@@ -101,7 +101,7 @@ S3: Final = Service(
 WITHOUT_REMOVING: Final = replace(S3, operations=tuple(name for name in S3.operations if name != "s3:DeleteObjects"))
 """Of staging, whose scratch files are on this machine."""
 GLUE: Final = Service(
-    "Glue: 500, throttled, conflicts, expired, denied, answers lost, gone",
+    "Glue: 500, throttled, conflicts, expired, denied, refused, answers lost",
     tuple(f"glue:{name}" for name in ("GetDatabase", "GetTable", "GetTables", "CreateTable", "UpdateTable")),
     (
         refusal("InternalServiceException", 500),
