@@ -4,20 +4,21 @@ Belongs here: the place, and how it is found whole or not. Not here: what is bro
 """
 
 import os
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from seq_assets.environments import current_environment
-from seq_assets.errors import SeqAssetsError
+from seq_assets.errors import RetryableError, SeqAssetsError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Version, Warehouse
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 ACCESS_KEY: Final = "AKIABREAKING00000001"
 """That of the platform; the stack itself, and the tests, have another one, whose calls no fault of these tests concerns."""
 LENGTH: Final = 4
+_LOOKS: Final = 10
+_SECONDS_BETWEEN_LOOKS: Final = 3
+Seen = TypeVar("Seen")
 RAW, REJECTED = Dataset.raw("plain"), Dataset.rejected("plain")
 TRAIN: Final = Dataset.sequenced("plain", "train", LENGTH)
 _VALIDATION: Final = Dataset.sequenced("plain", "validation", LENGTH)
@@ -167,7 +171,7 @@ class Trials:
             The error for the user; None where the work succeeded.
         """
         self.tried += 1
-        self._known = _versions(current_environment().warehouse())
+        self._known = _patiently(lambda: _versions(current_environment().warehouse()))
         told: SeqAssetsError | None = None
         break_something()
         try:
@@ -184,14 +188,14 @@ class Trials:
     def look(self, what: str) -> None:
         """Looks at what stands: every version that was known is there, and the newest are whole."""
         try:
-            warehouse = current_environment().warehouse()
-            now = _versions(warehouse)
-            if any(known - now.get(dataset, set()) for dataset, known in self._known.items()):
-                self._count("lost", what, f"{self._known} became {now}")
-            if problem := torn(warehouse):
-                self._count("torn", what, problem)
+            now, problem = _patiently(lambda: _seen(current_environment().warehouse()))
         except Exception as error:
             self._count("unreadable", what, repr(error))
+            return
+        if any(known - now.get(dataset, set()) for dataset, known in self._known.items()):
+            self._count("lost", what, f"{self._known} became {now}")
+        if problem:
+            self._count("torn", what, problem)
 
     def figures(self) -> dict[str, int]:
         """Of each kind, how often."""
@@ -201,6 +205,22 @@ class Trials:
         self.counted[kind] += 1
         # Shown where the test fails.
         print(f"{kind}: {what}: {found}")
+
+
+def _patiently(look: Callable[[], Seen]) -> Seen:
+    """What is seen, where nothing is broken but the machine may be too busy to answer in time."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return look()
+        except RetryableError as error:
+            print(f"looked again: {error}")
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+    return look()
+
+
+def _seen(warehouse: Warehouse) -> tuple[dict[Dataset, set[int]], str]:
+    """All versions, and what does not belong together in the newest."""
+    return _versions(warehouse), torn(warehouse)
 
 
 def torn(warehouse: Warehouse) -> str:
