@@ -292,14 +292,10 @@ class Warehouse(ABC):
 
     def vocabulary(self, version: Version) -> "pa.Table | None":
         """The vocabulary that a version of raw observations or sequences names; None where its model had none."""
-        import pyarrow.parquet as pq
-
         number = version.metadata.get("vocabulary_version")
         if number is None:
             return None
-        found = self.find(Dataset.vocabulary(version.dataset.model), number)
-        with self.reading(found), self.open_input(found.files[0]) as opened:
-            return pq.ParquetFile(opened).read()
+        return read_vocabulary(self, self.find(Dataset.vocabulary(version.dataset.model), number))
 
     @contextmanager
     def reading(self, version: Version) -> Iterator[None]:
@@ -367,6 +363,18 @@ class Warehouse(ABC):
                 return candidate
         allowed = ", ".join(str(candidate.id) for candidate in versions[:5])
         raise NotPublishedError(f"{dataset.table} has no version {version}; its newest are {allowed}.")
+
+
+def read_vocabulary(warehouse: Warehouse, version: Version) -> "pa.Table":
+    """The rows of a version of a vocabulary, which has one file.
+
+    Raises:
+        LostFilesError: The file is gone, or has been cut short.
+    """
+    import pyarrow.parquet as pq
+
+    with warehouse.reading(version), warehouse.open_input(version.files[0]) as opened:
+        return pq.ParquetFile(opened).read()
 
 
 def said_of_lost(lost: Sequence[str]) -> str:

@@ -347,7 +347,7 @@ class PublishingWarehouse(Warehouse):
                 schema = VOCABULARY_SCHEMA.stored()
                 rows = write_parquet(self.storage, file, schema, batches, no_progress, "write vocabulary")
                 with self._engine(AUDIT_MEMORY_LIMIT) as engine:
-                    written = self._read_vocabulary([file])
+                    written = self._read_unpublished(file)
                     _require(vocabulary_findings(engine, counts, written, before, known.ids_from), dataset)
             return [file], rows
 
@@ -394,8 +394,8 @@ class PublishingWarehouse(Warehouse):
     def _newest(self, dataset: Dataset) -> Version | None:
         return next(iter(self.versions(dataset)), None)
 
-    def _read_vocabulary(self, files: Sequence[str]) -> pa.Table:
-        with self.open_input(files[0]) as opened:
+    def _read_unpublished(self, file: str) -> pa.Table:
+        with self.open_input(file) as opened:
             return pq.ParquetFile(opened).read()
 
     @contextmanager

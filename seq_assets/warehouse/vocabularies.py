@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from seq_assets.errors import LostFilesError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.vocabulary import FIRST_ID, next_vocabulary
-from seq_assets.warehouse.interface import Version, Warehouse, said_of_lost
+from seq_assets.warehouse.interface import Version, Warehouse, read_vocabulary, said_of_lost
 
 IDS_FROM: Final = "ids_from"
 """Of a version of a vocabulary: the smallest id that may be given anew, where that is not simply the first one."""
@@ -72,7 +71,7 @@ class Vocabularies:
         if newest is None:
             return Known(None)
         if not self._lost(newest):
-            return Known(_read(self.warehouse, newest), _ids_from(newest))
+            return Known(read_vocabulary(self.warehouse, newest), _ids_from(newest))
         versions = self.warehouse.versions(newest.dataset)
         known = self._known(versions[[version.id for version in versions].index(newest.id) :])
         if known.lost is not None and not may_lose:
@@ -96,7 +95,7 @@ class Vocabularies:
             return Known(None)
         newest = versions[0]
         whole = next((number for number, version in enumerate(versions) if not self._lost(version)), len(versions))
-        table = _read(self.warehouse, versions[whole]) if whole < len(versions) else None
+        table = read_vocabulary(self.warehouse, versions[whole]) if whole < len(versions) else None
         for version in reversed(versions[:whole]):
             again = self._made_again(version, table)
             if again is None:
@@ -138,8 +137,3 @@ class Vocabularies:
 
 def _ids_from(version: Version) -> int:
     return int(version.metadata.get(IDS_FROM, FIRST_ID))
-
-
-def _read(warehouse: Warehouse, version: Version) -> pa.Table:
-    with warehouse.reading(version), warehouse.open_input(version.files[0]) as opened:
-        return pq.ParquetFile(opened).read()
