@@ -159,9 +159,9 @@ def recorded_actions() -> Iterator[set[str]]:
             actions.add(f"glue:{operation}")
         return glue(self, operation, *arguments)
 
-    def answer_athena(self: Any, operation: str, body: bytes) -> Any:
+    def answer_athena(self: Any, operation: str, *arguments: Any) -> Any:
         actions.add(f"athena:{operation}")
-        return athena(self, operation, body)
+        return athena(self, operation, *arguments)
 
     with (
         patch.object(S3Response, "_set_action", set_action),
