@@ -8,6 +8,7 @@ files, the statements and their order are Dagster's, so that a webserver reads t
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
@@ -32,12 +33,26 @@ def write_in_bursts(instance: dg.DagsterInstance) -> None:
         instance._event_storage.register_instance(instance)
 
 
+@dataclass(frozen=True)
+class _Burst:
+    """Events that are written together.
+
+    Attributes:
+        events: In their order.
+        written: The files that have them already, where another one could not be written.
+    """
+
+    events: list[dg.EventLogEntry]
+    written: set[str] = field(default_factory=set)
+
+
 class BurstyEventLog(SqliteEventLogStorage):
-    """Events wait for a moment, unless they change what a run is; whoever reads sees all of them."""
+    """Events wait for a moment, unless they change what a run is; whoever reads sees all of them, once."""
 
     def __init__(self, base_dir: str) -> None:
         """Opens the log in a folder, whose files may be there already."""
         self._waiting: list[dg.EventLogEntry] = []
+        self._unfinished: list[_Burst] = []
         self._open: dict[str, Connection] = {}
         # Whoever writes what waits reads, too: a lock that the same thread may take again.
         self._lock = threading.RLock()
@@ -71,21 +86,27 @@ class BurstyEventLog(SqliteEventLogStorage):
     def _write_waiting(self) -> None:
         """Writes what waits: one transaction of each file."""
         with self._lock:
-            events, self._waiting = self._waiting, []
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-            if not events:
-                return
+            bursts = [*self._unfinished, *([_Burst(self._waiting)] if self._waiting else [])]
+            # Writing asks for connections, which has what waits be written first: nothing does any more.
+            self._unfinished, self._waiting = [], []
             try:
-                with ExitStack() as transactions:
-                    for shard in (*dict.fromkeys(event.run_id for event in events), INDEX_SHARD_NAME):
-                        transactions.enter_context(self._transaction(shard))
-                    for event in events:
-                        super().store_event(event)
-            except Exception:
-                self._waiting = events + self._waiting
-                raise
+                while bursts:
+                    self._write(bursts[0])
+                    del bursts[0]
+            finally:
+                self._unfinished = bursts
+
+    def _write(self, burst: _Burst) -> None:
+        runs = dict.fromkeys(event.run_id for event in burst.events)
+        with ExitStack() as transactions:
+            # The index is committed last: what it refuses twice is in no file twice then.
+            for shard in (INDEX_SHARD_NAME, *runs):
+                transactions.enter_context(self._transaction(shard, burst.written))
+            for event in burst.events:
+                super().store_event(event)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -98,14 +119,17 @@ class BurstyEventLog(SqliteEventLogStorage):
                 yield connection
 
     @contextmanager
-    def _transaction(self, shard: str) -> Iterator[None]:
-        """Within it, all that is done in a file is one transaction."""
+    def _transaction(self, shard: str, written: set[str]) -> Iterator[None]:
+        """Within it, all that is done in a file is one transaction; that of a file which is written already is undone."""
         with self._connect(shard) as connection:
             self._open[shard] = connection
             try:
                 yield
             finally:
                 del self._open[shard]
+            if shard in written:
+                connection.rollback()
+        written.add(shard)
 
     def _new_engine(self, shard: str) -> Engine:
         engine = create_engine(
