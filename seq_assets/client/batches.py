@@ -126,7 +126,7 @@ class StoredRows:
         fetching = {"pre_buffer": True} if is_whole else {"pre_buffer": False, "buffer_size": _READ_AHEAD}
         names = list(columns or self.version.schema.names)
         with (
-            self.warehouse.reading(self.version),
+            self.warehouse.reading(self.version, group.file),
             self.warehouse.open_input(group.file) as opened,
             pq.ParquetFile(opened, metadata=group.footer, **fetching) as parquet,
         ):
@@ -135,7 +135,7 @@ class StoredRows:
     def _footer(self, file: str) -> "pq.FileMetaData":
         import pyarrow.parquet as pq
 
-        with self.warehouse.reading(self.version), self.warehouse.open_input(file) as opened:
+        with self.warehouse.reading(self.version, file), self.warehouse.open_input(file) as opened:
             return pq.read_metadata(opened)
 
 

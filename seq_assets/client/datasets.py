@@ -177,7 +177,7 @@ class _PublishedRows:
         columns = list(self._version.schema.names)
         for file in self._files:
             with (
-                self._warehouse.reading(self._version),
+                self._warehouse.reading(self._version, file),
                 self._warehouse.open_input(file) as opened,
                 pq.ParquetFile(opened) as parquet,
             ):

@@ -2,13 +2,14 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from seq_assets.errors import LostFilesError, NotPublishedError
+from seq_assets.errors import LostFilesError, NotPublishedError, SeqAssetsError
 from seq_assets.models import Subset
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.advice import Histories
@@ -298,11 +299,15 @@ class Warehouse(ABC):
         return read_vocabulary(self, self.find(Dataset.vocabulary(version.dataset.model), number))
 
     @contextmanager
-    def reading(self, version: Version) -> Iterator[None]:
-        """Within it a version is read: an error that comes of files that are gone names them.
+    def reading(self, version: Version, file: str | None = None) -> Iterator[None]:
+        """Within it a version is read: an error that comes of files that are gone, or are no Parquet any more, names them.
+
+        Args:
+            version: The version.
+            file: The one of its files that is read; all of them where none is named.
 
         Raises:
-            LostFilesError: Files of the version are gone, or have been cut short.
+            LostFilesError: Files of the version are gone, have been cut short, or were overwritten.
         """
         try:
             yield
@@ -311,7 +316,26 @@ class Warehouse(ABC):
             lost = self.lost_files(version)
             if lost:
                 raise self._lost(version, lost) from error
+            if not isinstance(error, SeqAssetsError):
+                overwritten = self._overwritten(version.files if file is None else [file])
+                if overwritten:
+                    # No listing tells, so that the version seems to stand.
+                    raise self._lost(version, overwritten, " --force") from error
             raise
+
+    def _overwritten(self, files: Iterable[str]) -> list[str]:
+        """What is wrong with the content of files, a clause each; all of them is read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        found = []
+        for file in files:
+            with self.open_input(file) as opened:
+                try:
+                    deque(pq.ParquetFile(opened).iter_batches(), maxlen=0)
+                except (pa.ArrowInvalid, OSError) as error:
+                    found.append(f"{file!r} has its size and another content ({str(error).splitlines()[0].rstrip('.')})")
+        return found
 
     def require_whole(self, version: Version) -> None:
         """Refuses to hand out a version that cannot be read.
@@ -338,13 +362,14 @@ class Warehouse(ABC):
                     lost.append(str(error).removesuffix("."))
         return lost
 
-    def _lost(self, version: Version, lost: Sequence[str]) -> LostFilesError:
+    def _lost(self, version: Version, lost: Sequence[str], option: str = "") -> LostFilesError:
         others = (other.id for other in self.versions(version.dataset) if not self.lost_files(other))
         whole = [str(other) for other, _ in zip(others, range(_MOST_SHOWN), strict=False)]
         another = f"load another version ({', '.join(whole)}), or " if whole else ""
+        build = f"run seq-assets materialize {version.dataset.model}{option}, which builds the newest version anew"
         return LostFilesError(
             f"{version.dataset.table}, version {version.id}, cannot be read: {said_of_lost(lost)}. Bring the files back from a "
-            f"backup, or {another}run seq-assets materialize {version.dataset.model}, which builds the newest version anew."
+            f"backup, or {another}{build}."
         )
 
     def find(self, dataset: Dataset, version: int | None = None) -> Version:
@@ -369,7 +394,7 @@ def read_vocabulary(warehouse: Warehouse, version: Version) -> "pa.Table":
     """The rows of a version of a vocabulary, which has one file.
 
     Raises:
-        LostFilesError: The file is gone, or has been cut short.
+        LostFilesError: The file is gone, has been cut short, or was overwritten.
     """
     import pyarrow.parquet as pq
 

@@ -265,16 +265,18 @@ class PublishingWarehouse(Warehouse):
             return self._inspect_raw(published)
         plan = SequencePlan.from_json(metadata["plan"])
         raw = self.find(Dataset.raw(plan.model), plan.raw_version)
-        return list(self._audit_sequences(plan, raw, published))
+        with self.reading(raw), self.reading(published):
+            return list(self._audit_sequences(plan, raw, published))
 
     def _inspect_raw(self, published: Version) -> list[Finding]:
         metadata, model = published.metadata, published.dataset.model
         rejected = self.find(Dataset.rejected(model), metadata["rejected_version"])
         spec = ModelSpec.model_validate(metadata["model"])
-        findings = self._audit_observations(spec, published, rejected)
+        with self.reading(rejected), self.reading(published):
+            findings = list(self._audit_observations(spec, published, rejected))
         vocabulary = self.vocabulary(published)
         if vocabulary is None:
-            return list(findings)
+            return findings
         before = Vocabularies(self, self._label_counts).before(published)
         counts = self._label_counts(spec, self.raw_files(published, "train"))
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:

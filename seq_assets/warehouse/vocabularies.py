@@ -70,8 +70,9 @@ class Vocabularies:
         """
         if newest is None:
             return Known(None)
-        if not self._lost(newest):
-            return Known(read_vocabulary(self.warehouse, newest), _ids_from(newest))
+        table = self._whole(newest)
+        if table is not None:
+            return Known(table, _ids_from(newest))
         versions = self.warehouse.versions(newest.dataset)
         known = self._known(versions[[version.id for version in versions].index(newest.id) :])
         if known.lost is not None and not may_lose:
@@ -94,8 +95,8 @@ class Vocabularies:
         if not versions:
             return Known(None)
         newest = versions[0]
-        whole = next((number for number, version in enumerate(versions) if not self._lost(version)), len(versions))
-        table = read_vocabulary(self.warehouse, versions[whole]) if whole < len(versions) else None
+        tables = ((number, self._whole(version)) for number, version in enumerate(versions))
+        whole, table = next((found for found in tables if found[1] is not None), (len(versions), None))
         for version in reversed(versions[:whole]):
             again = self._made_again(version, table)
             if again is None:
@@ -114,25 +115,41 @@ class Vocabularies:
         return table if len(table) == version.rows else None
 
     def _counts(self, raw: Version) -> Mapping[str, pa.Table] | None:
-        if self._lost(raw):
+        try:
+            self.warehouse.require_whole(raw)
+            with self.warehouse.reading(raw):
+                return self.label_counts(
+                    ModelSpec.model_validate(raw.metadata["model"]), self.warehouse.raw_files(raw, "train")
+                )
+        except LostFilesError:
             return self.counted.get(raw.metadata["identity"])
-        return self.label_counts(ModelSpec.model_validate(raw.metadata["model"]), self.warehouse.raw_files(raw, "train"))
 
     def _raw_versions(self, vocabulary: Version) -> Iterator[Version]:
         for raw in self.warehouse.versions(Dataset.raw(vocabulary.dataset.model)):
             if raw.metadata.get("vocabulary_version") == vocabulary.id:
                 yield raw
 
-    def _lost(self, version: Version) -> list[str]:
-        return self.warehouse.lost_files(version)
+    def _whole(self, version: Version) -> pa.Table | None:
+        """The rows of a version; None where its files are lost."""
+        try:
+            self.warehouse.require_whole(version)
+            return read_vocabulary(self.warehouse, version)
+        except LostFilesError:
+            return None
 
     def _what_is_lost(self, newest: Version, unknown: Version) -> str:
         raw = next(self._raw_versions(unknown), None)
-        source = "no raw version names it" if raw is None else said_of_lost(self._lost(raw)) or "its raw version gives others"
-        return (
-            f"{newest.dataset.table}, version {newest.id}: {said_of_lost(self._lost(newest))}, and the ids of its values "
-            f"cannot be made again: of version {unknown.id}, {source}."
+        source = (
+            "no raw version names it" if raw is None else self._lost(raw) or "its raw version cannot be read, or gives others"
         )
+        return (
+            f"{newest.dataset.table}, version {newest.id}: {self._lost(newest) or 'its file was overwritten'}, and the ids of "
+            f"its values cannot be made again: of version {unknown.id}, {source}."
+        )
+
+    def _lost(self, version: Version) -> str:
+        """What a listing tells of a version's files, in words; empty where nothing."""
+        return said_of_lost(self.warehouse.lost_files(version))
 
 
 def _ids_from(version: Version) -> int:

@@ -80,6 +80,16 @@ def test_what_is_deleted_from_glue_is_refused_and_repaired(
     assert before < {version.id for version in current_environment().warehouse().versions(RAW)}
 
 
+def test_a_table_of_another_kind_in_the_place_of_one_that_was_deleted_is_named_by_repair(place: Place) -> None:
+    delete_table(place, TRAIN.table)
+    place.client.glue.create_table(DatabaseName=place.settings["SEQ_ASSETS_DATABASE"], TableInput={"Name": TRAIN.table})
+    result = CliRunner().invoke(cli, ["repair"])
+    assert result.exit_code == 1
+    assert "has a table of one of our names that is none of Iceberg" in result.stderr
+    delete_table(place, TRAIN.table)
+    assert CliRunner().invoke(cli, ["repair"]).exit_code == 0
+
+
 def test_a_second_catalog_over_the_same_objects_begins_no_second_history(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another account, or as here another region, has a Glue of its own."""
     before = place.keys()

@@ -132,9 +132,13 @@ def expected(data: Path, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def sequence_everywhere(store: Store, data: Path, tmp_path: Path, reads: str, writes: str) -> dict[str, list[dict[str, Any]]]:
-    """Runs the command twice, which leaves one result; the rows of that. Nothing else may be there."""
+    """Runs the command twice, which leaves one result; the rows of that. Nothing else may be there.
+
+    The result is below folders that look like columns of it, and change none.
+    """
     location = {"local": str(data), "s3": f"{store.address}/data/", "glue": f"glue://{store.prefix.rstrip('/')}/answers"}[reads]
-    out = str(tmp_path / "out") if writes == "local" else f"{store.address}/out"
+    folder = "out/item=9/pupil=3"
+    out = str(tmp_path / folder) if writes == "local" else f"{store.address}/{folder}"
     for name in ("data/answers.csv", "table/answers.csv"):
         content = (data / "answers.csv").read_text(encoding="utf-8")
         store.put(name, content if name.startswith("data") else RECORDS)
@@ -143,8 +147,8 @@ def sequence_everywhere(store: Store, data: Path, tmp_path: Path, reads: str, wr
         shown = run(*arguments(location, out)).stdout.splitlines()
         assert shown[0] == f"s3_data_location: {location}"
         assert shown[-3:] == [f"{out}/{folder}" for folder in FOLDERS]
-    below = {key.removeprefix("out/"): content for key, content in store.read().items() if key not in inputs}
-    found = rows_here(tmp_path / "out") if writes == "local" else rows(below)
+    below = {key.removeprefix(f"{folder}/"): content for key, content in store.read().items() if key not in inputs}
+    found = rows_here(tmp_path / folder) if writes == "local" else rows(below)
     assert {key.split("/")[0] for key in below} == (set(FOLDERS) if writes == "s3" else set())
     assert store.uploads() == 0
     assert not (tmp_path / "home").exists(), "it keeps no tables"

@@ -23,7 +23,7 @@ from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, VOCABULARY_SCHEMA, TableSchema
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
-from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Workspace, overwrite
 
 EVERY_TYPE = {
     "pupil": {"type": "string"},
@@ -613,6 +613,18 @@ def test_a_version_whose_files_are_gone_is_not_loaded_and_another_one_is_named(d
     reads: list[Callable[[], Any]] = [late.to_arrow, late.to_numpy, lambda: next(iter(late.batches(2)))]
     for read in reads:
         with pytest.raises(LostFilesError, match=f"^{re.escape(sentence)}"):
+            read()
+
+
+@pytest.mark.filterwarnings("ignore:plain_sequenced")
+def test_what_reads_a_file_that_was_overwritten_names_it(damaged: tuple[str, str]) -> None:
+    file, _ = damaged
+    overwrite(current_environment().warehouse(), file)
+    loaded = seq_assets.load("plain", sequence_length=4)
+    sentence = rf"^plain_sequenced_train_4, .*: {re.escape(repr(file))} has its size and another content \(.*--force"
+    reads: list[Callable[[], Any]] = [loaded.to_arrow, loaded.to_numpy, lambda: next(iter(loaded.batches(2)))]
+    for read in reads:
+        with pytest.raises(LostFilesError, match=sentence):
             read()
 
 

@@ -8,7 +8,7 @@ from seq_assets.errors import LostFilesError, NotPublishedError
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Version
-from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, published_rows, remove_file
+from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, overwrite, published_rows, remove_file
 
 BY_COLUMN = {"strategy": "column", "column": "side", "train": ["t"], "validation": ["v"]}
 COLUMNS = {**PLAIN_COLUMNS, "item": {"type": "string"}, "side": {"type": "string"}}
@@ -276,6 +276,18 @@ def test_ids_that_cannot_be_made_again_are_refused_and_with_force_never_given_to
     assert all(finding.passed for finding in workspace.warehouse.inspect(forced))
     write_items(workspace, "ce")
     assert ids(workspace, workspace.ingest(spec).version) == {"a": 2, "b": 3, "d": 5, "c": 6, "e": 7}
+
+
+def test_a_vocabulary_that_is_overwritten_is_made_again_with_the_same_ids(workspace: Workspace) -> None:
+    spec = encoding_model(workspace)
+    write_items(workspace, "bbac")
+    raw = workspace.ingest(spec).version
+    before = vocabulary(workspace, raw)
+    overwrite(workspace.warehouse, vocabulary_file(workspace, raw))
+    write_items(workspace, "cccd")
+    assert vocabulary(workspace, workspace.ingest(spec).version)[: len(before)] == [
+        {**row, "count": {"c": 3}.get(row["value"], 0)} for row in before
+    ]
 
 
 @pytest.mark.slow

@@ -14,14 +14,22 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from seq_assets.errors import AuditError, DamagedError, DamagedWarning, LostFilesError, NotPublishedError, SourceError
+from seq_assets.errors import (
+    AuditError,
+    DamagedError,
+    DamagedWarning,
+    LostFilesError,
+    NotPublishedError,
+    SeqAssetsError,
+    SourceError,
+)
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.interface import Publication, Repair, Version, Warehouse
 from seq_assets.warehouse.publishing import PublishingWarehouse
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
-from seq_assets_tests.warehouse.building import Row, Workspace, published_rows, remove_file, write_file
+from seq_assets_tests.warehouse.building import Row, Workspace, overwrite, published_rows, remove_file, write_file
 
 Test = TypeVar("Test", bound=Callable[..., None])
 
@@ -585,6 +593,21 @@ def part_of(file: str) -> str:
     if "/metadata/" not in file:
         return "rows"
     return "list of manifests" if file.rpartition("/")[2].startswith("snap-") else "manifest"
+
+
+@covers("inspect")
+def test_a_file_that_is_overwritten_is_named_by_what_reads_it(workspace: Workspace, spec: ModelSpec) -> None:
+    workspace.ingest(spec)
+    sequenced = workspace.sequence(spec).version
+    [file] = sequenced.files
+    overwrite(workspace.warehouse, file)
+    assert workspace.warehouse.lost_files(sequenced) == []
+    sentence = rf"{re.escape(file[-20:])}' has its size and another content \(.*\)\. .*materialize plain --force"
+    with pytest.raises(LostFilesError, match=sentence), workspace.warehouse.reading(sequenced, file):
+        raise ValueError("whatever the engine says")
+    with pytest.raises(SeqAssetsError, match=re.escape(file[-20:])):
+        workspace.warehouse.inspect(sequenced)
+    assert not workspace.sequence(spec, force=True).unchanged
 
 
 def test_a_file_that_is_cut_short_is_as_good_as_gone(workspace: Workspace, spec: ModelSpec) -> None:

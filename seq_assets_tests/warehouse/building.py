@@ -69,6 +69,13 @@ def write_file(file: str, content: bytes) -> None:
         Path(file).write_bytes(content)
 
 
+def overwrite(warehouse: Warehouse, file: str) -> None:
+    """Gives a file of a version another content of the same size, as a disk that breaks."""
+    with warehouse.open_input(file) as opened:
+        size = opened.size()
+    write_file(file, b"x" * size)
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A folder of model files and sources, and the warehouse that executes their plans.
