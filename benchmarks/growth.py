@@ -14,6 +14,8 @@ from benchmarks.workbench import Workbench, sequence_files
 
 LENGTHS: Final = (20, 50, 100, 200, 500, 1_000)
 BACKFILLS: Final = (1, 2, 4, 6)
+BESIDE: Final = ("polars_group_histories", "duckdb_window_of_structs")
+"""The quickest forms at 17 M rows, as `goals` finds them."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,21 @@ def over_lengths(folder: Path, size: int) -> Growth:
 
 
 def over_backfills(folder: Path, size: int) -> Growth:
-    """`seq-assets materialize` of a model with more and more lengths, from nothing."""
+    """`seq-assets materialize` of a model with more and more lengths, from nothing; and others, once per length."""
     bench = Workbench(folder, Observations(size))
     rows: list[dict[str, object]] = []
     first: float | None = None
+    others: dict[str, list[float]] = {form: [] for form in BESIDE}
     for count in BACKFILLS:
         # Lengths of about as many positions, so that the count alone grows.
         lengths = [SEQUENCE_LENGTH + number for number in range(count)]
         measured = bench.materialize(*lengths)
         first = first or measured.seconds
         further = "" if count == 1 else seconds((measured.seconds - first) / (count - 1))
-        rows.append({"lengths": count} | _described("", measured) | {"per further length": further})
+        for form, took in others.items():
+            took += [bench.compete(form, length).seconds for length in lengths[len(took) :]]
+        beside = {form: seconds(sum(took)) for form, took in others.items()}
+        rows.append({"lengths": count} | _described("", measured) | {"per further length": further} | beside)
     bench.remove_results()
     return Growth(f"Over the number of lengths in one backfill, {rows_of(size)}, through Dagster, ingest included", rows)
 

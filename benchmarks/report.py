@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.measuring import Measurement
+
 README: Final = Path(__file__).with_name("README.md")
 
 
@@ -22,6 +24,11 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 def seconds(value: float) -> str:
     """A time for people."""
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
+
+
+def cores(measurement: Measurement) -> str:
+    """How many cores worked, on average, for people."""
+    return f"{measurement.cpu_seconds / measurement.seconds:.2f}"
 
 
 def memory(value: float) -> str:

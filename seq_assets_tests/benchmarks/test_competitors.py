@@ -8,11 +8,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import engine, task
+from benchmarks import engine, task, texts
 from benchmarks.competitors.pykt_generate_sequences import rows_in_sql
+from benchmarks.competitors.text import TextTask
 from benchmarks.equality import fingerprint
 from benchmarks.generating import Observations
 from benchmarks.task import FEATURES, MODEL, Task, write_model_file
+from benchmarks.texts import Texts
 from benchmarks.workbench import DUCKDB, PANDAS, POLARS
 from seq_assets.environments import Environment
 from seq_assets.warehouse.storage import parquet_files
@@ -35,12 +37,37 @@ def ours(source: Path) -> list[Path]:
     return [Path(file) for version in made for file in version.files]
 
 
+@pytest.fixture(scope="module")
+def made_texts(tmp_path_factory: pytest.TempPathFactory) -> Texts:
+    return Texts(tmp_path_factory.mktemp("texts"), 500, 3)
+
+
 @pytest.mark.parametrize("form", [*POLARS, *DUCKDB, *PANDAS])
 def test_a_competitors_sequences_equal_ours(form: str, source: Path, ours: list[Path], tmp_path: Path) -> None:
     given = Task(source, tmp_path / "theirs.parquet", LENGTH)
     import_module(f"benchmarks.competitors.{form}").run(given)
     assert fingerprint([given.target]) == fingerprint(ours)
     assert codecs_of(given.target) == codecs_of(*ours)
+
+
+@pytest.mark.parametrize("form", [texts.POLARS, texts.DUCKDB])
+@pytest.mark.parametrize("file", texts.SINGLE_FILES.values())
+def test_a_competitors_rows_of_text_are_those_of_the_observations(
+    form: str, file: str, made_texts: Texts, tmp_path: Path
+) -> None:
+    task = TextTask(made_texts.place / file, tmp_path / "theirs.parquet")
+    import_module(f"benchmarks.competitors.{form}").ingest(task)
+    theirs = pq.read_table(task.target)
+    observations = pq.read_table(Observations(made_texts.rows).file_in(made_texts.folder / "observations"))
+    assert theirs.cast(observations.schema).equals(observations.sort_by([("pupil", "ascending"), ("timestamp", "ascending")]))
+    assert codecs_of(task.target) == {"ZSTD"}
+
+
+def test_the_source_of_a_day_later_has_a_file_more(made_texts: Texts) -> None:
+    files = sorted(file.name for file in (made_texts.place / "growing").iterdir())
+    assert files == [f"day{number:02}.csv" for number in range(texts.DAYS)]
+    parts = [*(made_texts.place / "growing").iterdir(), made_texts.place / "tomorrow.csv"]
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) - 1 for file in parts) == made_texts.rows
 
 
 def codecs_of(*files: Path) -> set[str]:
