@@ -282,7 +282,7 @@ def test_a_publication_that_fails_leaves_the_last_version(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("seq_assets.warehouse.storage.iceberg_tables._replace_content", fail)
+        patched.setattr("seq_assets.warehouse.storage.iceberg_tables.replace_content", fail)
         with pytest.raises(SettingsError, match=FULL):
             workspace.ingest(spec)
     assert newest(home) == before

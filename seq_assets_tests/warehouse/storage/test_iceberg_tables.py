@@ -21,6 +21,7 @@ from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableColumn, TableSchema
 from seq_assets.warehouse.interface import Version
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.storage import commits
 from seq_assets.warehouse.storage import iceberg_tables as publication
 from seq_assets.warehouse.storage.iceberg_tables import ATTEMPTS, Tables, dataset_of
 from seq_assets_tests.reference import examples
@@ -235,18 +236,18 @@ def test_a_lost_race_is_repeated_on_the_new_state(
 ) -> None:
     """A competitor publishes between the load of the table and the commit, three times."""
     publish(warehouse.tables, "a", [1])
-    replace_content: Any = publication._replace_content
+    replace_content: Any = commits.replace_content
     competitors = iter("bcd")
 
     def overtaken(*arguments: Any) -> Any:
         name = next(competitors, None)
         if name is not None:
-            monkeypatch.setattr(publication, "_replace_content", replace_content)
+            monkeypatch.setattr(publication, "replace_content", replace_content)
             publish(warehouse.tables, name, [2])
-            monkeypatch.setattr(publication, "_replace_content", overtaken)
+            monkeypatch.setattr(publication, "replace_content", overtaken)
         return replace_content(*arguments)
 
-    monkeypatch.setattr(publication, "_replace_content", overtaken)
+    monkeypatch.setattr(publication, "replace_content", overtaken)
     version = publish(warehouse.tables, "e", [3])
     assert [found.metadata["identity"] for found in warehouse.versions(DATASET)] == ["e", "d", "c", "b", "a"]
     assert warehouse.find(DATASET) == version
@@ -262,7 +263,7 @@ def test_attempts_are_bounded(warehouse: LocalWarehouse, pauses: list[float], mo
         attempts.append(arguments)
         raise CommitFailedException("somebody was faster")
 
-    monkeypatch.setattr(publication, "_replace_content", lose)
+    monkeypatch.setattr(publication, "replace_content", lose)
     with pytest.raises(ConflictError, match=rf"{ATTEMPTS} attempts were lost .*CommitFailedException: somebody was faster"):
         publish(warehouse.tables, "b", [2])
     assert len(attempts) == ATTEMPTS
@@ -277,7 +278,7 @@ def test_another_error_is_not_repeated(warehouse: LocalWarehouse, monkeypatch: p
         attempts.append(arguments)
         raise OSError("no space left")
 
-    monkeypatch.setattr(publication, "_replace_content", fail)
+    monkeypatch.setattr(publication, "replace_content", fail)
     with pytest.raises(OSError, match="no space left"):
         publish(warehouse.tables, "a", [1])
     assert len(attempts) == 1

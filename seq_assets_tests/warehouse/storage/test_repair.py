@@ -109,7 +109,7 @@ def test_a_table_that_was_only_just_made_is_made_anew(warehouse: LocalWarehouse,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("seq_assets.warehouse.storage.iceberg_tables._replace_content", killed)
+        patched.setattr("seq_assets.warehouse.storage.iceberg_tables.replace_content", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(warehouse.tables, "a", [1])
     metadata_file(warehouse, 0).write_bytes(b"")
