@@ -2,8 +2,8 @@
 
 Belongs here: which tables and versions there are, and what becomes of a publication that loses its race. It replaces a table's
 content in one commit (`commits`), so a reader sees the version before or the version after, whole. A table that is damaged, in
-its metadata or in the catalog, is never taken for one that is not there. Not here: which catalog (`environments`), how files are
-made (the warehouses), what is mended how (`repair`).
+its metadata or in the catalog, is never taken for one that is not there. Not here: which catalog (`environments`), how files
+are made (the warehouses), what is mended how (`repair`).
 """
 
 import logging
