@@ -83,9 +83,11 @@ def test_what_is_deleted_from_glue_is_refused_and_repaired(
 def test_a_table_of_another_kind_in_the_place_of_one_that_was_deleted_is_named_by_repair(place: Place) -> None:
     delete_table(place, TRAIN.table)
     place.client.glue.create_table(DatabaseName=place.settings["SEQ_ASSETS_DATABASE"], TableInput={"Name": TRAIN.table})
+    refused = "has a table of one of our names that is none of Iceberg"
     result = CliRunner().invoke(cli, ["repair"])
-    assert result.exit_code == 1
-    assert "has a table of one of our names that is none of Iceberg" in result.stderr
+    assert (result.exit_code, refused in result.stderr) == (1, True), result.stderr
+    with pytest.raises(SeqAssetsError, match=refused):
+        place.build()
     delete_table(place, TRAIN.table)
     assert CliRunner().invoke(cli, ["repair"]).exit_code == 0
 

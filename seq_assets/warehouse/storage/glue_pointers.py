@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pyiceberg.catalog.glue import GlueCatalog, _construct_table_input
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchIcebergTableError, NoSuchTableError
 from pyiceberg.table.metadata import TableMetadata
 
 from seq_assets.errors import LostRaceError
@@ -27,13 +27,19 @@ class GluePointers:
     database: str
 
     def find(self, table: str) -> Pointer | None:
-        """What it says of a table; None where it lists no such table."""
+        """What it says of a table; None where it lists no such table.
+
+        Raises:
+            NoSuchIcebergTableError: It lists one that is of another kind.
+        """
         try:
             parameters = self.catalog._get_glue_table(self.database, table).get("Parameters", {})
         except NoSuchTableError:
             return None
         location = parameters.get(_LOCATION)
-        return None if location is None else Pointer(location, parameters.get(_PREVIOUS))
+        if location is None:
+            raise NoSuchIcebergTableError(f"{self.database}.{table} names no metadata of Iceberg")
+        return Pointer(location, parameters.get(_PREVIOUS))
 
     def move(self, table: str, pointer: Pointer, metadata: TableMetadata, location: str) -> None:
         """Has another metadata file stand; Glue itself refuses, if the table has changed since it was looked at.

@@ -365,12 +365,9 @@ class Tables:
 
     def _register_unlisted(self, dataset: Dataset, file: MetadataFile) -> None:
         self._create_missing_database()
-        name = (self._database, dataset.table)
         try:
-            self._catalog.register_table(name, file.location)
+            self._catalog.register_table((self._database, dataset.table), file.location)
         except TableAlreadyExistsError as error:
-            # What is none of Iceberg's is refused here, by name.
-            self._catalog.load_table(name)
             raise LostRaceError(f"{self._named(dataset)} was registered by another at the same time.") from error
 
     def _whose(self, dataset: Dataset, metadata: TableMetadata) -> str | None:
