@@ -1,7 +1,7 @@
 """Where every observation went. Each term is counted on its own, none as a remainder, so that the sums can prove something."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class SequenceAccounting:
     sequences: int = 0
     positions: int = 0
     padding: int = 0
+
+    @classmethod
+    def total(cls, parts: "Iterable[SequenceAccounting]") -> "SequenceAccounting":
+        """Of parts of a subset that share no entity, all together."""
+        return cls(*map(sum, zip(*map(astuple, [cls(), *parts]), strict=True)))
 
     def __str__(self) -> str:
         """The sum and what was made, as people read it in a log."""

@@ -7,6 +7,7 @@ carried over.
 """
 
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -125,9 +126,13 @@ class Kernel:
             if feature.encoded
         }
         self._schema = plan.schema.stored()
-        self._counts: dict[str, int] = dict.fromkeys(
-            ("observations", "sequenced", "dropped_min_length", "dropped_truncation", "sequences", "padding"), 0
-        )
+        self._counts = _no_counts()
+
+    def another(self) -> "Kernel":
+        """Another pass of the same plan, over other entities, which shares what was made of the vocabulary."""
+        kernel = copy(self)
+        kernel._counts = _no_counts()
+        return kernel
 
     @property
     def input_columns(self) -> list[str]:
@@ -235,6 +240,10 @@ class Kernel:
         lists = self._schema.types[len(columns) :]
         columns += [pa.FixedSizeListArray.from_arrays(cell, type=type_) for cell, type_ in zip(cells, lists, strict=True)]
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
+def _no_counts() -> dict[str, int]:
+    return dict.fromkeys(("observations", "sequenced", "dropped_min_length", "dropped_truncation", "sequences", "padding"), 0)
 
 
 def _scatter(values: pa.Array, source: Int64, destination: Int64, cells: int, feature: FeaturePlan) -> pa.Array:

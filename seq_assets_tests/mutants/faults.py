@@ -45,6 +45,7 @@ _AUDIT_RAW: Final = "warehouse/rules/audit_raw.py"
 _LOCAL_AUDIT_RAW: Final = "warehouse/local/audit_raw.py"
 _AUDIT_SEQUENCES: Final = "warehouse/rules/audit_sequences.py"
 _LOCAL_AUDIT_SEQUENCES: Final = "warehouse/local/audit_sequences.py"
+_RANGES: Final = "warehouse/local/ranges.py"
 _ITEM_COMPARISON: Final = "warehouse/local/item_comparison.py"
 _AUDIT_VOCABULARY: Final = "warehouse/rules/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
@@ -1316,6 +1317,48 @@ _AUDIT_FAULTS: Final = (
         _audit("one_wrong_thing_in_sequences_is_found_and_nothing_else"),
     ),
     Fault(
+        "the audit of sequences takes each of several files for the first",
+        _LOCAL_AUDIT_SEQUENCES,
+        "before = [None, *(last for _, (_, last) in edges[:-1])]",
+        "before = [None for _ in edges]",
+        _audit("files_that_are_not_those_of_all_ranges_are_found"),
+    ),
+    Fault(
+        "the audit of sequences leaves out the raw rows before a missing file",
+        _LOCAL_AUDIT_SEQUENCES,
+        "ends = [*starts[1:], rows.count]",
+        "ends = [*starts[1:], starts[-1]]",
+        _audit("files_of_several_ranges_pass_without_a_query_for_losses"),
+    ),
+    Fault(
+        "ranges of raw rows are cut within a history",
+        _RANGES,
+        "cuts.append(self._row_after_history(row))",
+        "cuts.append(row)",
+        ("warehouse/local/test_ranges.py",),
+    ),
+    Fault(
+        "a row group that ends two ranges is read twice",
+        _RANGES,
+        "yield batch.slice(max(start - row, 0), end - max(start, row))",
+        "yield batch.slice(max(start - row, 0))",
+        ("warehouse/local/test_ranges.py",),
+    ),
+    Fault(
+        "all ranges are counted by one kernel",
+        "warehouse/local/sequences.py",
+        "self._write_range(kernel.another(), rows, range_, file)",
+        "self._write_range(kernel, rows, range_, file)",
+        ("warehouse/local/test_sequences.py",),
+    ),
+    Fault(
+        "side by side: results come in another order",
+        "warehouse/side_by_side.py",
+        "for result in results:",
+        "for result in reversed(results):",
+        ("warehouse/test_side_by_side.py",),
+    ),
+    Fault(
         "the audit of sequences accepts any windows",
         _LOCAL_AUDIT_SEQUENCES,
         "if found != wanted:",
@@ -1339,8 +1382,8 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "the audit of sequences accepts any padding",
         _LOCAL_AUDIT_SEQUENCES,
-        "reshape(is_pad.shape) & is_pad",
-        "reshape(is_pad.shape) & False",
+        "padding = np.flatnonzero(~is_item)",
+        "padding = np.flatnonzero(~is_item)[:0]",
         _WRONG_SEQUENCES,
     ),
     Fault(

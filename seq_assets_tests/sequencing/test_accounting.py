@@ -55,3 +55,9 @@ def test_ratios_are_of_all_positions_and_of_all_records_read() -> None:
 def test_ratios_of_nothing_are_zero() -> None:
     assert SequenceAccounting().pad_ratio == 0
     assert IngestAccounting(0, 0, 0, 0, 0).rejected_ratio == 0
+
+
+def test_parts_of_a_subset_add_up_and_none_are_nothing() -> None:
+    parts = [SequenceAccounting(10, 7, 2, 1, 3, 12, 5), SequenceAccounting(4, 4, 0, 0, 1, 4, 0)]
+    assert SequenceAccounting.total(parts) == SequenceAccounting(14, 11, 2, 1, 4, 16, 5)
+    assert SequenceAccounting.total([]) == SequenceAccounting()

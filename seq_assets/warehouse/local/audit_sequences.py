@@ -6,33 +6,71 @@ wrong, or only in another order, queries that count and hash per entity say what
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.schemas import stored_type
 from seq_assets.sequencing.windows import First, Prefix, Sliding
+from seq_assets.warehouse.cancellation import raise_if_canceled
 from seq_assets.warehouse.engine import Engine, parquet, quoted, text_literal
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
-from seq_assets.warehouse.local.item_comparison import Held, ItemComparison
+from seq_assets.warehouse.local.item_comparison import Flags, Held, ItemComparison, places_of_items
+from seq_assets.warehouse.local.ranges import HistoryRows
 from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_finding
 from seq_assets.warehouse.rules.coverage import coverage_of
+from seq_assets.warehouse.side_by_side import side_by_side
 from seq_assets.warehouse.storage.parquet_files import ROW_GROUP_CELLS, read_batches, read_schema
-from seq_assets.warehouse.storage.prefetching import prefetched
 from seq_assets.warehouse.storage.storage import Storage
 
 _UNKNOWN: Final = 1
+_MAY_BE_WRONG: Final = ("order", "start", "size", "is_pad", "is_repeat", "pad_value")
 _BLOCK: Final = 1 << 16
 """Items of a history that a query makes at a time."""
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One finished file, and the raw rows of the histories that it should hold.
+
+    Attributes:
+        file: The file; None where no file has a row.
+        previous: The last row of the file before it, without its lists; None of the first file.
+        start: Number of the first raw row.
+        end: Number after the last one.
+    """
+
+    file: str | None
+    previous: pa.RecordBatch | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a piece.
+
+    Attributes:
+        sequences: How many there are.
+        wrong: How many of them are wrong, by what is.
+        held: How many histories there are of each kind; None where a sequence was not as it should be.
+    """
+
+    sequences: int
+    wrong: Counter[str]
+    held: Counter[Held] | None
 
 
 def sequence_findings(
@@ -44,6 +82,7 @@ def sequence_findings(
     files: Sequence[str],
     accounting: SequenceAccounting,
     vocabulary: Sequence[str] = (),
+    workers: int = 1,
 ) -> list[Finding]:
     """What the three conditions say.
 
@@ -56,11 +95,17 @@ def sequence_findings(
         files: The finished files.
         accounting: What the kernel counted.
         vocabulary: The file of the raw version's vocabulary; needed where a feature of the plan is encoded.
+        workers: How many files are read at a time.
     """
-    with closing(prefetched(_raw_items(engine, plan, raw, storage, vocabulary))) as items:
-        comparison = ItemComparison(plan, items)
-        well_formed = _well_formed(plan, storage, files, comparison)
-        held = comparison.held()
+    schema = plan.schema.stored()
+    held: Counter[Held] | None = None
+    if any(not read_schema(storage, file).equals(schema) for file in files):
+        names = ", ".join(PurePosixPath(file).name for file in files)
+        well_formed = Finding("well_formed", (f"{names}: other columns than {', '.join(schema.names)}",), {})
+    else:
+        seen = _look(plan, storage, raw, files, vocabulary, workers)
+        well_formed = form_finding(seen.sequences, {name: seen.wrong[name] for name in _MAY_BE_WRONG})
+        held = seen.held
     counted = None if held is None else _counts(engine, plan, held)
     if counted is None:
         nothing_lost = _losses(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting)
@@ -69,27 +114,107 @@ def sequence_findings(
     return [nothing_lost, leakage_finding(engine, CONTRACT, plan, spec, parquet(files)), well_formed]
 
 
-def _raw_items(
-    engine: Engine, plan: SequencePlan, raw: Sequence[str], storage: Storage, vocabulary: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """The raw rows in their order: the entity, and what each feature's value should have become."""
-    columns = [f"{quoted(plan.entity[0])} AS entity"]
-    ids: dict[int, tuple[pa.Array, pa.Array]] = {}
-    for number, feature in enumerate(plan.features):
-        item = _raw_item(number, feature)
+def _look(
+    plan: SequencePlan, storage: Storage, raw: Sequence[str], files: Sequence[str], vocabulary: Sequence[str], workers: int
+) -> _Seen:
+    """Reads all files once, side by side, each beside the raw rows of its histories; every raw row is read once, too."""
+    rows = HistoryRows(storage, raw, plan.entity[0])
+    items = _RawItems(plan, storage, vocabulary)
+
+    def look(piece: _Piece) -> _Seen:
+        return _look_at(piece, plan, storage, items.of(rows.read(piece.start, piece.end, items.columns)))
+
+    pieces = _pieces(plan, storage, rows, files)
+    every = list(side_by_side(look, pieces, workers))
+    held = [seen.held for seen in every if seen.held is not None]
+    return _Seen(
+        sequences=sum(seen.sequences for seen in every),
+        wrong=sum((seen.wrong for seen in every), Counter()),
+        held=sum(held, Counter()) if len(held) == len(every) else None,
+    )
+
+
+def _pieces(plan: SequencePlan, storage: Storage, rows: HistoryRows, files: Sequence[str]) -> list[_Piece]:
+    """The files that have rows, and all raw rows, parted where the first history of a file begins."""
+    edges = [(file, edge) for file in files if (edge := _edge(plan, storage, file))]
+    starts = [0, *(rows.first_row_of(first[plan.entity[0]][0]) or 0 for _, (first, _) in edges[1:])]
+    ends = [*starts[1:], rows.count]
+    if not edges:
+        return [_Piece(None, None, 0, rows.count)]
+    before = [None, *(last for _, (_, last) in edges[:-1])]
+    return [_Piece(file, *around) for (file, _), *around in zip(edges, before, starts, ends, strict=True)]
+
+
+def _edge(plan: SequencePlan, storage: Storage, file: str) -> tuple[pa.RecordBatch, pa.RecordBatch] | None:
+    """The first and the last row of a file, without their lists; None where it has no row."""
+    with storage.open_input(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as parquet_file:
+        if not parquet_file.metadata.num_rows:
+            return None
+        groups = (0, parquet_file.num_row_groups - 1)
+        first, last = (
+            list(parquet_file.iter_batches(ROW_GROUP_CELLS, [group], _places(plan), use_threads=False)) for group in groups
+        )
+    return first[0].slice(0, 1), last[-1].slice(last[-1].num_rows - 1)
+
+
+def _look_at(piece: _Piece, plan: SequencePlan, storage: Storage, items: Iterator[pa.RecordBatch]) -> _Seen:
+    """Columns, order, ordinals, starts, sizes, masks and pad values are as documented, and items are those of the raw rows."""
+    comparison = ItemComparison(plan, items)
+    wrong: Counter[str] = Counter()
+    sequences, previous = 0, piece.previous
+    files = [] if piece.file is None else [piece.file]
+    rows = max(ROW_GROUP_CELLS // plan.sequence_length, 1)
+    for batch in read_batches(storage, files, plan.schema.stored().names, rows, use_threads=False):
+        raise_if_canceled()
+        sequences += batch.num_rows
+        is_item = places_of_items(plan, np.asarray(batch.column("sequence_size")))
+        comparison.take(batch, is_item)
+        places = batch.select(_places(plan))
+        wrong["order"] += _wrong_order(previous, places, plan.entity[0])
+        wrong["start"] += _wrong_start(plan, places)
+        if plan.window.overlaps:
+            wrong["is_repeat"] += _wrong_repeat(plan, previous, batch)
+        wrong.update(_wrong_cells(plan, batch, is_item))
+        previous = places.slice(batch.num_rows - 1)
+    return _Seen(sequences, wrong, comparison.held())
+
+
+def _places(plan: SequencePlan) -> list[str]:
+    """The columns that say which window of which history a sequence is."""
+    return [plan.entity[0], "sequence_index", "sequence_start", "sequence_size"]
+
+
+class _RawItems:
+    """What raw values should have become. In words of its own, as the kernel may be wrong."""
+
+    def __init__(self, plan: SequencePlan, storage: Storage, vocabulary: Sequence[str]) -> None:
+        """Reads the ids of encoded features from the file of the vocabulary."""
+        self._plan = plan
+        self._known = {feature.name: _known_ids(storage, vocabulary, feature) for feature in plan.features if feature.encoded}
+        self.columns = list(dict.fromkeys([plan.entity[0], *(feature.name for feature in plan.features)]))
+
+    def of(self, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Of rows with these columns: the entity, then the item of each feature."""
+        names = ["entity", *(f"item{number}" for number in range(len(self._plan.features)))]
+        for batch in rows:
+            items = [self._items(batch.column(feature.name), feature) for feature in self._plan.features]
+            yield pa.RecordBatch.from_arrays([batch.column(self._plan.entity[0]), *items], names)
+
+    def _items(self, values: pa.Array, feature: FeaturePlan) -> pa.Array:
+        item_type = stored_type(feature.item_type)
         if feature.encoded:
-            item = f"CAST({CONTRACT.label(quoted(feature.name), feature.type, feature.fill_value)} AS VARCHAR)"
-            ids[number] = _ids(storage, vocabulary, feature)
-        columns.append(f"{item} AS {quoted(f'item{number}')}")
-    for batch in engine.stream_in_order(f"SELECT {', '.join(columns)} FROM {parquet(raw)}"):
-        items = batch.columns
-        for number, (values, known_ids) in ids.items():
-            place = pc.index_in(items[number + 1], values)
-            items[number + 1] = pc.fill_null(known_ids.take(place), _UNKNOWN)
-        yield pa.RecordBatch.from_arrays(items, batch.schema.names)
+            labels = values if feature.fill_value is None else pc.coalesce(values, pa.scalar(feature.fill_value, values.type))
+            known, ids = self._known[feature.name]
+            return pc.coalesce(ids.take(pc.index_in(labels.cast(pa.string()), known)), pa.scalar(_UNKNOWN, item_type))
+        if feature.type is ColumnType.TIMESTAMP:
+            is_before = pc.less(pc.subtract(values, pc.multiply(pc.divide(values, 1000), 1000)), 0)
+            values = pc.subtract(pc.divide(values, 1000), is_before.cast(pa.int64()))
+        elif feature.type is ColumnType.DATE:
+            values = values.cast(pa.int32())
+        return values if feature.fill_value is None else pc.coalesce(values, pa.scalar(feature.fill_value, item_type))
 
 
-def _ids(storage: Storage, vocabulary: Sequence[str], feature: FeaturePlan) -> tuple[pa.Array, pa.Array]:
+def _known_ids(storage: Storage, vocabulary: Sequence[str], feature: FeaturePlan) -> tuple[pa.Array, pa.Array]:
     """The values of a feature, as text, and their ids."""
     schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("id", pa.int32())])
     batches = (batch.cast(schema) for batch in read_batches(storage, vocabulary, schema.names, ROW_GROUP_CELLS))
@@ -222,28 +347,6 @@ def _raw_item(number: int, feature: FeaturePlan) -> str:
     return f"{value}::{_item_type(feature)}"
 
 
-def _well_formed(plan: SequencePlan, storage: Storage, files: Sequence[str], comparison: ItemComparison) -> Finding:
-    """Columns, order, ordinals, starts, sizes, masks and pad values are as documented; the comparison takes what is read."""
-    schema = plan.schema.stored()
-    if any(not read_schema(storage, file).equals(schema) for file in files):
-        names = ", ".join(PurePosixPath(file).name for file in files)
-        return Finding("well_formed", (f"{names}: other columns than {', '.join(schema.names)}",), {})
-    wrong = dict.fromkeys(["order", "start", "size", "is_pad", "is_repeat", "pad_value"], 0)
-    rows = 0
-    previous: pa.RecordBatch | None = None
-    for batch in prefetched(read_batches(storage, files, schema.names, max(ROW_GROUP_CELLS // plan.sequence_length, 1))):
-        comparison.take(batch)
-        rows += batch.num_rows
-        wrong["order"] += _wrong_order(previous, batch, plan.entity[0])
-        wrong["start"] += _wrong_start(plan, batch)
-        if plan.window.overlaps:
-            wrong["is_repeat"] += _wrong_repeat(plan, previous, batch)
-        for name, count in _wrong_cells(plan, batch).items():
-            wrong[name] += count
-        previous = batch.slice(batch.num_rows - 1)
-    return form_finding(rows, wrong)
-
-
 def _wrong_order(previous: pa.RecordBatch | None, batch: pa.RecordBatch, entity: str) -> int:
     """Sequences that do not follow the one before: entities ascend, and ordinals count from 0 within one."""
     if previous is not None:
@@ -270,7 +373,8 @@ def _wrong_start(plan: SequencePlan, batch: pa.RecordBatch) -> int:
 
 def _wrong_repeat(plan: SequencePlan, previous: pa.RecordBatch | None, batch: pa.RecordBatch) -> int:
     """Sequences whose flags are not on the items that the sequence before has too; as windows advance, those are all."""
-    joined = batch if previous is None else pa.concat_batches([previous, batch])
+    places = batch.select(_places(plan))
+    joined = places if previous is None else pa.concat_batches([previous, places])
     entities = joined.column(plan.entity[0])
     start = np.asarray(joined.column("sequence_start"))
     end = start + np.asarray(joined.column("sequence_size"))
@@ -278,34 +382,26 @@ def _wrong_repeat(plan: SequencePlan, previous: pa.RecordBatch | None, batch: pa
     shared = np.where(same, end[:-1] - start[1:], 0)
     if previous is None:
         shared = np.concatenate([[0], shared])
-    item = _item_numbers(plan, batch)
-    expected = (item >= 0) & (item < shared[:, None]) & (item < np.asarray(batch.column("sequence_size"))[:, None])
+    size = np.asarray(batch.column("sequence_size"))
+    expected = places_of_items(plan, size, np.minimum(shared, size))
     return int((_matrix(batch, "is_repeat_sequence", plan.sequence_length) != expected).any(axis=1).sum())
 
 
-def _item_numbers(plan: SequencePlan, batch: pa.RecordBatch) -> np.ndarray:
-    """Of each position of each sequence: which of the sequence's items it holds, from 0; outside 0 to size - 1 for padding."""
-    L = plan.sequence_length  # noqa: N806
-    size = np.asarray(batch.column("sequence_size"))[:, None]
-    return np.arange(L)[None, :] - (L - size if plan.padding_side == "left" else 0)
-
-
-def _wrong_cells(plan: SequencePlan, batch: pa.RecordBatch) -> dict[str, int]:
-    L = plan.sequence_length  # noqa: N806
-    size = np.asarray(batch.column("sequence_size"))[:, None]
-    item = _item_numbers(plan, batch)
-    is_pad = (item < 0) | (item >= size)
-    wrong = {
-        "size": int(((size < plan.min_length) | (size > L)).sum()),
-        "is_pad": int((_matrix(batch, "is_pad_sequence", L) != is_pad).any(axis=1).sum()),
-    }
-    differs = np.zeros(is_pad.shape, np.bool_)
+def _wrong_cells(plan: SequencePlan, batch: pa.RecordBatch, is_item: Flags) -> dict[str, int]:
+    size = np.asarray(batch.column("sequence_size"))
+    is_pad = _matrix(batch, "is_pad_sequence", plan.sequence_length)
+    padding = np.flatnonzero(~is_item)
+    differs = np.zeros(len(padding), np.bool_)
     for feature in plan.features:
-        values = batch.column(f"{feature.name}_sequence").flatten()
-        pad = pc.not_equal(values, pa.scalar(feature.pad_value, values.type))
-        differs |= np.asarray(pad).reshape(is_pad.shape) & is_pad
-    return wrong | {"pad_value": int(differs.any(axis=1).sum())}
+        values = batch.column(f"{feature.name}_sequence").flatten().take(pa.array(padding))
+        differs |= np.asarray(pc.not_equal(values, pa.scalar(feature.pad_value, values.type)))
+    return {
+        "size": int(((size < plan.min_length) | (size > plan.sequence_length)).sum()),
+        "is_pad": int((is_pad != ~is_item).any(axis=1).sum()),
+        "pad_value": len(np.unique(padding[differs] // plan.sequence_length)),
+    }
 
 
-def _matrix(batch: pa.RecordBatch, name: str, length: int) -> np.ndarray:
-    return np.asarray(batch.column(name).flatten()).reshape(-1, length)
+def _matrix(batch: pa.RecordBatch, name: str, length: int) -> NDArray[Any]:
+    matrix: NDArray[Any] = np.asarray(batch.column(name).flatten()).reshape(-1, length)
+    return matrix

@@ -1,7 +1,7 @@
 """`LocalWarehouse`: the warehouse interface on DuckDB and the Arrow kernel; its tables live on this machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,19 +10,19 @@ import pyarrow as pa
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Histories
-from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
-from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet, quoted
+from seq_assets.warehouse.engine import MEMORY_LIMIT, Engine, parquet, quoted
 from seq_assets.warehouse.interface import Finding, Progress, Repair, SourceSample, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts, memory_explained
+from seq_assets.warehouse.local.ranges import ROWS_PER_RANGE
 from seq_assets.warehouse.local.sampling import sample_files
+from seq_assets.warehouse.local.sequences import SequenceWriter
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
+from seq_assets.warehouse.side_by_side import available_cores
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.storage.durable import make_folder
-from seq_assets.warehouse.storage.parquet_files import read_batches, write_parquet
-from seq_assets.warehouse.storage.prefetching import prefetched
 from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
@@ -37,10 +37,14 @@ class LocalWarehouse(PublishingWarehouse):
     Attributes:
         database: The tables' namespace.
         environment: Recorded in each table.
+        workers: Ranges of sequences that are made, and files of them that are audited, at a time.
+        rows_per_range: Raw observations of a range, at least, where there are so many; what comes of a range is one file.
     """
 
     database: str = "seq_assets_local"
     environment: str = "local"
+    workers: int = field(default_factory=available_cores, kw_only=True)
+    rows_per_range: int = field(default=ROWS_PER_RANGE, kw_only=True)
 
     @cached_property
     def storage(self) -> Storage:
@@ -136,21 +140,11 @@ class LocalWarehouse(PublishingWarehouse):
             return raw_findings(engine, spec, self.storage, raw.files, rejected.files, accounting)
 
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
-        """One pass of the kernel over the raw files of the subset."""
-        raw_files = self.raw_files(raw, plan.subset)
-        kernel = Kernel(plan, self.vocabulary(raw) if plan.encoded else None)
-        file = f"{folder}/{plan.subset}.parquet"
-        batches = prefetched(read_batches(self.storage, raw_files, kernel.input_columns, BATCH_ROWS))
-        write_parquet(
-            self.storage,
-            file,
-            plan.schema.stored(),
-            kernel.batches(batches),
-            progress,
-            f"sequence {plan.dataset.table}",
-            plan.sequence_length,
-        )
-        return BuiltSequences([file], kernel.accounting, self._sequence_findings(plan, raw, [file], kernel.accounting))
+        """One pass of the kernel over the raw files of the subset, in ranges."""
+        vocabulary = self.vocabulary(raw) if plan.encoded else None
+        writer = SequenceWriter(plan, vocabulary, self.storage, self.workers, self.rows_per_range)
+        files, accounting = writer.write(self.raw_files(raw, plan.subset), folder, progress)
+        return BuiltSequences(files, accounting, self._sequence_findings(plan, raw, files, accounting))
 
     def _audit_sequences(self, plan: SequencePlan, raw: Version, published: Version) -> Sequence[Finding]:
         accounting = SequenceAccounting(**published.metadata["accounting"])
@@ -164,4 +158,4 @@ class LocalWarehouse(PublishingWarehouse):
         vocabulary = () if version is None else self.find(Dataset.vocabulary(plan.model), version).files
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:
             raw_files = self.raw_files(raw, plan.subset)
-            return sequence_findings(engine, plan, spec, self.storage, raw_files, files, accounting, vocabulary)
+            return sequence_findings(engine, plan, spec, self.storage, raw_files, files, accounting, vocabulary, self.workers)

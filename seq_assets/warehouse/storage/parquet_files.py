@@ -1,6 +1,6 @@
 """Finished Parquet files: batches in, whole files out, and batches of them again."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from typing import Final
@@ -45,19 +45,37 @@ def write_parquet(
     Returns:
         The number of rows.
     """
-    rows = 0
     # Closed, so that no thread still makes rows, of a connection that may be closed next, where writing fails.
-    with closing(prefetched(_row_groups(batches, schema, max(ROW_GROUP_CELLS // cells_per_row, 1)))) as groups:
-        first = list(islice(groups, 1))
-        dictionary = [name for group in first for name in _dictionary_columns(group)]
-        with (
-            storage.open_output(file) as sink,
-            pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
-        ):
-            for group in chain(first, groups):
-                writer.write_table(group, row_group_size=group.num_rows)
-                rows += group.num_rows
-                progress(stage, rows)
+    with closing(prefetched(row_groups(batches, schema, cells_per_row))) as groups:
+        return write_row_groups(storage, file, schema, groups, lambda rows: progress(stage, rows))
+
+
+def write_row_groups(
+    storage: Storage, file: str, schema: pa.Schema, groups: Iterator[pa.Table], written: Callable[[int], None]
+) -> int:
+    """Writes one new file, a table a row group; which columns have dictionaries, the first one decides.
+
+    Args:
+        storage: Where it is written.
+        file: Its location.
+        schema: The stored schema.
+        groups: The rows.
+        written: Is told the rows written so far.
+
+    Returns:
+        The number of rows.
+    """
+    rows = 0
+    first = list(islice(groups, 1))
+    dictionary = [name for group in first for name in _dictionary_columns(group)]
+    with (
+        storage.open_output(file) as sink,
+        pq.ParquetWriter(sink, schema, compression="zstd", compression_level=1, use_dictionary=dictionary) as writer,
+    ):
+        for group in chain(first, groups):
+            writer.write_table(group, row_group_size=group.num_rows)
+            rows += group.num_rows
+            written(rows)
     return rows
 
 
@@ -70,8 +88,9 @@ def _dictionary_columns(rows: pa.Table) -> Iterator[str]:
             yield f"{name}.list.element" if is_list else name
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int) -> Iterator[pa.Table]:
-    """The batches joined into tables of about `size` rows, or of fewer that are large."""
+def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, cells_per_row: int = 1) -> Iterator[pa.Table]:
+    """The batches joined into tables of about `ROW_GROUP_CELLS` values in the widest column, or of fewer that are large."""
+    size = max(ROW_GROUP_CELLS // cells_per_row, 1)
     pending: list[pa.RecordBatch] = []
     rows = size_in_bytes = 0
     for batch in batches:
@@ -85,11 +104,13 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, size: int)
         yield pa.Table.from_batches(pending, schema)
 
 
-def read_batches(storage: Storage, files: Iterable[str], columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    storage: Storage, files: Iterable[str], columns: list[str], rows: int, *, use_threads: bool = True
+) -> Iterator[pa.RecordBatch]:
     """The named columns of Parquet files, in batches of at most `rows` rows."""
     for file in files:
         with storage.open_input(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as parquet_file:
-            yield from parquet_file.iter_batches(batch_size=rows, columns=columns)
+            yield from parquet_file.iter_batches(batch_size=rows, columns=columns, use_threads=use_threads)
 
 
 def read_schema(storage: Storage, file: str) -> pa.Schema:

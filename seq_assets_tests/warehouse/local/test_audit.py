@@ -18,9 +18,10 @@ from seq_assets.sequencing.kernel import Kernel
 from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.sequencing.windows import Chunk, First, Last, Prefix, Sliding, Window
 from seq_assets.warehouse.engine import Engine, connect_in_memory
-from seq_assets.warehouse.interface import Finding, Version
+from seq_assets.warehouse.interface import Finding, Version, no_progress
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
+from seq_assets.warehouse.local.sequences import SequenceWriter
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.storage.parquet_files import read_batches
 from seq_assets.warehouse.storage.storage import LocalStorage
@@ -746,3 +747,85 @@ def test_inspecting_a_raw_version_audits_its_vocabulary_too(tmp_path: Path) -> N
     rewrite(Path(file), lambda rows: [{**row, "count": 7} for row in rows])
     problems = {finding.check: finding.problems for finding in workspace.warehouse.inspect(raw) if not finding.passed}
     assert problems == {"well_formed": ("vocabulary of item: 2 values have a wrong count",)}
+
+
+# Sequences in several files
+
+
+def ranges_of(house: House, folder: Path, plan: SequencePlan) -> tuple[list[str], list[str], SequenceAccounting]:
+    """The raw rows in small row groups, and the files that are made of their ranges."""
+    raw = str(folder / "train.parquet")
+    pq.write_table(pq.ParquetFile(house.train[0]).read(), raw, row_group_size=5)
+    writer = SequenceWriter(plan, None, LocalStorage(folder), 2, rows_per_range=8)
+    files, counted = writer.write([raw], str(folder / "made"), no_progress)
+    assert len(files) > 3
+    return [raw], files, counted
+
+
+def audit_ranges(
+    house: House, plan: SequencePlan, made: tuple[list[str], Sequence[str], SequenceAccounting], workers: int = 2
+) -> Problems:
+    assert house.engine is not None
+    raw, files, counted = made
+    storage = house.storage
+    return house.problems(sequence_findings(house.engine, plan, house.spec, storage, raw, files, counted, workers=workers))
+
+
+@pytest.mark.parametrize("kind", sorted(WINDOWS))
+def test_files_of_several_ranges_pass_without_a_query_for_losses(
+    house: House, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(house, WINDOWS[kind], min_length=2)
+    raw, files, counted = ranges_of(house, tmp_path, plan)
+    monkeypatch.setattr("seq_assets.warehouse.local.audit_sequences._losses", None)
+    for workers in (1, 8):
+        assert audit_ranges(house, plan, (raw, files, counted), workers) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "checks"),
+    [
+        (lambda files: files[:-1], {"nothing_lost"}),
+        (lambda files: files[1:], {"nothing_lost"}),
+        (lambda files: [files[0], *files[2:]], {"nothing_lost"}),
+        (lambda files: [*files[:2], *files[1:]], {"nothing_lost", "well_formed"}),
+        (lambda files: [files[1], files[0], *files[2:]], {"well_formed"}),
+    ],
+    ids=["the last is missing", "the first is missing", "one is missing", "one is there twice", "two are exchanged"],
+)
+def test_files_that_are_not_those_of_all_ranges_are_found(
+    house: House, tmp_path: Path, change: Callable[[list[str]], list[str]], checks: set[str]
+) -> None:
+    plan = plan_of(house, Chunk())
+    raw, files, counted = ranges_of(house, tmp_path, plan)
+    assert set(audit_ranges(house, plan, (raw, change(files), counted))) == checks
+
+
+def test_a_wrong_thing_in_any_of_several_files_is_found_and_counted_once(house: House, tmp_path: Path) -> None:
+    plan = plan_of(house, Sliding(2))
+    raw, files, counted = ranges_of(house, tmp_path, plan)
+    for number, file in enumerate(files):
+
+        def flag(rows: list[Row]) -> None:
+            rows[0]["is_repeat_sequence"][0] = 1
+            rows[0]["sequence_index"] += 1
+
+        whole = Path(file).read_bytes()
+        rewrite(Path(file), flag)
+        problems = audit_ranges(house, plan, (raw, files, counted))
+        wrong = " ".join(problems["well_formed"])
+        assert "1 of 28 sequences have a wrong is_repeat" in wrong, number
+        assert " of 28 sequences have a wrong order" in wrong, number
+        Path(file).write_bytes(whole)
+
+
+def test_a_history_that_goes_on_in_the_next_file_is_one_history(house: House, tmp_path: Path) -> None:
+    """Files that are cut elsewhere than ranges are, as those of other programs may be."""
+    plan = plan_of(house, Sliding(2))
+    raw, files, counted = ranges_of(house, tmp_path, plan)
+    table = pa.concat_tables(pq.ParquetFile(file).read() for file in files)
+    for number in range(1, table.num_rows):
+        cut = [str(tmp_path / f"{number}-{part}.parquet") for part in range(2)]
+        for file, rows in zip(cut, (table.slice(0, number), table.slice(number)), strict=True):
+            pq.write_table(rows, file)
+        assert audit_ranges(house, plan, (raw, cut, counted)) == {}, number

@@ -307,7 +307,7 @@ def test_sequences_that_fail_their_audit_leave_the_last_version_and_no_file(
     raw = workspace.ingest(spec).version
     files = files_of(home)
     with monkeypatch.context() as patched:
-        patched.setattr("seq_assets.warehouse.local.warehouse.Kernel", KernelThatLosesASequence)
+        patched.setattr("seq_assets.warehouse.local.sequences.Kernel", KernelThatLosesASequence)
         with pytest.raises(AuditError, match=r"(?s)plain_sequenced_train_4 was not published.*nothing_lost: pupil"):
             workspace.sequence(spec)
     assert (newest(home), files_of(home)) == ((raw, before), files)

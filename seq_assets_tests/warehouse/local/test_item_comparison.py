@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from seq_assets.sequencing.plans import SequencePlan
-from seq_assets.warehouse.local.item_comparison import Held, ItemComparison
+from seq_assets.warehouse.local.item_comparison import Held, ItemComparison, places_of_items
 from seq_assets_tests.reference import Definition, Feature, examples, histories, sequences, windows
 from seq_assets_tests.reference.windows import item_of
 from seq_assets_tests.sequencing.cases import Case, cases, plan_of
@@ -38,7 +38,7 @@ def items_of(case: Case) -> pa.Table:
 def compare(plan: SequencePlan, items: Iterator[pa.RecordBatch], found: Iterator[pa.RecordBatch]) -> Counter[Held] | None:
     comparison = ItemComparison(plan, items)
     for batch in found:
-        comparison.take(batch)
+        comparison.take(batch, places_of_items(plan, np.asarray(batch.column("sequence_size"))))
     return comparison.held()
 
 
@@ -108,6 +108,7 @@ def test_rows_that_no_sequence_needs_are_not_kept() -> None:
         return went_on
 
     comparison._histories.advance = noting  # type: ignore[method-assign]
-    comparison.take(pa.RecordBatch.from_pylist(made, plan.schema.stored()))
+    batch = pa.RecordBatch.from_pylist(made, plan.schema.stored())
+    comparison.take(batch, places_of_items(plan, np.asarray(batch.column("sequence_size"))))
     assert comparison.held() == Counter({(3, 3, 3, 3): 1, (100_000, 10, 10, 999_945): 1, (5, 5, 5, 10): 1})
     assert max(most) <= 2100
