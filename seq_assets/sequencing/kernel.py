@@ -25,7 +25,7 @@ from seq_assets.sequencing.windows import Int64
 
 Flags: TypeAlias = NDArray[np.bool_]
 
-CELLS_PER_BATCH: Final = 1_000_000
+CELLS_PER_BATCH: Final = 250_000
 """Positions per feature of one output batch, at most (but always at least one sequence)."""
 
 

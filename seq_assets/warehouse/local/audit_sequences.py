@@ -36,6 +36,8 @@ from seq_assets.warehouse.storage.parquet_files import ROW_GROUP_CELLS, read_bat
 from seq_assets.warehouse.storage.storage import Storage
 
 _UNKNOWN: Final = 1
+_CELLS_AT_ONCE: Final = 250_000
+"""Positions per feature that are looked at, and held, at a time; by each worker."""
 _MAY_BE_WRONG: Final = ("order", "start", "size", "is_pad", "is_repeat", "pad_value")
 _BLOCK: Final = 1 << 16
 """Items of a history that a query makes at a time."""
@@ -163,7 +165,7 @@ def _look_at(piece: _Piece, plan: SequencePlan, storage: Storage, items: Iterato
     wrong: Counter[str] = Counter()
     sequences, previous = 0, piece.previous
     files = [] if piece.file is None else [piece.file]
-    rows = max(ROW_GROUP_CELLS // plan.sequence_length, 1)
+    rows = max(_CELLS_AT_ONCE // plan.sequence_length, 1)
     for batch in read_batches(storage, files, plan.schema.stored().names, rows, use_threads=False):
         raise_if_canceled()
         sequences += batch.num_rows

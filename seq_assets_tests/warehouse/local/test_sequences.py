@@ -1,7 +1,7 @@
 """Sequences are made range by range, and are what one pass over all rows would make, however many are made at a time."""
 
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seq_assets.errors import SeqAssetsError
+from seq_assets.models import Subset
 from seq_assets.sequencing.plans import SequencePlan
-from seq_assets.warehouse.interface import no_progress
+from seq_assets.warehouse.interface import Version, no_progress
 from seq_assets.warehouse.local.sequences import SequenceWriter
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets.warehouse.storage.storage import LocalStorage
 from seq_assets_tests.reference import Definition, Feature, accounting, examples, sequences
 from seq_assets_tests.sequencing.cases import Case, cases, plan_of
+from seq_assets_tests.warehouse.building import Workspace, read_rows
 
 LAST = plan_of(Definition("entity", (Feature("number", "int64", -1),), 2, "last", min_length=2))
 
@@ -99,3 +102,33 @@ def test_nothing_is_written_any_more_once_who_is_told_has_refused(tmp_path: Path
         writer(tmp_path, LAST, 2).write([write(tmp_path, [2] * 40)], str(tmp_path / "out"), refuse)
     assert caught.value.__traceback__ is not None
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("side_by_side")]
+
+
+class SmallGroups(LocalWarehouse):
+    """A warehouse whose raw observations stand in row groups of three rows, so that few of them have ranges."""
+
+    def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
+        """Copies of the files."""
+        copies = self.home / "copies"
+        copies.mkdir(exist_ok=True)
+        for file in super().raw_files(version, subset):
+            pq.write_table(pq.ParquetFile(file).read(), copies / f"{subset}.parquet", row_group_size=3)
+        return (str(copies / f"{subset}.parquet"),)
+
+
+def test_versions_of_one_file_and_of_several_are_the_same_to_readers_and_to_the_audit(tmp_path: Path) -> None:
+    plain, ranged = LocalWarehouse(tmp_path / "home"), SmallGroups(tmp_path / "home", workers=3, rows_per_range=10)
+    records = "".join(f"{number % 9},{number},{number}\n" for number in range(100))
+    workspace = Workspace(tmp_path, plain)
+    workspace.write("source.csv", f"pupil,time,item\n{records}")
+    spec = workspace.sequence_model()
+    workspace.ingest(spec)
+    one = workspace.sequence(spec).version
+    several = replace(workspace, warehouse=ranged).sequence(spec, force=True).version
+    assert (len(one.files), len(several.files)) == (1, 9)
+    assert read_rows(several) == read_rows(one)
+    assert several.metadata["accounting"] == one.metadata["accounting"]
+    assert several.metadata["audit"] == one.metadata["audit"]
+    for warehouse in (plain, ranged):
+        for version in (one, several):
+            assert all(finding.passed for finding in warehouse.inspect(version))
