@@ -8,6 +8,7 @@ wrong, or only in another order, queries that count and hash per entity say what
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -138,11 +139,14 @@ def _look(
 
 def _pieces(plan: SequencePlan, storage: Storage, rows: HistoryRows, files: Sequence[str]) -> list[_Piece]:
     """The files that have rows, and all raw rows, parted where the first history of a file begins."""
+    if len(files) == 1:
+        return [_Piece(files[0], None, 0, rows.count)]
     edges = [(file, edge) for file in files if (edge := _edge(plan, storage, file))]
-    starts = [0, *(rows.first_row_of(first[plan.entity[0]][0]) or 0 for _, (first, _) in edges[1:])]
-    ends = [*starts[1:], rows.count]
     if not edges:
         return [_Piece(None, None, 0, rows.count)]
+    found = (rows.first_row_of(first[plan.entity[0]][0]) or 0 for _, (first, _) in edges[1:])
+    starts = list(accumulate(found, max, initial=0))  # of files in another order, every raw row is still read once
+    ends = [*starts[1:], rows.count]
     before = [None, *(last for _, (_, last) in edges[:-1])]
     return [_Piece(file, *around) for (file, _), *around in zip(edges, before, starts, ends, strict=True)]
 

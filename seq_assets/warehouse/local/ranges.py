@@ -6,7 +6,8 @@ Belongs here: rows by their number over all files, and where they can be cut. No
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -76,9 +77,14 @@ class HistoryRows:
 
     def read(self, start: int, end: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
         """Some columns of the rows from one number to before another, in batches of bounded size; reads little else."""
-        for group in self._groups:
-            if group.start < end and start < group.end:
-                yield from self._read_group(group, max(start, group.start), min(end, group.end), columns)
+        wanted = (group for group in self._groups if group.start < end and start < group.end)
+        for file, groups in groupby(wanted, attrgetter("file")):
+            with (
+                self._storage.open_input(file) as opened,
+                pq.ParquetFile(opened, metadata=self._footers[file], pre_buffer=False) as parquet_file,
+            ):
+                for group in groups:
+                    yield from self._read_group(parquet_file, group, start, end, columns)
 
     def ranges(self, rows_per_range: int = ROWS_PER_RANGE) -> list[RowRange]:
         """All rows in ranges of about equally many rows, as far as row groups and histories allow.
@@ -131,20 +137,18 @@ class HistoryRows:
             return True
         return bool(statistics.min <= entity <= statistics.max)
 
-    def _read_group(self, group: _RowGroup, start: int, end: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
-        footer = self._footers[group.file]
-        with (
-            self._storage.open_input(group.file) as opened,
-            pq.ParquetFile(opened, metadata=footer, pre_buffer=False) as parquet_file,
-        ):
-            row, size = group.start, min(end - group.start, self._batch_rows)
-            for batch in parquet_file.iter_batches(size, [group.number], columns, use_threads=False):
-                raise_if_canceled()
-                if start < row + batch.num_rows:
-                    yield batch.slice(max(start - row, 0), end - max(start, row))
-                row += batch.num_rows
-                if row >= end:
-                    return
+    def _read_group(
+        self, parquet_file: pq.ParquetFile, group: _RowGroup, start: int, end: int, columns: list[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """What is wanted of one row group; values behind the end are not even decoded."""
+        row, size = group.start, min(end - group.start, self._batch_rows)
+        for batch in parquet_file.iter_batches(size, [group.number], columns, use_threads=False):
+            raise_if_canceled()
+            if start < row + batch.num_rows:
+                yield batch.slice(max(start - row, 0), end - max(start, row))
+            row += batch.num_rows
+            if row >= end:
+                return
 
     def _footer(self, file: str) -> pq.FileMetaData:
         with self._storage.open_input(file) as opened:

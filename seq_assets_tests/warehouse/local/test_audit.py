@@ -790,8 +790,16 @@ def test_files_of_several_ranges_pass_without_a_query_for_losses(
         (lambda files: [files[0], *files[2:]], {"nothing_lost"}),
         (lambda files: [*files[:2], *files[1:]], {"nothing_lost", "well_formed"}),
         (lambda files: [files[1], files[0], *files[2:]], {"well_formed"}),
+        (lambda files: files[::-1], {"well_formed"}),
     ],
-    ids=["the last is missing", "the first is missing", "one is missing", "one is there twice", "two are exchanged"],
+    ids=[
+        "the last is missing",
+        "the first is missing",
+        "one is missing",
+        "one is there twice",
+        "two are exchanged",
+        "reversed",
+    ],
 )
 def test_files_that_are_not_those_of_all_ranges_are_found(
     house: House, tmp_path: Path, change: Callable[[list[str]], list[str]], checks: set[str]
