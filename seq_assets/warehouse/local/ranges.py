@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -40,12 +40,21 @@ class RowRange:
 
 @dataclass(frozen=True)
 class _RowGroup:
-    """One row group of one of the files; its rows are numbered from `start` on."""
+    """One row group of one of the files.
+
+    Attributes:
+        file: The file.
+        number: Its number there.
+        start: Number of its first row.
+        end: Number after its last row.
+        entities: The least and the greatest of its entities; None where its footer does not say.
+    """
 
     file: str
     number: int
     start: int
     end: int
+    entities: tuple[Any, Any] | None
 
 
 class HistoryRows:
@@ -66,9 +75,11 @@ class HistoryRows:
         self._footers = {file: self._footer(file) for file in files}
         self._groups: list[_RowGroup] = []
         for file, footer in self._footers.items():
-            for number in range(footer.num_row_groups):
-                start = self._groups[-1].end if self._groups else 0
-                self._groups.append(_RowGroup(file, number, start, start + footer.row_group(number).num_rows))
+            place = footer.schema.names.index(entity)
+            for number, group in enumerate(map(footer.row_group, range(footer.num_row_groups))):
+                start = self.count
+                entities = _extremes(group.column(place).statistics)
+                self._groups.append(_RowGroup(file, number, start, start + group.num_rows, entities))
 
     @property
     def count(self) -> int:
@@ -105,8 +116,9 @@ class HistoryRows:
 
     def first_row_of(self, entity: pa.Scalar) -> int | None:
         """Where the history of an entity begins; None where it has none."""
+        value = entity.as_py()
         for group in self._groups:
-            if not self._may_hold(group, entity.as_py()):
+            if group.entities and not group.entities[0] <= value <= group.entities[1]:
                 continue
             row = group.start
             for batch in self.read(group.start, group.end, [self._entity]):
@@ -128,15 +140,6 @@ class HistoryRows:
             row += len(values)
         return row
 
-    def _may_hold(self, group: _RowGroup, entity: int | str) -> bool:
-        """Whether an entity is within the range of a row group's, as far as its footer says which that is."""
-        footer = self._footers[group.file]
-        place = footer.schema.to_arrow_schema().get_field_index(self._entity)
-        statistics = footer.row_group(group.number).column(place).statistics
-        if statistics is None or not statistics.has_min_max:
-            return True
-        return bool(statistics.min <= entity <= statistics.max)
-
     def _read_group(
         self, parquet_file: pq.ParquetFile, group: _RowGroup, start: int, end: int, columns: list[str]
     ) -> Iterator[pa.RecordBatch]:
@@ -153,6 +156,10 @@ class HistoryRows:
     def _footer(self, file: str) -> pq.FileMetaData:
         with self._storage.open_input(file) as opened:
             return pq.read_metadata(opened)
+
+
+def _extremes(statistics: pq.Statistics | None) -> tuple[Any, Any] | None:
+    return (statistics.min, statistics.max) if statistics and statistics.has_min_max else None
 
 
 def _nearest(ascending: Sequence[int], wanted: int) -> int:
