@@ -129,10 +129,18 @@ def standard_sql(value: str, source_type: str, column: ColumnSpec, numbers: Numb
     """
     if source_type != "VARCHAR" or column.type is ColumnType.STRING:
         return value
-    trimmed = f"trim({value}, ' \t')"
+    trimmed = _trimmed(value)
     if numbers and is_number(column):
         return standard_number(trimmed, f"regexp_full_match({trimmed}, {text_literal(numbers.pattern)})", numbers)
     return trimmed if column.format is None else _by_format(trimmed, column.format)
+
+
+def _trimmed(value: str) -> str:
+    """Text without spaces and tabs at its ends: asking for them first takes a third of what DuckDB's `trim` takes."""
+    # Only what begins with a control character or a space comes before "!", or is empty.
+    may_begin_blank = f"{value} < '!'"
+    ends_blank = " OR ".join(f"ends_with({value}, {text_literal(blank)})" for blank in (" ", "\t"))
+    return f"CASE WHEN {may_begin_blank} OR {ends_blank} THEN trim({value}, ' \t') ELSE {value} END"
 
 
 def _by_format(value: str, time_format: str) -> str:
@@ -174,20 +182,9 @@ def _from_text(value: str, column: ColumnSpec) -> str:
 
 
 def _timestamp_text(value: str) -> str:
-    """Microseconds of a date or timestamp text, its offset subtracted; the plain form first, because patterns cost."""
-    plain = f"TRY_CAST({value} AS TIMESTAMP)"
-    time = f"coalesce(nullif(regexp_extract({value}, '[ T]([0-9:.]+)', 1), ''), '00:00')"
-    padded = f"{time} || CASE WHEN length({time}) = 5 THEN ':00' ELSE '' END"
-    local = _microseconds(f"TRY_CAST(substr({value}, 1, 10) || ' ' || {padded} AS TIMESTAMP)")
-    zone = f"regexp_extract({value}, ':[0-9.]+([+-][0-9]{{2}}:?[0-9]{{0,2}})$', 1)"
-    rest = f"CASE WHEN length({zone}) > 3 THEN CAST(right({zone}, 2) AS BIGINT) ELSE 0 END"
-    minutes = f"(CAST(substr({zone}, 2, 2) AS BIGINT) * 60 + {rest})"
-    offset = f"CASE WHEN {zone} = '' THEN 0 WHEN {zone}[1] = '-' THEN -{minutes} ELSE {minutes} END"
-    return _in_range(
-        f"CASE WHEN length({value}) BETWEEN 19 AND 26 AND CAST({plain} AS VARCHAR) = {value} THEN {_microseconds(plain)} "
-        f"WHEN regexp_full_match({value}, {_TIMESTAMP}) AND NOT starts_with({value}, '0000') "
-        f"THEN {local} - ({offset}) * 60000000 END"
-    )
+    """Microseconds of a date or timestamp text, its offset subtracted; the cast alone would take other forms, too."""
+    is_timestamp = f"regexp_full_match({value}, {_TIMESTAMP}) AND NOT starts_with({value}, '0000')"
+    return _in_range(f"CASE WHEN {is_timestamp} THEN {_microseconds(f'TRY_CAST({value} AS TIMESTAMPTZ)')} END")
 
 
 def _epoch_text(value: str, unit: str) -> str:
