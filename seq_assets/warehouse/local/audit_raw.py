@@ -68,14 +68,22 @@ def _well_formed(spec: ModelSpec, storage: Storage, raw: Sequence[str], records:
     keys = list(dict.fromkeys([spec.entity, *spec.order_by]))
     for file in raw if not problems else ():
         previous: pa.Table | None = None
-        for batch in prefetched(read_batches(storage, [file], [*keys, "_file", "_row", "_position"], BATCH_ROWS)):
+        columns = [*keys, "_file", "_row", "_position"]
+        for batch in prefetched(read_batches(storage, [file], columns, BATCH_ROWS, encoded=["_file"])):
             records.add(batch.column("_file"), batch.column("_row"))
             table = pa.Table.from_batches([batch])
             joined = table if previous is None else pa.concat_tables([previous, table])
-            unordered += _descents(joined, [*keys, "_file", "_row"])
+            unordered += _descents(_with_ranks(joined, "_file"), [*keys, "_file", "_row"])
             misnumbered += _wrong_positions(joined, spec.entity, starts=previous is None)
             previous = table.slice(table.num_rows - 1)
     return order_finding(unordered, misnumbered, problems)
+
+
+def _with_ranks(table: pa.Table, name: str) -> pa.Table:
+    """The table with a column of texts replaced by the place of each among those of its dictionary, by UTF-8 bytes."""
+    texts = table.column(name).unify_dictionaries().combine_chunks()
+    ranks = np.argsort(pc.sort_indices(texts.dictionary))
+    return table.set_column(table.schema.get_field_index(name), name, pa.array(ranks[np.asarray(texts.indices)]))
 
 
 def _descents(table: pa.Table, keys: list[str]) -> int:

@@ -18,10 +18,10 @@ class RecordSet:
         self._bits: dict[str, NDArray[np.uint8]] = {}
 
     def add(self, files: pa.Array, numbers: pa.Array) -> None:
-        """Takes records, which may have been seen before."""
+        """Takes records, which may have been seen before; their files may be a dictionary already."""
         encoded = files.dictionary_encode()
         codes, found = np.asarray(encoded.indices), np.asarray(numbers)
-        by_file = found[np.argsort(codes, kind="stable")]
+        by_file = found[np.argsort(codes, kind="stable")] if len(encoded.dictionary) > 1 else found
         end = 0
         for name, count in zip(encoded.dictionary.to_pylist(), np.bincount(codes), strict=False):
             start, end = end, end + int(count)

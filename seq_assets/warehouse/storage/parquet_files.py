@@ -1,6 +1,6 @@
 """Finished Parquet files: batches in, whole files out, and batches of them again."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from itertools import chain, islice
 from typing import Final
@@ -105,11 +105,29 @@ def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema, cells_per_r
 
 
 def read_batches(
-    storage: Storage, files: Iterable[str], columns: list[str], rows: int, *, use_threads: bool = True
+    storage: Storage,
+    files: Iterable[str],
+    columns: list[str],
+    rows: int,
+    *,
+    encoded: Collection[str] = (),
+    use_threads: bool = True,
 ) -> Iterator[pa.RecordBatch]:
-    """The named columns of Parquet files, in batches of at most `rows` rows."""
+    """The named columns of Parquet files, in batches of at most `rows` rows.
+
+    Args:
+        storage: Where the files are.
+        files: The files.
+        columns: The columns to read.
+        rows: The most rows of a batch.
+        encoded: The columns of repeated texts that come as dictionaries, of which no text is made for each row.
+        use_threads: Whether columns are decoded side by side.
+    """
     for file in files:
-        with storage.open_input(file) as opened, pq.ParquetFile(opened, pre_buffer=False) as parquet_file:
+        with (
+            storage.open_input(file) as opened,
+            pq.ParquetFile(opened, read_dictionary=list(encoded), pre_buffer=False) as parquet_file,
+        ):
             yield from parquet_file.iter_batches(batch_size=rows, columns=columns, use_threads=use_threads)
 
 
