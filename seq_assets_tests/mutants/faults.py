@@ -52,6 +52,7 @@ _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client/datasets.py"
 _COMPONENT: Final = "component.py"
+_TEXT: Final = "warehouse/sources/text.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _BLOCKS: Final = "warehouse/sources/blocks.py"
 _LOCATION: Final = "warehouse/sources/location.py"
@@ -68,6 +69,7 @@ _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
 _TEST_DELIVERY: Final = ("warehouse/storage/test_delivery.py",)
 _TEST_OWNERSHIP: Final = ("warehouse/test_ownership.py",)
+_TEST_TEXT: Final = ("warehouse/sources/test_text.py",)
 _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_JSON: Final = ("warehouse/sources/test_json_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
@@ -800,6 +802,13 @@ _REJECTION_FAULTS: Final = (
 )
 
 _READING_FAULTS: Final = (
+    Fault(
+        "the first bytes of a character are lost where ASCII follows them",
+        _TEXT,
+        "and not self._decoder.getstate()[0]:",
+        "and self._decoder:",
+        _TEST_TEXT,
+    ),
     Fault(
         "malformed rows of CSV are lost",
         "warehouse/sources/csv_format.py",

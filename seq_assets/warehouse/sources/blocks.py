@@ -66,8 +66,10 @@ class Block:
 
     def records_over_lines(self, records: int) -> int:
         """How many of so many records span lines, malformed ones aside."""
+        if not len(self.edges):
+            return 0
         lines = self.text.count(b"\n") + (not self.text.endswith(b"\n"))
-        if not len(self.edges) or (lines <= records and b"\r" not in self.text.replace(b"\r\n", b"\n")):
+        if lines <= records and b"\r" not in self.text.replace(b"\r\n", b"\n"):
             return 0
         ends = self._line_ends()
         is_inside = np.searchsorted(self.edges, ends) % 2 == 1

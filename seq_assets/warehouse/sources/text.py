@@ -47,6 +47,10 @@ def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(_ERRORS, _replace)
 
 
+_LIKE_ASCII: Final = frozenset({"utf-8", "ascii", "iso8859-1", "cp1252"})
+"""Encodings whose text is UTF-8 as it is, where it has no other characters than ASCII's."""
+
+
 class Utf8Stream:
     """The text of a file, read once from its beginning to its end, without a byte order mark.
 
@@ -67,6 +71,7 @@ class Utf8Stream:
         self._encoding = encoding
         self._source = _opened(file)
         self._decoder = codecs.getincrementaldecoder(encoding)(_ERRORS)
+        self._is_like_ascii = codecs.lookup(encoding).name in _LIKE_ASCII
         self._is_at_start = True
 
     def read(self, size: int) -> bytes:
@@ -78,19 +83,26 @@ class Utf8Stream:
         found = b""
         while not self.is_at_end and len(found) < size:
             raw = self._read_raw(size)
-            text = self._decoded(raw)
             self.is_at_end = not raw
-            if self._is_at_start and text:
-                text = text.removeprefix(_BYTE_ORDER_MARK)
-                self._is_at_start = False
-            encoded = text.encode("utf-8", _ERRORS)
-            self.undecodable = self.undecodable or _UNDECODABLE in encoded
-            found += encoded
+            found += self._encoded(raw)
         return found
 
     def close(self) -> None:
         """Closes the file."""
         self._source.close()
+
+    def _encoded(self, raw: bytes) -> bytes:
+        """As UTF-8: what is ASCII is so already, unless it follows the first bytes of another character."""
+        if self._is_like_ascii and raw.isascii() and not self._decoder.getstate()[0]:
+            self._is_at_start = self._is_at_start and not raw
+            return raw
+        text = self._decoded(raw)
+        if self._is_at_start and text:
+            text = text.removeprefix(_BYTE_ORDER_MARK)
+            self._is_at_start = False
+        encoded = text.encode("utf-8", _ERRORS)
+        self.undecodable = self.undecodable or _UNDECODABLE in encoded
+        return encoded
 
     def _decoded(self, raw: bytes) -> str:
         try:
