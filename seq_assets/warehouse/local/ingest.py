@@ -43,6 +43,8 @@ from seq_assets.warehouse.storage.storage import Storage
 logger = logging.getLogger(__name__)
 
 STAGE: Final = "stage.records"
+SMALL_SOURCE: Final = 1 << 28
+"""Bytes of files whose records fit into memory, in most cases."""
 ENTITIES: Final = "entities"
 BATCH_BYTES: Final = 1 << 26
 _LIMIT_OF_LONG_ROWS: Final = "2200MiB"
@@ -112,8 +114,8 @@ def ingest(
     spec = plan.spec
     if isinstance(spec.split, LocationSplit):
         source.by_subset()  # refuses files of neither subset, before all are read
-    # Nothing of the stage is to be recovered, and DuckDB would cut the path of its log at a question mark.
-    engine.execute(f"ATTACH {text_literal(str(scratch / 'stage.duckdb'))} AS stage (RECOVERY_MODE NO_WAL_WRITES)")
+    place, options = stage_place(source, scratch)
+    engine.execute(f"ATTACH {place} AS stage {options}")
     register_lookups(engine, spec)
     findings = SourceFindings()
     read = _stage(spec, source, engine, progress, findings)
@@ -139,10 +141,21 @@ def ingest(
         rejected=rejected,
         rejected_rows=rejected_rows,
         accounting=stage_accounting(engine, read),
-        metrics=column_metrics(engine, MEASURES, spec, accepted, unique_counts(engine, spec, accepted)),
+        metrics=column_metrics(engine, MEASURES, spec, accepted, _unique_counts(engine, spec, accepted)),
         label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
         source=findings.metadata(wanted_columns(spec)),
     )
+
+
+def stage_place(source: SourceFiles, scratch: Path) -> tuple[str, str]:
+    """Where the stage is, and its options: in memory, which spills into the scratch folder, or compressed in a file there.
+
+    Compressing takes longer than making the stage, but less than spilling what is not compressed.
+    """
+    if sum(file.size for file in source.files) <= SMALL_SOURCE:
+        return "':memory:'", ""
+    # Nothing of it is to be recovered, and DuckDB would cut the path of its log at a question mark.
+    return text_literal(str(scratch / "stage.duckdb")), "(RECOVERY_MODE NO_WAL_WRITES)"
 
 
 def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, findings: SourceFindings) -> int:
@@ -235,6 +248,14 @@ def _rows_at_once(engine: Engine, spec: ModelSpec) -> int:
     engine.execute("SET threads = 1")
     longest: int = found["longest"]
     return max(1, BATCH_BYTES // longest)
+
+
+def _unique_counts(engine: Engine, spec: ModelSpec, accepted: str) -> dict[str, int]:
+    """How many different values columns have; entities that were hashed one by one are counted already."""
+    known = {}
+    if isinstance(spec.split, EntityHashSplit):
+        known[spec.entity] = engine.row(f"SELECT count(*) AS entities FROM {ENTITIES}")["entities"]
+    return unique_counts(engine, spec, accepted, known)
 
 
 def _finished(

@@ -23,8 +23,10 @@ from seq_assets.errors import AuditError, NotPublishedError, SourceError
 from seq_assets.models import SUBSETS, ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.engine import Engine, connect_in_memory
+from seq_assets.warehouse.local.ingest import SMALL_SOURCE, stage_place
 from seq_assets.warehouse.local.ingest_sql import stage_query
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.sources.location import SourceFile, SourceFiles
 from seq_assets_tests.reference import examples
 from seq_assets_tests.warehouse.building import PLAIN_COLUMNS, Row, Workspace, csv_text, read_rows, read_table
 
@@ -1107,6 +1109,13 @@ def test_what_does_not_fit_into_memory_is_sorted_on_disk(workspace: Workspace) -
     assert table.column("item").equals(table.column("_position").cast(pa.int32()))
     assert seen - {"stage.duckdb", "stage.duckdb.wal"}, "the limit is too high for this test to say anything"
     assert list((home / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(("sizes", "is_in_memory"), [([SMALL_SOURCE], True), ([SMALL_SOURCE, 1], False)])
+def test_only_records_of_large_sources_are_compressed_on_disk(tmp_path: Path, sizes: list[int], is_in_memory: bool) -> None:
+    files = tuple(SourceFile(f"{number}.csv", f"{number}.csv", size, 0) for number, size in enumerate(sizes))
+    place, _ = stage_place(SourceFiles("data", "csv", files), tmp_path)
+    assert (place == "':memory:'") is is_in_memory
 
 
 def test_progress_is_told_of_every_stage(workspace: Workspace) -> None:

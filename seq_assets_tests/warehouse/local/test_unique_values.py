@@ -57,4 +57,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def test_each_value_counts_once_in_parts_of_any_size(engine: Engine, found: dict[str, list[Any]], values_at_once: int) -> None:
     engine.register("observations", pa.table(found, SCHEMA))
     expected = {name: len(set(values) - {None}) for name, values in found.items()}
-    assert unique_counts(engine, SPEC, "observations", values_at_once) == expected
+    assert unique_counts(engine, SPEC, "observations", values_at_once=values_at_once) == expected
+
+
+def test_what_is_known_is_not_counted_again(engine: Engine) -> None:
+    engine.register("observations", pa.table({name: [1, 2, 2] for name in VALUES}, SCHEMA))
+    known = {"int64": 7, "key": 5}
+    assert unique_counts(engine, SPEC, "observations", known) == {"timestamp": 2, "float32": 2, "float64": 2, **known}
