@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 import seq_assets
 from seq_assets.cli.commands import cli
+from seq_assets.warehouse.local.ingest import SMALL_SOURCE
 from seq_assets.warehouse.local.warehouse import LocalWarehouse
 from seq_assets_tests.tally import CLEAN, tally
 from seq_assets_tests.warehouse.building import Workspace, read_rows
@@ -68,9 +69,9 @@ def model(workspace: Workspace) -> Workspace:
     return workspace
 
 
-def write_rows(workspace: Workspace, rows: int) -> None:
-    records = "".join(f"{number % 9973},{number},{number * 7919 % 30011}\n" for number in range(rows))
-    workspace.write("source.csv", f"pupil,time,item\n{records}")
+def write_rows(workspace: Workspace, rows: int, note: str = "") -> None:
+    records = "".join(f"{number % 9973},{number},{number * 7919 % 30011},{note}\n" for number in range(rows))
+    workspace.write("source.csv", f"pupil,time,item,note\n{records}")
 
 
 def test_a_disk_that_is_full_at_any_moment_leaves_the_last_version_and_a_sentence(
@@ -108,7 +109,8 @@ def test_a_disk_that_is_full_at_any_moment_leaves_the_last_version_and_a_sentenc
 def test_a_disk_that_is_full_when_duckdb_writes_its_own_files_is_a_sentence(
     model: Workspace, tmp_path: Path, record_property: Record
 ) -> None:
-    write_rows(model, MANY_ROWS)
+    # Of a source as large as this, DuckDB keeps the records in a file.
+    write_rows(model, MANY_ROWS, note="." * (SMALL_SOURCE // MANY_ROWS))
     scratch = tmp_path / "home" / "scratch"
     scratch.parent.mkdir()
     with disk(scratch, 4 << 20):

@@ -175,7 +175,7 @@ def has_begun(home: Path) -> bool:
 
 
 def reads(home: Path) -> bool:
-    return any(home.glob("scratch/*/stage.duckdb"))
+    return any(home.glob("scratch/*"))
 
 
 def sequences(home: Path) -> bool:
@@ -242,7 +242,7 @@ def test_sequence_that_is_told_to_stop_leaves_what_stood(large: Workspace, tmp_p
     (out / "train_sequenced_3").mkdir(parents=True)
     arguments = ("--model", "plain", "--sequence-length", "3", "--output-s3-location", str(out))
     command = Command.start(out, "sequence", "--s3-data-location", str(large.folder / "source.csv"), *arguments)
-    ended, shown = command.signal_once(lambda out: any(out.glob(".seq_assets_*/scratch/*/stage.duckdb")), signal.SIGINT)
+    ended, shown = command.signal_once(lambda out: any(out.glob(".seq_assets_*/scratch/*")), signal.SIGINT)
     assert (ended, "Traceback" in shown) == (130, False)
     assert f"what stood in {out} is whole" in shown
     assert [path.name for path in out.iterdir()] == ["train_sequenced_3"]
