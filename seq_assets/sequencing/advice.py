@@ -3,6 +3,7 @@
 Exact, not estimated: the same numbers that the kernel counts (`sequencing.accounting`), by arithmetic on window kinds.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -39,6 +40,21 @@ class Histories:
         """From pairs of a length and the number of entities that have it."""
         pairs = np.array(sorted(counts), np.int64).reshape(-1, 2)
         return cls(pairs[:, 0], pairs[:, 1])
+
+    @classmethod
+    def of_positions(cls, parts: Iterable[Int64]) -> "Histories":
+        """From the position of each item in its history, history after history, in parts of any size."""
+        counted: Counter[int] = Counter()
+        before = np.array([-1], np.int64)
+        for positions in parts:
+            joined = np.concatenate((before, positions))
+            lengths, entities = np.unique(joined[:-1][positions == 0] + 1, return_counts=True)
+            counted.update(dict(zip(lengths.tolist(), entities.tolist(), strict=True)))
+            before = joined[-1:]
+        counted[int(before[0]) + 1] += 1
+        # Before the first history there was one of nothing.
+        del counted[0]
+        return cls.of(counted.items())
 
     @property
     def longest(self) -> int:

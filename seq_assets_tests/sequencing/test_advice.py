@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +33,14 @@ def test_any_advice_is_what_the_reference_counts(sizes: list[int], asked: Defini
     assert vars(advice.accounting) == reference.accounting(rows(sizes), asked)
     made = reference.sequences(rows(sizes), asked)
     assert advice.mostly_padding == sum(2 * row["sequence_size"] <= asked.sequence_length for row in made)
+
+
+@given(sizes=st.lists(st.integers(1, 9), max_size=9), part=st.integers(1, 12))
+def test_histories_are_counted_from_positions_however_they_are_cut(sizes: list[int], part: int) -> None:
+    positions = np.array([row["number"] for row in rows(sizes)], np.int64)
+    parts = [positions[start : start + part] for start in range(0, len(positions), part)]
+    found, expected = Histories.of_positions(iter(parts)), histories(sizes)
+    assert (found.items.tolist(), found.entities.tolist()) == (expected.items.tolist(), expected.entities.tolist())
 
 
 def test_shares_of_nothing_are_zero() -> None:

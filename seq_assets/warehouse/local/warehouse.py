@@ -11,7 +11,7 @@ from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
-from seq_assets.warehouse.engine import MEMORY_LIMIT, Engine, parquet, quoted
+from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet
 from seq_assets.warehouse.interface import Finding, Progress, Repair, SourceSample, Version
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
@@ -23,6 +23,7 @@ from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservation
 from seq_assets.warehouse.side_by_side import available_cores
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.storage.durable import make_folder
+from seq_assets.warehouse.storage.parquet_files import read_batches
 from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 if TYPE_CHECKING:
@@ -103,11 +104,10 @@ class LocalWarehouse(PublishingWarehouse):
         return sample_files(plan.spec, self._find_source(plan), self.connect, most_records)
 
     def _count_histories(self, version: Version, subset: Subset) -> Histories:
-        entity = quoted(version.metadata["model"]["entity"])
-        rows = parquet(self.raw_files(version, subset))
-        lengths = f"SELECT max(_position) + 1 AS items FROM {rows} GROUP BY {entity}"
-        with self._engine(AUDIT_MEMORY_LIMIT) as engine:
-            return Histories.of(engine.rows(f"SELECT items, count(*) FROM ({lengths}) GROUP BY 1"))
+        files = self.raw_files(version, subset)
+        with self.reading(version):
+            batches = read_batches(self.storage, files, ["_position"], BATCH_ROWS)
+            return Histories.of_positions(batch.column(0).to_numpy() for batch in batches)
 
     def _label_counts(self, spec: ModelSpec, train: Sequence[str]) -> Mapping[str, pa.Table]:
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:
