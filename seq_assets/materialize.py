@@ -1,13 +1,14 @@
 """Running the graph in this process, as `seq-assets materialize` does, recorded by Dagster.
 
-Each model has a run of its own per step, so that a failure of one stops no other. Those that are seen to be unchanged before
-anything runs share theirs: what a run costs beside its work is most of what they cost.
+What a run costs beside its work is most of what small models cost, and unchanged ones. So those that are seen to be unchanged
+before anything runs share their runs, and so do small ones. A large model has a run of its own per step, and so has each model
+where a shared run fails: a failure of one stops no other.
 
 The runs belong to the code location that the UI shows: there they are found, and can be executed again.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -29,7 +30,7 @@ from seq_assets.errors import DamagedError, SeqAssetsError
 from seq_assets.io_managers.dagster_home import open_instance
 from seq_assets.io_managers.dead_runs import end_dead_runs, process_tags
 from seq_assets.io_managers.event_log import write_in_bursts
-from seq_assets.io_managers.metadata import REJECTED_KEY
+from seq_assets.io_managers.metadata import RAW_KEY, REJECTED_KEY
 from seq_assets.io_managers.partition_keys import cell_key, model_of
 from seq_assets.io_managers.plan_io_manager import FORCE_TAG
 from seq_assets.io_managers.progress import terminal_progress
@@ -40,6 +41,8 @@ from seq_assets.warehouse.interface import RawObservations, Version, Warehouse
 
 MOST_MODELS_TOGETHER: Final = 16
 """In one run: for each partition of a run and each check, Dagster writes down all partitions of the run."""
+MOST_BYTES_TOGETHER: Final = 16 << 20
+"""Of its source, as stored, up to which a model is small: what is read, sorted and cut in a few seconds."""
 _WHAT_STANDS: Final = "what is published stands, and nothing is half published. Run the same command again to go on."
 _QUIET: Final[Mapping[str, object]] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -64,9 +67,15 @@ class Outcome:
 
 
 def materialize_models(
-    environment: Environment, registry: ModelRegistry, models: Collection[str], lengths: Sequence[int], force: bool
+    environment: Environment,
+    registry: ModelRegistry,
+    models: Collection[str],
+    lengths: Sequence[int],
+    force: bool,
+    *,
+    most_bytes_together: int = MOST_BYTES_TOGETHER,
 ) -> list[Outcome]:
-    """Materializes models one after the other; a failure of one stops no other.
+    """Materializes models; a failure of one stops no other.
 
     Args:
         environment: Where to.
@@ -74,6 +83,7 @@ def materialize_models(
         models: Names, those of broken files included.
         lengths: Only these lengths; all declared ones where empty.
         force: Build even what is unchanged.
+        most_bytes_together: Of a model's source, up to which its runs are shared with others.
     """
     raise_if_canceled()
     # The executor of `definitions`: the graph itself has none, and work here is to stay in this process.
@@ -83,17 +93,25 @@ def materialize_models(
     with doing(Work(f"Stopped: {_WHAT_STANDS}")), open_instance() as instance, terminal_progress(len(models)) as begin:
         write_in_bursts(instance)
         end_dead_runs(instance)
-        runner = _Runner(definitions, instance, {FORCE_TAG: "true"} if force else {})
+        runner = _Runner(definitions, instance, force)
+        choice = _Choice(environment.warehouse(), grid, lengths)
         done: dict[str, Outcome] = {}
-        together = [] if force or len(models) == 1 else list(models)
+        # What was built by shared runs that failed.
+        before = _Recorded()
+        together = [] if len(models) == 1 else list(models)
         for first in range(0, len(together), MOST_MODELS_TOGETHER):
             chosen = together[first : first + MOST_MODELS_TOGETHER]
             begin(f"{chosen[0]} to {chosen[-1]}", 1 + len(done))
-            done |= _materialize_unchanged(environment, runner, grid, chosen, lengths)
+            unchanged = {} if force else choice.unchanged(chosen)
+            small = choice.small([model for model in chosen if model not in unchanged], most_bytes_together)
+            done |= _materialize_together(runner, choice, list(unchanged), before, unchanged)
+            # One alone would run again where it fails.
+            if len(small) > 1:
+                done |= _materialize_together(runner, choice, small, before)
         remaining = [model for model in models if model not in done]
         for number, model in enumerate(remaining, start=1 + len(done)):
             begin(model, number)
-            done[model] = _materialize(environment, runner, grid, model, lengths)
+            done[model] = _materialize(runner, choice, model, before)
         return [done[model] for model in models]
 
 
@@ -103,6 +121,8 @@ class _Recorded:
 
     failures: list[str] = field(default_factory=list)
     built: set[int] = field(default_factory=set)
+    ingested: set[str] = field(default_factory=set)
+    """The models whose raw observations were built."""
     checks: list[dg.AssetCheckEvaluation] = field(default_factory=list)
 
     def add(self, events: Sequence[dg.DagsterEvent]) -> None:
@@ -113,6 +133,8 @@ class _Recorded:
                 materialization = event.step_materialization_data.materialization
                 if materialization.asset_key != REJECTED_KEY and "unchanged" not in materialization.metadata:
                     self.built.add(int(str(materialization.metadata["version"].value)))
+                    if materialization.asset_key == RAW_KEY and materialization.partition is not None:
+                        self.ingested.add(materialization.partition)
             elif event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 evaluation = event.asset_check_evaluation_data
                 if not evaluation.passed:
@@ -128,20 +150,24 @@ class _Recorded:
 class _Runner:
     definitions: dg.Definitions
     instance: dg.DagsterInstance
-    tags: dict[str, str]
+    force: bool
 
     def run(self, job: str, keys: Sequence[str]) -> Sequence[dg.DagsterEvent]:
         """Runs a job over a range of partitions; returns its events."""
         raise_if_canceled()
         definition = self.definitions.resolve_job_def(job)
         run_id = make_new_run_id()
-        tags = {**definition.run_tags, **self.tags, **range_tags(keys), **process_tags(run_id)}
+        forced = {FORCE_TAG: "true"} if self.force else {}
+        tags = {**definition.run_tags, **forced, **range_tags(keys), **process_tags(run_id)}
         with doing(_work(self.instance, run_id, job, keys)):
             run = self.instance.create_run_for_job(
                 definition, run_id=run_id, run_config=_QUIET, tags=tags, remote_job_origin=_origin(job)
             )
             events = list(execute_run_iterator(InMemoryJob(definition), run, self.instance))
         raise_if_canceled()
+        if any(event.is_step_failure for event in events):
+            # Of a step that failed, what it materialized before is in the log alone.
+            events = [event for entry in self.instance.all_logs(run_id) if (event := entry.dagster_event) is not None]
         return events
 
 
@@ -182,68 +208,100 @@ def _work(instance: dg.DagsterInstance, run_id: str, job: str, keys: Sequence[st
     return Work(f"Stopped in the job {job} of {what}: {_WHAT_STANDS}", interruption, give_up)
 
 
-def _materialize_unchanged(
-    environment: Environment, runner: _Runner, grid: Grid, models: Collection[str], lengths: Sequence[int]
+@dataclass(frozen=True)
+class _Choice:
+    """What is asked for of models, and what is known of them before anything runs.
+
+    Attributes:
+        warehouse: Has their tables.
+        grid: The models.
+        lengths: Only these lengths; all declared ones where empty.
+    """
+
+    warehouse: Warehouse
+    grid: Grid
+    lengths: Sequence[int]
+
+    def unchanged(self, models: Iterable[str]) -> dict[str, tuple[Version, ...]]:
+        """What stands of those whose runs would make nothing else; what cannot be told is left to them."""
+        with self.warehouse.at_rest():
+            return {model: self.newest(model) for model in models if self._stands(model)}
+
+    def small(self, models: Iterable[str], most_bytes: int) -> list[str]:
+        """Those whose source has so many bytes at most; what cannot be told is left to their runs."""
+        return [model for model in models if (size := self._source_bytes(model)) is not None and size <= most_bytes]
+
+    def cells(self, models: Iterable[str]) -> list[list[str]]:
+        """The fewest ranges of all cells that are wanted."""
+        return self.grid.cell_ranges([cell_key(model, length) for model in models for length in self._lengths(model)])
+
+    def newest(self, model: str) -> tuple[Version, ...]:
+        """What stands of what was asked for."""
+        wanted = [Dataset.sequenced(model, subset, length) for length in self._lengths(model) for subset in SUBSETS]
+        newest = (_newest_of(self.warehouse, dataset) for dataset in (Dataset.raw(model), *wanted))
+        return tuple(version for version in newest if version is not None)
+
+    def _lengths(self, model: str) -> list[int]:
+        spec = self.grid.registry.specs.get(model)
+        return [length for length in spec.lengths if not self.lengths or length in self.lengths] if spec else []
+
+    def _stands(self, model: str) -> bool:
+        plan = plan_ingest(self.grid, model)
+        try:
+            if isinstance(plan, RefusedPlan) or not self.warehouse.stands(plan):
+                return False
+            raw = RawObservations({model: self.warehouse.find(plan.dataset)})
+            keys = [cell_key(model, length) for length in self._lengths(model)]
+            cells = [plan_cell(self.grid, subset, key, raw) for key in keys for subset in SUBSETS]
+            return all(not isinstance(cell, RefusedPlan) and self.warehouse.stands(cell) for cell in cells)
+        except SeqAssetsError:
+            return False
+
+    def _source_bytes(self, model: str) -> int | None:
+        plan = plan_ingest(self.grid, model)
+        try:
+            return None if isinstance(plan, RefusedPlan) else self.warehouse.source_bytes(plan)
+        except SeqAssetsError:
+            return None
+
+
+def _materialize_together(
+    runner: _Runner,
+    choice: _Choice,
+    models: list[str],
+    before: _Recorded,
+    standing: Mapping[str, tuple[Version, ...]] | None = None,
 ) -> dict[str, Outcome]:
-    """Materializes in joint runs what is unchanged; nothing where one of them failed, because each model then has its own."""
-    warehouse = environment.warehouse()
-    with warehouse.at_rest():
-        standing = {
-            model: _newest(warehouse, grid, model, lengths) for model in models if _stands(warehouse, grid, model, lengths)
-        }
+    """Materializes models in joint runs; no outcome where one of them failed, because each model then has its own.
+
+    Args:
+        runner: Runs them.
+        choice: What is asked for.
+        models: Small models, or unchanged ones.
+        before: Is told what was built by a run that failed.
+        standing: What stands of the models where nothing is built.
+    """
     recorded = _Recorded()
-    for job, ranges in (
-        (INGEST_JOB, grid.model_ranges(standing)),
-        (SEQUENCE_JOB, grid.cell_ranges([key for model in standing for key in _wanted_cells(grid, model, lengths)])),
-    ):
+    for job, ranges in ((INGEST_JOB, choice.grid.model_ranges(models)), (SEQUENCE_JOB, choice.cells(models))):
         for keys in ranges:
             recorded.add(runner.run(job, keys))
             if recorded.failures:
+                before.built |= recorded.built
+                before.ingested |= recorded.ingested
                 return {}
-    if recorded.built:
-        # Something has changed meanwhile.
-        standing = {model: _newest(warehouse, grid, model, lengths) for model in standing}
-    return {model: recorded.outcome(model, versions) for model, versions in standing.items()}
+    versions = standing if standing and not recorded.built else {model: choice.newest(model) for model in models}
+    return {model: recorded.outcome(model, versions[model]) for model in models}
 
 
-def _stands(warehouse: Warehouse, grid: Grid, model: str, lengths: Sequence[int]) -> bool:
-    """Whether all that is wanted of a model is what its runs would make; what cannot be told is left to them."""
-    plan = plan_ingest(grid, model)
-    try:
-        if isinstance(plan, RefusedPlan) or not warehouse.stands(plan):
-            return False
-        raw = RawObservations({model: warehouse.find(plan.dataset)})
-        cells = [plan_cell(grid, subset, key, raw) for key in _wanted_cells(grid, model, lengths) for subset in SUBSETS]
-        return all(not isinstance(cell, RefusedPlan) and warehouse.stands(cell) for cell in cells)
-    except SeqAssetsError:
-        return False
-
-
-def _materialize(environment: Environment, runner: _Runner, grid: Grid, model: str, lengths: Sequence[int]) -> Outcome:
-    recorded = _Recorded()
+def _materialize(runner: _Runner, choice: _Choice, model: str, before: _Recorded) -> Outcome:
+    """Materializes a model in runs of its own; what a joint run has built anew is not forced to be built again."""
+    runner = replace(runner, force=runner.force and model not in before.ingested)
+    recorded = _Recorded(built=set(before.built))
     recorded.add(runner.run(INGEST_JOB, [model]))
     if not recorded.failures:
-        for keys in grid.cell_ranges(_wanted_cells(grid, model, lengths)):
+        for keys in choice.cells([model]):
             recorded.add(runner.run(SEQUENCE_JOB, keys))
-    return recorded.outcome(model, _newest(environment.warehouse(), grid, model, lengths))
-
-
-def _wanted_lengths(grid: Grid, model: str, lengths: Sequence[int]) -> list[int]:
-    spec = grid.registry.specs.get(model)
-    return [length for length in spec.lengths if not lengths or length in lengths] if spec else []
-
-
-def _wanted_cells(grid: Grid, model: str, lengths: Sequence[int]) -> list[str]:
-    return [cell_key(model, length) for length in _wanted_lengths(grid, model, lengths)]
-
-
-def _newest(warehouse: Warehouse, grid: Grid, model: str, lengths: Sequence[int]) -> tuple[Version, ...]:
-    """What stands of what was asked for."""
-    wanted = [
-        Dataset.sequenced(model, subset, length) for length in _wanted_lengths(grid, model, lengths) for subset in SUBSETS
-    ]
-    newest = (_newest_of(warehouse, dataset) for dataset in (Dataset.raw(model), *wanted))
-    return tuple(version for version in newest if version is not None)
+    return recorded.outcome(model, choice.newest(model))
 
 
 def _newest_of(warehouse: Warehouse, dataset: Dataset) -> Version | None:

@@ -28,9 +28,10 @@ from seq_assets_tests.warehouse.building import Workspace
 SOURCE = "pupil,time,item\n1,1,10\n1,2,20\n1,3,30\n2,1,40\n"
 
 
-def materialized(*models: str, lengths: Sequence[int] = ()) -> list[Outcome]:
+def materialized(*models: str, lengths: Sequence[int] = (), force: bool = False, are_small: bool = True) -> list[Outcome]:
     environment = current_environment()
-    return materialize_models(environment, environment.registry(), models, lengths, force=False)
+    size = {} if are_small else {"most_bytes_together": 0}
+    return materialize_models(environment, environment.registry(), models, lengths, force, **size)
 
 
 def tables(outcome: Outcome) -> list[str]:
@@ -71,11 +72,17 @@ def test_an_outcome_has_what_was_built_by_the_fewest_ranges_of_wanted_lengths(ru
     assert (tables(raw), raw.failures) == (["raw_raw_observations"], ())
     assert all(run.is_success for run in runs_in_memory.get_runs())
     assert ranges(runs_in_memory) == [
-        ("ingest", "a", "a"),
+        ("ingest", "a", "raw"),
         ("sequence", "a|2", "a|2"),
         ("sequence", "a|8", "a|8"),
-        ("ingest", "raw", "raw"),
     ]
+
+
+@pytest.mark.usefixtures("models")
+def test_large_models_have_runs_of_their_own(runs_in_memory: DagsterInstance) -> None:
+    a, raw = materialized("a", "raw", lengths=[2], are_small=False)
+    assert (len(a.built), len(raw.built)) == (3, 1)
+    assert ranges(runs_in_memory) == [("ingest", "a", "a"), ("sequence", "a|2", "a|2"), ("ingest", "raw", "raw")]
 
 
 def test_a_failing_model_leaves_the_others_whole(models: Workspace, runs_in_memory: DagsterInstance) -> None:
@@ -159,6 +166,29 @@ def test_where_a_joint_run_fails_each_model_has_its_own(
     ]
 
 
+def test_what_a_joint_run_has_built_before_it_failed_is_not_built_again(
+    models: Workspace, runs_in_memory: DagsterInstance
+) -> None:
+    models.write("bad.csv", "pupil,time,item\n1,1,x\n")
+    models.sequence_model(name="bad", source={"location": "bad.csv"})
+    a, bad, raw = materialized("a", "bad", "raw", lengths=[2], force=True)
+    assert (a.failures, len(bad.failures), raw.failures) == ((), 1, ())
+    versions = current_environment().warehouse().versions
+    assert [len(versions(version.dataset)) for version in (*a.versions, *raw.versions)] == [1] * 4
+    assert {version.id for version in a.versions} <= a.built
+    assert {version.id for version in raw.versions} <= raw.built
+    assert ranges(runs_in_memory) == [
+        ("ingest", "a", "raw"),
+        ("ingest", "a", "a"),
+        ("sequence", "a|2", "a|2"),
+        ("ingest", "bad", "bad"),
+        ("ingest", "raw", "raw"),
+    ]
+    entries = [entry for run in runs_in_memory.get_runs() for entry in runs_in_memory.all_logs(run.run_id)]
+    checked = {entry.asset_check_evaluation.partition for entry in entries if entry.asset_check_evaluation is not None}
+    assert {"a", "raw", "a|2"} <= checked
+
+
 def test_a_failing_length_leaves_the_others_whole(
     models: Workspace, runs_in_memory: DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +219,7 @@ def test_what_is_told_to_stop_is_canceled_and_nothing_further_begins(
 
         monkeypatch.setattr("seq_assets.warehouse.local.warehouse.sequence_findings", told_to_stop)
         with pytest.raises(CanceledError):
-            materialized("a", "raw")
+            materialized("a", "raw", are_small=False)
     assert [run.status for run in runs_in_memory.get_runs()] == [DagsterRunStatus.CANCELED, DagsterRunStatus.SUCCESS]
     assert ranges(runs_in_memory) == [("ingest", "a", "a"), ("sequence", "a|2", "a|8")]
     [canceled, _] = runs_in_memory.get_runs()

@@ -246,6 +246,14 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def source_bytes(self, plan: IngestPlan) -> int | None:
+        """How many bytes the files of a plan's source have, from their listing; None of a table of the Glue catalog.
+
+        Raises:
+            SourceError: It cannot be listed.
+        """
+
+    @abstractmethod
     def sample_source(self, plan: IngestPlan, most_records: int) -> SourceSample:
         """Looks at the source of a plan: what is there, its columns, and its first records through the contract.
 

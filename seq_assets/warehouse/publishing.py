@@ -65,6 +65,10 @@ class Source(Protocol):
     def fingerprint(self) -> str:
         """Another one means that the source may have changed."""
 
+    @property
+    def size(self) -> int | None:
+        """The bytes of its files; None of a table."""
+
 
 @dataclass(frozen=True)
 class BuiltObservations:
@@ -235,6 +239,10 @@ class PublishingWarehouse(Warehouse):
     def source_fingerprint(self, plan: IngestPlan) -> str:
         """What the source looks like now, from its listing."""
         return self._find_source(plan).fingerprint
+
+    def source_bytes(self, plan: IngestPlan) -> int | None:
+        """The bytes of the source's files."""
+        return self._find_source(plan).size
 
     def histories(self, version: Version, subset: Subset) -> Histories:
         """How long the histories of one subset are; counted once, as a version never changes."""

@@ -234,6 +234,14 @@ def test_histories_are_counted_by_their_lengths(workspace: Workspace, spec: Mode
     assert list(found) == sorted(found)
 
 
+@covers("source_bytes")
+def test_a_source_has_the_bytes_of_its_files(workspace: Workspace, spec: ModelSpec) -> None:
+    assert workspace.warehouse.source_bytes(workspace.ingest_plan(spec)) == (workspace.folder / "source.csv").stat().st_size
+    remove_file(str(workspace.folder / "source.csv"))
+    with pytest.raises(SourceError):
+        workspace.warehouse.source_bytes(workspace.ingest_plan(spec))
+
+
 @covers("source_fingerprint")
 def test_a_source_has_the_fingerprint_of_what_was_made_from_it_until_it_changes(workspace: Workspace, spec: ModelSpec) -> None:
     plan = workspace.ingest_plan(spec)

@@ -44,6 +44,11 @@ class GlueSource:
     is_iceberg: bool
     fingerprint: str
 
+    @property
+    def size(self) -> None:
+        """Not known: what a query reads of a table is for Athena to say."""
+        return
+
     def records(self, spec: ModelSpec) -> Records:
         """The records, whose positions are null.
 

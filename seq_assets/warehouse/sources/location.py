@@ -120,6 +120,11 @@ class SourceFiles:
         return SourceError(f"The source {self.location!r} has no rows in {len(self.files)} file(s); put some there.")
 
     @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
     def fingerprint(self) -> str:
         """A hash of all names, sizes and times of modification: another one means that the source may have changed."""
         listing = "\n".join(f"{file.name}\0{file.size}\0{file.modified}" for file in self.files)
