@@ -1,11 +1,14 @@
 """Help, wrong usage and exit codes of every command."""
 
+import gc
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from seq_assets.cli import OBJECTS_BETWEEN_COLLECTIONS, main, stopping
 from seq_assets.cli.commands import cli
 from seq_assets_tests.cli.running import run
 
@@ -39,6 +42,17 @@ def test_help_of_sequence_shows_every_default_and_variable() -> None:
     }.items():
         assert f"--{flag} " in shown
         assert f"[env var: SEQ_ASSETS_{flag.upper()}; default: {default}" in shown
+
+
+def test_a_command_runs_with_fewer_collections_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, handler, found = gc.get_threshold(), signal.getsignal(signal.SIGINT), []
+    monkeypatch.setattr(stopping, "run_stoppable", lambda *_: found.append(gc.get_threshold()[0]))
+    try:
+        main()
+    finally:
+        gc.set_threshold(*before)
+        signal.signal(signal.SIGINT, handler)
+    assert found == [OBJECTS_BETWEEN_COLLECTIONS]
 
 
 def test_the_version_is_that_of_the_package() -> None:
