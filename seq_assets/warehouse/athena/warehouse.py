@@ -325,9 +325,9 @@ class AthenaWarehouse(PublishingWarehouse):
         version = raw.metadata.get("vocabulary_version")
         return None if version is None else self._at(self.find(Dataset.vocabulary(raw.dataset.model), version))
 
-    @property
+    @cached_property
     def _external(self) -> ExternalTables:
-        return ExternalTables(self.athena, self.cloud.database, are_left=self.is_temporary)
+        return ExternalTables(boto3_client("glue"), self.cloud.database, are_left=self.is_temporary)
 
     @contextmanager
     def _files(self, files: Sequence[str], schema: TableSchema) -> Iterator[str]:

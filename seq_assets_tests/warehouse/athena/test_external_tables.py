@@ -1,53 +1,74 @@
-"""Tables over folders: the statements that make them, and that they are gone afterwards whatever happened."""
+"""Tables over folders: how Glue is told of them, and that they are gone afterwards whatever happened."""
 
-import re
+import logging
 from dataclasses import dataclass, field
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+from botocore.exceptions import ClientError
 
-from seq_assets.errors import QueryError
+from seq_assets.errors import SettingsError
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.schemas import TableColumn, TableSchema, raw_schema
-from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.external_tables import ExternalTables, columns_of
+from seq_assets.warehouse.cancellation import CanceledError, cancelable
 
 COLUMNS = [("pupil", "bigint"), ("select", "array<string>")]
 
 
+class _AlreadyExistsError(ClientError):  # type: ignore[misc]
+    pass
+
+
+class _NotFoundError(ClientError):  # type: ignore[misc]
+    pass
+
+
 @dataclass
 class Recording:
-    """Remembers the statements in place of running them; those that begin with `refused` fail."""
+    """Remembers the tables in place of Glue; calls of the operation `refused` do their work and then raise."""
 
-    refused: str = "nothing"
-    statements: list[str] = field(default_factory=list)
+    exceptions: ClassVar = SimpleNamespace(AlreadyExistsException=_AlreadyExistsError, EntityNotFoundException=_NotFoundError)
+    refused: str = ""
+    error: type[ClientError] = ClientError
+    made: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
 
-    def execute(self, statement: str) -> None:
-        self.statements.append(statement)
-        if statement.startswith(self.refused):
-            raise QueryError("refused")
+    def create_table(self, **request: Any) -> None:
+        assert request.pop("DatabaseName") == "seq_assets_prod"
+        self.made.append(request["TableInput"])
+        self._answer("CreateTable")
+
+    def delete_table(self, **request: Any) -> None:
+        assert request.pop("DatabaseName") == "seq_assets_prod"
+        self.dropped.append(request["Name"])
+        self._answer("DeleteTable")
+
+    def _answer(self, operation: str) -> None:
+        if operation == self.refused:
+            raise self.error({"Error": {"Code": "AccessDeniedException", "Message": "refused"}}, operation)
+
+    @property
+    def is_dropped(self) -> bool:
+        """Whether all that was made is dropped."""
+        return [table["Name"] for table in self.made] == self.dropped != []
 
 
-def tables_of(athena: Recording) -> ExternalTables:
-    return ExternalTables(cast(AthenaClient, athena), "seq_assets_prod")
-
-
-def is_dropped(athena: Recording) -> bool:
-    """Whether the last statement drops the table that the first one makes."""
-    made, dropped = athena.statements[0], athena.statements[-1]
-    table = re.search(r"`seq_assets_prod`\.`scratch_[0-9a-f]{32}`", made)
-    assert table is not None
-    return dropped.startswith("DROP TABLE") and dropped.endswith(table[0])
+def tables_of(glue: Recording, *, are_left: bool = False) -> ExternalTables:
+    return ExternalTables(glue, "seq_assets_prod", are_left=are_left)
 
 
 def test_a_table_is_made_over_a_folder_and_dropped_afterwards() -> None:
-    athena = Recording()
-    with tables_of(athena).over("s3://bucket/it's/here", COLUMNS) as name:
-        (made,) = athena.statements
-        assert name in made.replace("`", '"')
-        assert "(`pupil` bigint, `select` array<string>) STORED AS PARQUET" in made
-        assert made.endswith("LOCATION 's3://bucket/it''s/here/'"), "a folder, not what else begins like it"
-    assert is_dropped(athena)
+    glue = Recording()
+    with tables_of(glue).over("s3://bucket/it's/here", COLUMNS) as name:
+        (made,) = glue.made
+        assert name == f'"seq_assets_prod"."{made["Name"]}"'
+        assert made["Name"].startswith("scratch_")
+        stored = made["StorageDescriptor"]
+        assert stored["Columns"] == [{"Name": "pupil", "Type": "bigint"}, {"Name": "select", "Type": "array<string>"}]
+        assert stored["Location"] == "s3://bucket/it's/here/", "a folder, not what else begins like it"
+    assert glue.is_dropped
 
 
 def test_two_tables_over_one_folder_do_not_meet() -> None:
@@ -57,32 +78,54 @@ def test_two_tables_over_one_folder_do_not_meet() -> None:
 
 
 def test_a_table_is_dropped_when_its_use_fails() -> None:
-    athena = Recording()
-    with pytest.raises(ZeroDivisionError), tables_of(athena).over("s3://bucket/a", COLUMNS):
+    glue = Recording()
+    with pytest.raises(ZeroDivisionError), tables_of(glue).over("s3://bucket/a", COLUMNS):
         raise ZeroDivisionError
-    assert is_dropped(athena)
+    assert glue.is_dropped
 
 
 def test_a_table_is_left_to_whoever_removes_the_database() -> None:
-    athena = Recording()
-    with ExternalTables(cast(AthenaClient, athena), "theirs", are_left=True).over("s3://bucket/a", COLUMNS):
+    glue = Recording()
+    with tables_of(glue, are_left=True).over("s3://bucket/a", COLUMNS):
         pass
-    assert [statement.split("`")[0] for statement in athena.statements] == ["CREATE EXTERNAL TABLE IF NOT EXISTS "]
+    assert (len(glue.made), glue.dropped) == (1, [])
 
 
 def test_what_ended_the_use_of_a_table_is_told_and_not_that_it_cannot_be_dropped(caplog: pytest.LogCaptureFixture) -> None:
-    athena = Recording(refused="DROP")
-    with pytest.raises(ZeroDivisionError), tables_of(athena).over("s3://bucket/a", COLUMNS):
+    with pytest.raises(ZeroDivisionError), tables_of(Recording("DeleteTable")).over("s3://bucket/a", COLUMNS):
         raise ZeroDivisionError
-    assert "refused" in caplog.text
+    assert "is left for gc" in caplog.text
+    assert "AccessDenied" in caplog.text
 
 
 def test_a_table_that_cannot_be_made_is_an_error_and_leaves_none() -> None:
     """The attempt that failed may have made it all the same."""
-    athena = Recording(refused="CREATE")
-    with pytest.raises(QueryError), tables_of(athena).over("s3://bucket/a", COLUMNS):
+    glue = Recording("CreateTable")
+    with pytest.raises(SettingsError, match="AccessDenied"), tables_of(glue).over("s3://bucket/a", COLUMNS):
         pytest.fail("there is no table to use")
-    assert is_dropped(athena)
+    assert glue.is_dropped
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"), [("CreateTable", _AlreadyExistsError), ("DeleteTable", _NotFoundError)], ids=["made", "dropped"]
+)
+def test_what_an_attempt_whose_answer_was_lost_has_done_is_done(
+    operation: str, error: type[ClientError], caplog: pytest.LogCaptureFixture
+) -> None:
+    glue = Recording(operation, error)
+    with caplog.at_level(logging.WARNING), tables_of(glue).over("s3://bucket/a", COLUMNS):
+        pass
+    assert glue.is_dropped
+    assert caplog.text == ""
+
+
+def test_where_work_was_told_to_stop_no_table_is_made() -> None:
+    glue = Recording()
+    with cancelable() as cancel:
+        cancel()
+        with pytest.raises(CanceledError), tables_of(glue).over("s3://bucket/a", COLUMNS):
+            pytest.fail("there is no table to use")
+    assert glue.made == []
 
 
 def test_columns_have_the_types_of_hive() -> None:
