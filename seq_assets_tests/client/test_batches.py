@@ -48,7 +48,7 @@ class Files:
         self.opened.append(pa.OSFile(file))
         return self.opened[-1]
 
-    def reading(self, _: object) -> AbstractContextManager[None]:
+    def reading(self, _: object, file: str) -> AbstractContextManager[None]:
         """No file of these is ever lost."""
         return nullcontext()
 

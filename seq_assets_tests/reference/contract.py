@@ -105,14 +105,25 @@ def check(record: Record, model: Model, file: str, forgotten: Iterable[Any] = ()
 
 
 def _size(stood: Any) -> int:
-    """The bytes of a value that is a text in its source; of another one there is no end to mind."""
+    """The bytes of a value that is a text in its source, as all of JSON is; of another one there is no end to mind."""
     if isinstance(stood, Opaque):
         return _size(stood.value) if isinstance(stood.value, bytes) else 0
-    if isinstance(stood, JsonNumber):
-        return len(stood.text)
     if isinstance(stood, bytes):
         return len(stood)
+    if isinstance(stood, JsonNumber | list | dict):
+        return len(_without_blanks(stood).encode())
     return len(stood.encode()) if isinstance(stood, str) else 0
+
+
+def _without_blanks(value: Any) -> str:
+    """A value of JSON as its text, without blanks between its parts."""
+    if isinstance(value, JsonNumber):
+        return value.text
+    if isinstance(value, list):
+        return f"[{','.join(map(_without_blanks, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_without_blanks(name)}:{_without_blanks(part)}' for name, part in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _beginning(stood: Any) -> Any:
