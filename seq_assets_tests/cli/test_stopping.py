@@ -224,10 +224,15 @@ def test_materialize_that_is_told_to_stop_publishes_nothing_half_and_can_go_on(
     assert "Stopped" in shown.splitlines()[-1]
     assert "Traceback" not in shown
     assert statuses(home) in runs
-    # Whole, and nothing of the model after it.
+    # Whole, and nothing of the run after it.
     assert large.warehouse.versions(RAW)[-1] == before
     assert len(read_rows(before)) == len(SOURCE.splitlines()) - 1
-    assert {dataset.model for dataset in large.warehouse.datasets()} == {"plain"}
+    for version in map(large.warehouse.find, large.warehouse.datasets()):
+        assert len(read_rows(version)) == version.rows
+    # Small models share the run that ingests them.
+    assert {dataset for dataset in large.warehouse.datasets() if dataset.model == "zzz"} == (
+        {Dataset.raw("zzz"), Dataset.rejected("zzz")} if SUCCESS in statuses(home) else set()
+    )
     assert sqlite3.connect(home / "catalog.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
     large.write("source.csv", SOURCE)
