@@ -13,9 +13,13 @@ from urllib.parse import urlencode
 
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import TimeoutError as TimedOutError
 
 _COLORS: Final = 256
 """Of a picture: enough for pages, and small enough for a repository."""
+_MENU: Final = "[data-radix-popper-content-wrapper]"
+_OPENINGS: Final = 6
+_SECONDS_OF_A_MENU: Final = 20
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,29 @@ class Visitor:
 
     def choose(self, *partitions: str) -> None:
         """Chooses partitions in the first dimension of the dialog that has none yet."""
-        self.page.get_by_text("Select a partition").first.click()
-        menu = self.page.locator("[data-radix-popper-content-wrapper]")
-        for partition in partitions:
-            menu.get_by_role("menuitem").filter(has=self.page.get_by_text(partition, exact=True)).click()
+        menu = self.page.locator(_MENU)
+        first, *others = [
+            menu.get_by_role("menuitem").filter(has=self.page.get_by_text(partition, exact=True)) for partition in partitions
+        ]
+        self._click_in_menu(first)
+        for other in others:
+            other.click()
         self.page.keyboard.press("Escape")
         expect(menu).to_have_count(0)
+
+    def _click_in_menu(self, item: Locator) -> None:
+        """Opens the menu of partitions, again where the dialog has drawn itself anew meanwhile, which closes it."""
+        for attempt in range(1, _OPENINGS + 1):
+            self.page.get_by_text("Select a partition").first.click()
+            try:
+                item.click(timeout=_SECONDS_OF_A_MENU * 1000)
+            except TimedOutError:
+                if attempt == _OPENINGS:
+                    raise
+                if self.page.locator(_MENU).count():
+                    self.page.keyboard.press("Escape")  # which would close the dialog, where no menu is open
+            else:
+                return
 
     def follow_launch(self) -> None:
         """Launches what the dialog says, and goes to the page of the run or backfill."""
