@@ -90,12 +90,6 @@ class Engine:
         while (batch := self._interruptible(lambda: next(reader, None))) is not None:
             yield batch
 
-    def stream_in_order(self, query: str) -> Iterator[pa.RecordBatch]:
-        """The same for a query that neither joins nor groups: its rows are in the order of the files that it reads."""
-        self.execute("SET preserve_insertion_order = true")
-        yield from self.stream(query)
-        self.execute("SET preserve_insertion_order = false")
-
     @contextmanager
     def trusting_no_statistics(self) -> Iterator[None]:
         """For statements that read files of others, whose word for the range of their values may be wrong.
