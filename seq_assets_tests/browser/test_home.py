@@ -108,7 +108,7 @@ def test_a_run_of_the_command_line_is_executed_again(visitor: Visitor) -> None:
     visitor.page.get_by_role("link", name="View", exact=True).first.click()
     visitor.expect_run("Success")
     visitor.page.get_by_role("button", name="Re-execute all").click()
-    expect(visitor.page.get_by_text("ROOT")).to_be_visible()
+    expect(visitor.page.get_by_text("ROOT", exact=True)).to_be_visible()
     visitor.expect_run("Success")
     visitor.picture("command_line_again")
 
