@@ -163,7 +163,7 @@ def _deciding_parts(spec: ModelSpec) -> dict[str, Any]:
         "entity": spec.entity,
         "order_by": spec.order_by,
         "split": spec.split,
-        "features": [(name, spec.fill_value(name)) for name in spec.encoded],
+        "features": [(name, spec.fill_value(name), spec.min_counts[name]) for name in spec.encoded],
         "checks.rejected_ratio": spec.checks.rejected_ratio,
     }
 

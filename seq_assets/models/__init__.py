@@ -7,7 +7,7 @@ engines, Dagster; what a model *means* as work to do is a plan (`seq_assets.sequ
 from seq_assets.models.columns import ColumnSpec, ColumnType, Scalar
 from seq_assets.models.parsing import parse_model, read_model_file
 from seq_assets.models.registry import ModelRegistry, bundled_models_folder, model_files
-from seq_assets.models.spec import SUBSETS, ModelSpec, Subset
+from seq_assets.models.spec import SUBSETS, ModelSpec, Subset, TimeUnit
 
 __all__ = [
     "SUBSETS",
@@ -17,6 +17,7 @@ __all__ = [
     "ModelSpec",
     "Scalar",
     "Subset",
+    "TimeUnit",
     "bundled_models_folder",
     "model_files",
     "parse_model",

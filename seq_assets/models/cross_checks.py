@@ -159,9 +159,7 @@ def _ties(parts: ReadableParts) -> Iterator[Finding]:
 
 def _column_names(parts: ReadableParts) -> Iterator[Finding]:
     for name in sorted(parts.column_names or ()):
-        if name.startswith("_") or name in RESERVED_NAMES:
-            reserved = ", ".join(sorted(RESERVED_NAMES))
-            yield Finding(f"columns.{name}", repr(name), f"a name that does not begin with _ and is none of {reserved}")
+        yield from _own_name(f"columns.{name}", name)
     sources: dict[str, str] = {}
     for name, column in parts.columns.items():
         source = column.from_ or name
@@ -170,6 +168,12 @@ def _column_names(parts: ReadableParts) -> Iterator[Finding]:
         if source in sources:
             yield Finding(f"columns.{name}.from", repr(source), f"a source column that {sources[source]!r} does not read")
         sources.setdefault(source, name)
+
+
+def _own_name(path: str, name: str) -> Iterator[Finding]:
+    if name.startswith("_") or name in RESERVED_NAMES:
+        reserved = ", ".join(sorted(RESERVED_NAMES))
+        yield Finding(path, repr(name), f"a name that does not begin with _ and is none of {reserved}")
 
 
 def _column_values(parts: ReadableParts) -> Iterator[Finding]:
@@ -224,21 +228,55 @@ def _fits(value: Any, column_type: ColumnType) -> bool:
 
 def _features(parts: ReadableParts) -> Iterator[Finding]:
     for name, feature in parts.features.items():
-        yield from _unknown_column(parts, f"features.{name}", name)
-        column = parts.columns.get(name)
-        if column is None:
-            continue
-        yield from _encoded_feature(name, feature, column) if feature.encode else _plain_feature(name, feature, column)
+        yield from _fields_without_effect(name, feature)
         if parts.entity == f"{name}_sequence":
             yield Finding(f"features.{name}", repr(name), f"a feature whose sequence is not named like {parts.entity!r}")
+        if feature.derive:
+            yield from _derived_feature(parts, name, feature)
+            continue
+        yield from _unknown_column(parts, f"features.{name}", name)
+        column = parts.columns.get(name)
+        if column is not None:
+            yield from _encoded_feature(name, feature, column) if feature.encode else _plain_feature(name, feature, column)
 
 
-def _plain_feature(name: str, feature: FeatureSpec, column: ColumnSpec) -> Iterator[Finding]:
-    feature_type = column.type.as_feature
+def _fields_without_effect(name: str, feature: FeatureSpec) -> Iterator[Finding]:
+    """What only features of another kind have."""
+    of_kind = {"min_count": ("encode", feature.encode), "unit": ("derive", feature.derive), "first": ("derive", feature.derive)}
+    for field_name, (kind, is_that) in of_kind.items():
+        if field_name in feature.model_fields_set and not is_that:
+            yield Finding(f"features.{name}.{field_name}", repr(getattr(feature, field_name)), f"with {kind} only")
+
+
+def _derived_feature(parts: ReadableParts, name: str, feature: FeatureSpec) -> Iterator[Finding]:
+    path = f"features.{name}"
+    if parts.column_names is not None and name in parts.column_names:
+        yield Finding(path, repr(name), "a name that no column has, because the feature is derived")
+    yield from _own_name(path, name)
+    for field_name in ("encode", "fill_null"):
+        if getattr(feature, field_name) is not None:
+            yield Finding(f"{path}.{field_name}", repr(getattr(feature, field_name)), f"nothing, with derive: {feature.derive}")
+    yield from _required_pad_value(name, feature, ColumnType.INT64)
+    if not _fits(feature.first, ColumnType.INT64):
+        yield Finding(f"{path}.first", repr(feature.first), describe_type(ColumnType.INT64))
+    if parts.order_by is None:
+        return
+    column = parts.columns.get(parts.order_by[0]) if parts.order_by else None
+    found = "no order_by" if not parts.order_by else f"order_by {parts.order_by[0]!r} of type {column and column.type}"
+    if not parts.order_by or (column is not None and column.type is not ColumnType.TIMESTAMP):
+        yield Finding(f"{path}.derive", f"{feature.derive} with {found}", "a model whose order_by begins with a timestamp")
+
+
+def _required_pad_value(name: str, feature: FeatureSpec, feature_type: ColumnType) -> Iterator[Finding]:
     if "pad_value" not in feature.model_fields_set:
         yield Finding(f"features.{name}.pad_value", "nothing", "a value; this field is required")
     elif not _fits(feature.pad_value, feature_type):
         yield Finding(f"features.{name}.pad_value", repr(feature.pad_value), describe_type(feature_type))
+
+
+def _plain_feature(name: str, feature: FeatureSpec, column: ColumnSpec) -> Iterator[Finding]:
+    feature_type = column.type.as_feature
+    yield from _required_pad_value(name, feature, feature_type)
     if feature.fill_null is not None and not _fits(feature.fill_null, feature_type):
         yield Finding(f"features.{name}.fill_null", repr(feature.fill_null), describe_type(feature_type))
     if column.nullable and feature.fill_null is None:

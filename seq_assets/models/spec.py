@@ -22,6 +22,7 @@ Name: TypeAlias = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 SequenceLength: TypeAlias = Annotated[int, Field(ge=1, le=LONGEST_SEQUENCE, strict=True)]
 SourceFormat: TypeAlias = Literal["auto", "parquet", "csv", "json", "dkt"]
 EnvironmentName: TypeAlias = Literal["local", "staging", "prod"]
+TimeUnit: TypeAlias = Literal["us", "ms", "s", "min", "h", "d"]
 Subset: TypeAlias = Literal["train", "validation"]
 SUBSETS: Final[tuple[Subset, Subset]] = ("train", "validation")
 
@@ -34,6 +35,8 @@ class Part(BaseModel):
 
 _LATER_OPTIONS: Final = frozenset({"quoting", "quoted_nulls", "skip_rows", "decimal", "thousands", "max_value_bytes"})
 """Of a source, which came when there were versions already."""
+_LATER_OF_FEATURES: Final = frozenset({"min_count", "derive", "unit", "first"})
+"""As `_LATER_OPTIONS`."""
 
 
 class SourceOptions(Part):
@@ -124,6 +127,18 @@ class FeatureSpec(Part):
     )
     encode: Literal["vocabulary"] | None = Field(
         None, description="Items become int32 ids: 0 padding, 1 unknown or null, from 2 the values of train observations."
+    )
+    min_count: Annotated[int, Field(ge=1, strict=True)] = Field(
+        1, description="With `encode`: a value gets an id of its own from so many train observations on; a rarer one is 1."
+    )
+    derive: Literal["time_since_previous"] | None = Field(
+        None,
+        description="Instead of a column: whole units since the item before it in the history, by the first of order_by, a "
+        "timestamp; int64.",
+    )
+    unit: TimeUnit = Field("s", description="With `derive`: what is counted; a part of a unit counts nothing.")
+    first: int = Field(
+        0, strict=True, description="With `derive`: the value of a history's first item, which has none before it."
     )
 
 
@@ -245,7 +260,9 @@ class ModelSpec(Part):
         "it fails the run.",
     )
     columns: dict[Name, ColumnSpec] = Field(min_length=1, description="The contract: only these are read.")
-    features: dict[str, FeatureSpec] = Field({}, description="The columns that become sequences, in this order.")
+    features: dict[str, FeatureSpec] = Field(
+        {}, description="What becomes sequences, in this order: columns, and what is derived from them."
+    )
     split: Split = EntityHashSplit(strategy="entity_hash")
     window: WindowSpec = WindowSpec()
     padding: PaddingSpec = PaddingSpec()
@@ -280,8 +297,15 @@ class ModelSpec(Part):
         """The features whose items are ids of a vocabulary, in the model's order."""
         return tuple(name for name, feature in self.features.items() if feature.encode)
 
+    @property
+    def min_counts(self) -> dict[str, int]:
+        """Of each encoded feature, how often a value must occur to get an id of its own."""
+        return {name: self.features[name].min_count for name in self.encoded}
+
     def feature_type(self, feature: str) -> ColumnType:
         """The type of the items of `<feature>_sequence`."""
+        if self.features[feature].derive:
+            return ColumnType.INT64
         return ColumnType.INT32 if feature in self.encoded else self.columns[feature].type.as_feature
 
     def pad_value(self, feature: str) -> Scalar:
@@ -307,6 +331,10 @@ class ModelSpec(Part):
         for name in _LATER_OPTIONS & options.keys():
             if options[name] == SourceOptions.model_fields[name].default:
                 del options[name]  # as `ties`
+        for feature in values.get("features", {}).values():
+            for name in _LATER_OF_FEATURES:
+                if feature[name] == FeatureSpec.model_fields[name].default:
+                    del feature[name]  # as `ties`
         for column in values.get("columns", {}).values():
             # Words for people: what is made from a column is the same.
             del column["description"]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.accounting import SequenceAccounting
+from seq_assets.sequencing.derived import with_derived
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.schemas import stored_type
 from seq_assets.sequencing.vocabulary import Encoder, values_of
@@ -137,7 +138,7 @@ class Kernel:
     @property
     def input_columns(self) -> list[str]:
         """The raw columns that the pass reads."""
-        return list(dict.fromkeys([self._plan.entity[0], *(feature.name for feature in self._plan.features)]))
+        return list(dict.fromkeys([self._plan.entity[0], *(feature.source[0] for feature in self._plan.features)]))
 
     @property
     def accounting(self) -> SequenceAccounting:
@@ -155,10 +156,11 @@ class Kernel:
             Batches of the plan's stored schema, of at most `CELLS_PER_BATCH` positions per feature.
         """
         carry: _Carry | None = None
-        for unselected in observations:
+        columns = list(dict.fromkeys([self._plan.entity[0], *(feature.name for feature in self._plan.features)]))
+        for unselected in with_derived(observations, self._plan):
             if unselected.num_rows == 0:
                 continue
-            batch = unselected.select(self.input_columns)
+            batch = unselected.select(columns)
             self._counts["observations"] += batch.num_rows
             buffer, segments = _segments(carry, batch, self._plan.entity[0])
             yield from self._sequences(buffer, segments)

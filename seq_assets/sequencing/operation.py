@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 
 from seq_assets.errors import InputError
 from seq_assets.models import ColumnType, Scalar
-from seq_assets.models.columns import literal
+from seq_assets.models.columns import describe_type, literal
 from seq_assets.models.cross_checks import ONLY_ASCENDING, RESERVED_NAMES, descending_column, nearest
 from seq_assets.models.spec import LONGEST_SEQUENCE
 from seq_assets.sequencing.frames import as_arrow, category_places, has_order
 from seq_assets.sequencing.kernel import Kernel
-from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.plans import MICROSECONDS, FeaturePlan, SequencePlan, TimeSincePrevious
 from seq_assets.sequencing.schemas import stored_type
 from seq_assets.sequencing.windows import WINDOW_KINDS, Sliding, Window
 
@@ -26,7 +26,7 @@ def sequence(
     table: Any,
     *,
     entity: str,
-    features: Mapping[str, Scalar],
+    features: Mapping[str, Scalar | Mapping[str, Any]],
     sequence_length: int,
     order_by: Sequence[str] = (),
     window: Literal["chunk", "sliding", "last", "first", "prefix"] = "chunk",
@@ -39,7 +39,9 @@ def sequence(
     Args:
         table: Observations, one row each: an Arrow table or a DataFrame (pandas, Polars, or any with the Arrow C interface).
         entity: The column whose observations form one history; any integer type or string.
-        features: The columns that become `<name>_sequence`, each with its pad value.
+        features: The columns that become `<name>_sequence`, each with its pad value. What is derived has a name of its own and
+            what a model file says of it: `{"derive": "time_since_previous", "unit": "s", "first": 0, "pad_value": 0}` is the
+            time since the item before, by the first of `order_by`, a timestamp, in whole units (us, ms, s, min, h, d).
         sequence_length: Positions per sequence, 1 to 10,000.
         order_by: Columns to sort each history by, ascending; ties keep the order of the rows. Ordered categories (of pandas,
             Polars' `Enum`, ENUM in a relation of DuckDB) sort by their order, others by their text.
@@ -64,9 +66,9 @@ def sequence(
         [[1, 0], [1, -1]]
     """
     observations = _as_arrow(table)
-    plan = _plan(observations, entity, features, sequence_length, window, stride, padding_side, min_length)
-    kernel = Kernel(plan)
     _require(not isinstance(order_by, str), f"order_by: found {order_by!r}; allowed: a list of columns, [{order_by!r}]")
+    plan = _plan(observations, entity, features, sequence_length, order_by, window, stride, padding_side, min_length)
+    kernel = Kernel(plan)
     order = [_order(observations, name) for name in order_by]
     clean = pa.table({name: _items(observations, name) for name in kernel.input_columns})
     keys = [clean.column(entity), *order, np.arange(clean.num_rows)]
@@ -79,8 +81,9 @@ def sequence(
 def _plan(
     table: pa.Table,
     entity: str,
-    features: Mapping[str, Scalar],
+    features: Mapping[str, Scalar | Mapping[str, Any]],
     sequence_length: int,
+    order_by: Sequence[str],
     window: str,
     stride: int | None,
     padding_side: Literal["right", "left"],
@@ -105,7 +108,10 @@ def _plan(
         entity_type.is_integer or entity_type is ColumnType.STRING,
         f"entity: found {entity!r} of type {entity_type}; allowed: a column of an integer type or string",
     )
-    plans = tuple(_feature(table, name, pad_value) for name, pad_value in features.items())
+    plans = tuple(
+        _derived(table, name, said, order_by) if isinstance(said, Mapping) else _feature(table, name, said)
+        for name, said in features.items()
+    )
     for name in features:
         reserved = name in RESERVED_NAMES or f"{name}_sequence" == entity
         _require(not reserved, f"features: found {name!r}; allowed: a name that the result does not use itself")
@@ -142,6 +148,26 @@ def _feature(table: pa.Table, name: str, pad_value: Scalar) -> FeaturePlan:
         return FeaturePlan(name, type_, literal(pad_value, type_.as_feature))
     except ValueError as error:
         raise InputError(f"features: the pad value of {name!r}: found {pad_value!r}; allowed: {error}") from error
+
+
+def _derived(table: pa.Table, name: str, said: Mapping[str, Any], order_by: Sequence[str]) -> FeaturePlan:
+    what = f"features: {name!r}"
+    fields = {"derive": None, "unit": "s", "first": 0, "pad_value": None}
+    for field in said:
+        _require(field in fields, f"{what}: found {field!r}; allowed: {', '.join(fields)}{nearest(str(field), fields)}")
+    values = fields | dict(said)
+    for field, allowed in (("derive", ("time_since_previous",)), ("unit", tuple(MICROSECONDS))):
+        _require(values[field] in allowed, f"{what}: {field}: found {values[field]!r}; allowed: {', '.join(allowed)}")
+    for field in ("first", "pad_value"):
+        fits = type(values[field]) is int and values[field] in range(-(2**63), 2**63)
+        _require(fits, f"{what}: {field}: found {values[field]!r}; allowed: {describe_type(ColumnType.INT64)}")
+    _require(name not in table.column_names, f"{what}: found a column of that name; allowed: a name that no column has")
+    _require(bool(order_by), f"{what}: found no order_by; allowed: order_by that begins with a timestamp")
+    found = _column_type(_column(table, order_by[0], "order_by"), order_by[0])
+    is_time = found is ColumnType.TIMESTAMP
+    _require(is_time, f"{what}: found order_by {order_by[0]!r} of type {found}; allowed: order_by that begins with a timestamp")
+    derivation = TimeSincePrevious(order_by[0], MICROSECONDS[values["unit"]], values["first"])
+    return FeaturePlan(name, ColumnType.INT64, values["pad_value"], derivation=derivation)
 
 
 def _require(condition: bool, message: str) -> None:

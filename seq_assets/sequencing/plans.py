@@ -8,14 +8,23 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from seq_assets.models import ColumnType, ModelSpec, Scalar, Subset
+from seq_assets.models import ColumnType, ModelSpec, Scalar, Subset, TimeUnit
 from seq_assets.sequencing.schemas import TableSchema, raw_schema, sequence_schema
 from seq_assets.sequencing.windows import WINDOW_KINDS, Window, window_of
 
 SEMANTICS: Final = 1
 """Raised whenever the same input and model file would give another result; every dataset is then rebuilt."""
+MICROSECONDS: Final[Mapping[TimeUnit, int]] = {
+    "us": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+}
+"""Of one unit of time."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,26 @@ class IngestPlan:
         source = self.spec.source.model_copy(update={"location": self.location})
         spec = self.spec.model_copy(update={"source": source})
         parts = spec.digest("source", "columns", "entity", "order_by", "ties", "split")
-        vocabulary = [(name, spec.fill_value(name)) for name in spec.encoded]
+        vocabulary = [
+            (name, spec.fill_value(name), *([feature.min_count] if (feature := spec.features[name]).min_count > 1 else []))
+            for name in spec.encoded
+        ]
         return _digest(spec.name, parts, spec.checks.rejected_ratio.max, vocabulary)
+
+
+@dataclass(frozen=True)
+class TimeSincePrevious:
+    """The time from one item of a history to the next, in whole units.
+
+    Attributes:
+        column: The raw column of the items' times, int64 microseconds; histories are in its order.
+        unit: Microseconds of one unit.
+        first: The value of a history's first item.
+    """
+
+    column: str
+    unit: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -93,11 +120,12 @@ class FeaturePlan:
     """One feature of a sequence table.
 
     Attributes:
-        name: The raw column.
-        type: Its contract type.
+        name: The raw column; of a derived feature, the name that it has instead.
+        type: Its contract type; of a derived feature, that of its items.
         pad_value: Of the item type.
         fill_value: Replaces null; None where nothing does. Of the item type, or, of an encoded feature, of the contract type.
         encoded: Whether the items are ids of the model's vocabulary.
+        derivation: How the items follow from another column; None where they are the values of their own.
     """
 
     name: str
@@ -105,6 +133,22 @@ class FeaturePlan:
     pad_value: Scalar
     fill_value: Scalar | None = None
     encoded: bool = False
+    derivation: TimeSincePrevious | None = None
+
+    @classmethod
+    def of(cls, spec: ModelSpec, name: str) -> "FeaturePlan":
+        """The plan of a feature of a model."""
+        derivation = None
+        feature = spec.features[name]
+        if feature.derive:
+            derivation = TimeSincePrevious(spec.order_by[0], MICROSECONDS[feature.unit], feature.first)
+        type_ = ColumnType.INT64 if derivation else spec.columns[name].type
+        return cls(name, type_, spec.pad_value(name), spec.fill_value(name), name in spec.encoded, derivation)
+
+    @property
+    def source(self) -> tuple[str, ColumnType]:
+        """Name and type of the raw column that the items come from."""
+        return (self.derivation.column, ColumnType.TIMESTAMP) if self.derivation else (self.name, self.type)
 
     @property
     def item_type(self) -> ColumnType:
@@ -146,10 +190,7 @@ class SequencePlan:
             subset=subset,
             raw_version=raw_version,
             entity=(spec.entity, spec.columns[spec.entity].type),
-            features=tuple(
-                FeaturePlan(name, spec.columns[name].type, spec.pad_value(name), spec.fill_value(name), name in spec.encoded)
-                for name in spec.features
-            ),
+            features=tuple(FeaturePlan.of(spec, name) for name in spec.features),
             window=window_of(spec.window),
             sequence_length=sequence_length,
             padding_side=spec.padding.side,
@@ -165,7 +206,8 @@ class SequencePlan:
     def schema(self) -> TableSchema:
         """The schema of the sequence table."""
         features = [(feature.name, feature.item_type) for feature in self.features]
-        return sequence_schema(self.entity, features, self.sequence_length, self.window.overlaps)
+        origins = {feature.name: feature.source[0] for feature in self.features}
+        return sequence_schema(self.entity, features, self.sequence_length, self.window.overlaps, origins)
 
     @property
     def encoded(self) -> tuple[str, ...]:
@@ -180,7 +222,7 @@ class SequencePlan:
     def mismatches(self, raw: TableSchema) -> list[str]:
         """What the plan reads and raw observations do not have, because the model file has changed since; empty if nothing."""
         found = {column.name: column for column in raw.columns}
-        wanted = {feature.name: feature.type for feature in self.features} | dict([self.entity])
+        wanted = dict([*(feature.source for feature in self.features), self.entity])
         filled = {feature.name for feature in self.features if feature.fill_value is not None or feature.encoded}
         mismatches = []
         for name, type_ in wanted.items():
@@ -194,7 +236,8 @@ class SequencePlan:
 
     def to_json(self) -> str:
         """The plan as JSON text, as a version keeps it."""
-        return json.dumps(asdict(self) | {"window": [type(self.window).__name__, asdict(self.window)]})
+        features = [_said(asdict(feature)) for feature in self.features]
+        return json.dumps(asdict(self) | {"features": features, "window": [type(self.window).__name__, asdict(self.window)]})
 
     @classmethod
     def from_json(cls, text: str) -> "SequencePlan":
@@ -202,10 +245,9 @@ class SequencePlan:
         values = json.loads(text)
         kind, arguments = values.pop("window")
         entity, entity_type = values.pop("entity")
-        features = (feature | {"type": ColumnType(feature["type"])} for feature in values.pop("features"))
         return cls(
             entity=(entity, ColumnType(entity_type)),
-            features=tuple(FeaturePlan(**feature) for feature in features),
+            features=tuple(map(_feature_of, values.pop("features"))),
             window=WINDOW_KINDS[kind](**arguments),
             **values,
         )
@@ -234,6 +276,19 @@ class PartitionPlans:
     plans: Mapping[str, Plan]
     specs: Mapping[str, ModelSpec] = field(default_factory=dict)
     force: bool = False
+
+
+def _said(feature: dict[str, Any]) -> dict[str, Any]:
+    """A feature's values. Unsaid is what no plan said before there was this field, so that identities stay."""
+    if feature["derivation"] is None:
+        del feature["derivation"]
+    return feature
+
+
+def _feature_of(values: dict[str, Any]) -> FeaturePlan:
+    derivation = values.get("derivation")
+    said = {"type": ColumnType(values["type"]), "derivation": derivation and TimeSincePrevious(**derivation)}
+    return FeaturePlan(**values | said)
 
 
 def _digest(*values: object) -> str:

@@ -154,7 +154,11 @@ VOCABULARY_SCHEMA: Final = TableSchema(
 
 
 def sequence_schema(
-    entity: tuple[str, ColumnType], features: Iterable[tuple[str, ColumnType]], sequence_length: int, repeats: bool
+    entity: tuple[str, ColumnType],
+    features: Iterable[tuple[str, ColumnType]],
+    sequence_length: int,
+    repeats: bool,
+    origins: Mapping[str, str] = {},
 ) -> TableSchema:
     """The schema of a sequence table.
 
@@ -163,6 +167,7 @@ def sequence_schema(
         features: Name and type (of the contract or of the items) of each feature, in the model's order.
         sequence_length: Items per list.
         repeats: Whether windows overlap, so that `is_repeat_sequence` applies.
+        origins: The raw columns of features that are named otherwise.
     """
     name, entity_type = entity
     columns = [
@@ -172,7 +177,8 @@ def sequence_schema(
         TableColumn("sequence_size", ColumnType.INT32),
     ]
     columns += [
-        TableColumn(f"{feature}_sequence", type_.as_feature, sequence_length, origin=feature) for feature, type_ in features
+        TableColumn(f"{feature}_sequence", type_.as_feature, sequence_length, origin=origins.get(feature, feature))
+        for feature, type_ in features
     ]
     columns.append(TableColumn("is_pad_sequence", ColumnType.INT8, sequence_length))
     if repeats:

@@ -19,23 +19,29 @@ UNKNOWN_ID: Final = 1
 FIRST_ID: Final = 2
 
 
-def next_vocabulary(previous: pa.Table | None, counts: Mapping[str, pa.Table], ids_from: int = FIRST_ID) -> pa.Table:
+def next_vocabulary(
+    previous: pa.Table | None, counts: Mapping[str, pa.Table], ids_from: int = FIRST_ID, min_counts: Mapping[str, int] = {}
+) -> pa.Table:
     """The vocabulary after an ingest: ids once given stay, and new values get the next ones.
 
     New values are numbered by count, most frequent first; equally frequent ones by value (numbers by value, strings by their
-    UTF-8 bytes). A value that vanished keeps its id, with the count 0; so does one whose feature is no longer encoded.
+    UTF-8 bytes). A value that vanished, or became rare, keeps its id, with its count; so does one whose feature is no longer
+    encoded, with the count 0.
 
     Args:
         previous: Rows of the version before; None for the first one.
         counts: By encoded feature, in the model's order: columns `value` (of the contract's type, each value once, no null) and
             `count` (int64), over accepted train observations.
         ids_from: The smallest id of new values, where smaller ones may have been given to values that nobody knows any more.
+        min_counts: By feature: how often a value must occur to get an id; once where nothing is said.
 
     Returns:
         A table of `VOCABULARY_SCHEMA`, ordered by feature, in the model's order, then id.
     """
     before = VOCABULARY_SCHEMA.stored().empty_table() if previous is None else previous
-    parts = [_next_values(name, values_of(before, name), found, ids_from) for name, found in counts.items()]
+    parts = [
+        _next_values(name, values_of(before, name), found, min_counts.get(name, 1), ids_from) for name, found in counts.items()
+    ]
     names = pa.array(list(counts), pa.string())
     gone = before.filter(pc.invert(pc.is_in(before["feature"], value_set=names)))
     parts.append(gone.set_column(3, "count", pa.array(np.zeros(len(gone), np.int64))))
@@ -76,11 +82,12 @@ class Encoder:
         return pc.fill_null(ids.take(dictionary.indices), UNKNOWN_ID)
 
 
-def _next_values(feature: str, before: pa.Table, counts: pa.Table, ids_from: int) -> pa.Table:
+def _next_values(feature: str, before: pa.Table, counts: pa.Table, min_count: int, ids_from: int) -> pa.Table:
     ordered = counts.sort_by([("count", "descending"), ("value", "ascending")])
     texts = ordered["value"].cast(pa.string())
     kept_counts = pc.fill_null(ordered["count"].take(pc.index_in(before["value"], value_set=texts)), 0)
-    is_new = pc.invert(pc.is_in(texts, value_set=before["value"]))
+    is_frequent = pc.greater_equal(ordered["count"], min_count)
+    is_new = pc.and_(is_frequent, pc.invert(pc.is_in(texts, value_set=before["value"])))
     new, new_counts = texts.filter(is_new), ordered["count"].filter(is_new)
     first = max((pc.max(before["id"]).as_py() or 0) + 1, ids_from)
     ids = np.concatenate([before["id"].to_numpy(), np.arange(first, first + len(new))])

@@ -288,7 +288,8 @@ class PublishingWarehouse(Warehouse):
         before = Vocabularies(self, self._label_counts).before(published)
         counts = self._label_counts(spec, self.raw_files(published, "train"))
         with self._engine(AUDIT_MEMORY_LIMIT) as engine:
-            return _joined(findings, vocabulary_findings(engine, counts, vocabulary, before.table, before.ids_from))
+            found = vocabulary_findings(engine, counts, vocabulary, before.table, before.ids_from, spec.min_counts)
+        return _joined(findings, found)
 
     def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
@@ -348,7 +349,7 @@ class PublishingWarehouse(Warehouse):
         def build(previous: Version | None) -> "Content":
             known = vocabularies.to_continue(previous, may_lose=force)
             before = known.table
-            table = next_vocabulary(before, built.label_counts, known.ids_from)
+            table = next_vocabulary(before, built.label_counts, known.ids_from, spec.min_counts)
             remembered.update(known.remembered())
             folder = self._new_folder(dataset)
             file = f"{folder}/vocabulary.parquet"
@@ -358,7 +359,7 @@ class PublishingWarehouse(Warehouse):
                 rows = write_parquet(self.storage, file, schema, batches, no_progress, "write vocabulary")
                 with self._engine(AUDIT_MEMORY_LIMIT) as engine:
                     written = self._read_unpublished(file)
-                    _require(vocabulary_findings(engine, counts, written, before, known.ids_from), dataset)
+                    _require(vocabulary_findings(engine, counts, written, before, known.ids_from, spec.min_counts), dataset)
             return [file], rows
 
         return self.tables.publish_successor(dataset, VOCABULARY_SCHEMA, build, remembered)
@@ -496,6 +497,9 @@ def _require_columns(plan: SequencePlan, raw: Version) -> None:
     if made.entity != plan.entity[0]:
         mismatches.append(f"entity: found {made.entity}, the model file says {plan.entity[0]}")
     for feature in plan.features:
+        if feature.derivation and feature.derivation.column not in made.order_by[:1]:
+            found = f"histories in the order of {', '.join(made.order_by) or 'the source'}"
+            mismatches.append(f"{feature.name}: found {found}, the model file says {feature.derivation.column}")
         if feature.encoded and (feature.name not in made.encoded or made.fill_value(feature.name) != feature.fill_value):
             mismatches.append(f"{feature.name}: found no vocabulary with the fill_null that the model file says")
     if mismatches:

@@ -109,9 +109,10 @@ class Vocabularies:
         """A version whose file is lost; None where its raw version is lost, too, or is none."""
         raw = next(self._raw_versions(version), None)
         counts = None if raw is None else self._counts(raw)
-        if counts is None:
+        if raw is None or counts is None:
             return None
-        table = next_vocabulary(before, counts, _ids_from(version))
+        min_counts = ModelSpec.model_validate(raw.metadata["model"]).min_counts
+        table = next_vocabulary(before, counts, _ids_from(version), min_counts)
         return table if len(table) == version.rows else None
 
     def _counts(self, raw: Version) -> Mapping[str, pa.Table] | None:

@@ -180,7 +180,7 @@ def test_a_cutoff_is_utc_unless_it_names_its_offset(cutoff: str, quote: str) -> 
             {"features.correct.pad": 0},
             "features.correct.pad",
             "an unknown field",
-            "fill_null, pad_value",
+            "min_count, pad_value",
         ),
         (
             {"split.sed": 0},

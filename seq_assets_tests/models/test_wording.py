@@ -136,7 +136,7 @@ def test_a_kind_that_nobody_has_words_for_shows_nothing_of_the_library() -> None
     [
         ({"order_by": "timestamp"}, "order_by", "a list, such as [a, b]"),
         ({"columns.correct": "int8"}, "columns.correct", "a mapping of the fields description, "),
-        ({"features.correct": 0}, "features.correct", "a mapping of the fields encode, fill_null, pad_value"),
+        ({"features.correct": 0}, "features.correct", "a mapping of the fields derive, encode, fill_null, first"),
         ({"source": "a.csv"}, "source", "a mapping of the fields format, location, options"),
         ({"columns": ["a"]}, "columns", "a mapping of names"),
         ({"split": "time"}, "split", "a mapping with a strategy, 'entity_hash', "),

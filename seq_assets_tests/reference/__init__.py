@@ -12,6 +12,7 @@ from seq_assets_tests.reference.windows import (
     Definition,
     Feature,
     Row,
+    Since,
     accounting,
     histories,
     in_order,
@@ -23,7 +24,19 @@ from seq_assets_tests.reference.windows import (
 FEWEST: Final = 3
 """Examples of the quick form: the first is always the simplest one."""
 
-__all__ = ["Definition", "Feature", "Row", "accounting", "examples", "histories", "in_order", "item_of", "sequences", "windows"]
+__all__ = [
+    "Definition",
+    "Feature",
+    "Row",
+    "Since",
+    "accounting",
+    "examples",
+    "histories",
+    "in_order",
+    "item_of",
+    "sequences",
+    "windows",
+]
 
 
 def examples(count: int) -> int:

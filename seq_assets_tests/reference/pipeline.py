@@ -5,13 +5,16 @@ Belongs here: how the parts go together: order, positions, rejected rows, accoun
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from seq_assets_tests.reference.contract import REASONS, Model, check, metrics, table_failures
 from seq_assets_tests.reference.files import Record
 from seq_assets_tests.reference.split import Subset, subset_of
 from seq_assets_tests.reference.vocabulary import encoded_feature, encoded_features, vocabulary
-from seq_assets_tests.reference.windows import Definition, Feature, Row, histories, in_order
+from seq_assets_tests.reference.windows import Definition, Feature, Row, Since, histories, in_order
+
+UNITS: Final = {"us": 1, "ms": 10**3, "s": 10**6, "min": 60 * 10**6, "h": 3_600 * 10**6, "d": 86_400 * 10**6}
+"""Microseconds of each."""
 
 
 @dataclass(frozen=True)
@@ -113,4 +116,7 @@ def _feature(name: str, model: Model, table: list[Row]) -> Feature:
     if name in encoded_features(model):
         return encoded_feature(name, model, table)
     feature = model["features"][name]
+    if feature.get("derive") == "time_since_previous":
+        since = Since(model["order_by"][0], UNITS[feature.get("unit", "s")], feature.get("first", 0))
+        return Feature(name, "int64", feature["pad_value"], since=since)
     return Feature(name, model["columns"][name]["type"], feature["pad_value"], feature.get("fill_null"))

@@ -29,7 +29,9 @@ def vocabulary(
     gone = [row["feature"] for row in earlier if row["feature"] not in names]
     counts = {name: _counts(name, train, model) for name in names}
     features = dict.fromkeys(names + gone)
-    return [row for name in features for row in _with_ids(name, counts.get(name, {}), earlier, ids_from)]
+    return [
+        row for name in features for row in _with_ids(name, counts.get(name, {}), earlier, ids_from, _min_count(name, model))
+    ]
 
 
 def _counts(name: str, train: Sequence[Row], model: Model) -> dict[Any, int]:
@@ -41,10 +43,16 @@ def _counts(name: str, train: Sequence[Row], model: Model) -> dict[Any, int]:
     return counts
 
 
-def _with_ids(name: str, counts: dict[Any, int], before: list[Row], ids_from: int) -> list[dict[str, Any]]:
+def _min_count(name: str, model: Model) -> int:
+    """How often a value must occur to get an id."""
+    minimum: int = model.get("features", {}).get(name, {}).get("min_count", 1)
+    return minimum
+
+
+def _with_ids(name: str, counts: dict[Any, int], before: list[Row], ids_from: int, min_count: int) -> list[dict[str, Any]]:
     ids = {row["value"]: row["id"] for row in before if row["feature"] == name}
     for value in sorted(counts, key=lambda value: (-counts[value], value.encode() if isinstance(value, str) else value)):
-        if as_text(value) not in ids:
+        if as_text(value) not in ids and counts[value] >= min_count:
             ids[as_text(value)] = max([*(given + 1 for given in ids.values()), ids_from])
     by_text = {as_text(value): count for value, count in counts.items()}
     by_id = sorted(ids, key=lambda text: ids[text])

@@ -21,7 +21,7 @@ class Feature:
     """A feature: its column, the column's type (as a model file names it), what pads it, what replaces null in it.
 
     A feature that holds ids has them by the texts of the values; of any other, `ids` is None. What replaces null is a value of
-    the column in the former, an item in the latter.
+    the column in the former, an item in the latter. A derived one has no column; `since` says how its items follow from others.
     """
 
     name: str
@@ -29,6 +29,16 @@ class Feature:
     pad_value: Any
     fill_value: Any = None
     ids: Mapping[str, int] | None = None
+    since: "Since | None" = None
+
+
+@dataclass(frozen=True)
+class Since:
+    """The time since the item before: the column of times, the microseconds of a unit, what a history's first item has."""
+
+    column: str
+    unit: int
+    first: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def sequences(rows: Iterable[Row], definition: Definition) -> list[dict[str, Any
                 "sequence_size": len(window),
             }
             for feature in definition.features:
-                items = [item_of(history[position][feature.name], feature) for position in window]
+                items = [item_at(position, history, feature) for position in window]
                 row[f"{feature.name}_sequence"] = _padded(items, feature.pad_value, definition)
             row["is_pad_sequence"] = _padded([0] * len(window), 1, definition)
             if definition.window in ("sliding", "prefix"):
@@ -129,6 +139,16 @@ def accounting(rows: Iterable[Row], definition: Definition) -> dict[str, int]:
     made = sequences(rows, definition)
     flags = [flag for sequence in made for flag in sequence["is_pad_sequence"]]
     return counts | {"sequences": len(made), "positions": len(flags), "padding": flags.count(1)}
+
+
+def item_at(position: int, history: Sequence[Row], feature: Feature) -> Any:
+    """The item of a feature at a position of a history."""
+    if feature.since is None:
+        return item_of(history[position][feature.name], feature)
+    if position == 0:
+        return feature.since.first
+    elapsed = history[position][feature.since.column] - history[position - 1][feature.since.column]
+    return elapsed // feature.since.unit
 
 
 def _utf8(value: Any) -> Any:

@@ -132,6 +132,9 @@ def contracts(draw: st.DrawFn, with_location_split: bool = True) -> Contract:
         "split": draw(splits(strategy, columns, cells)),
         **draw(sequence_parts(columns)),
     }
+    first = next(iter(content["order_by"]), None)
+    if first and columns[first]["type"] == "timestamp" and draw(st.booleans()):
+        content["features"]["lag"] = draw(lags())
     return Contract(content, cells)
 
 
@@ -234,11 +237,19 @@ def feature(draw: st.DrawFn, contract: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {"encode": "vocabulary"} | draw(st.sampled_from([{}, {"pad_value": 0}]))
         if draw(st.booleans()):
             found["fill_null"] = draw(st.dates().map(str) if type_ == "date" else items(type_))
-        return found
+        return found | draw(st.sampled_from([{}, {}, {"min_count": 1}, {"min_count": 2}]))
     found = {"pad_value": draw(items(type_))}
     if contract.get("nullable") or draw(st.booleans()):
         found["fill_null"] = draw(items(type_))
     return found
+
+
+@st.composite
+def lags(draw: st.DrawFn) -> dict[str, Any]:
+    """The time since the item before."""
+    said = {"unit": draw(st.sampled_from(["us", "ms", "s", "min", "h", "d"]))} | {"first": draw(st.integers(-1, 2**40))}
+    kept = draw(st.lists(st.sampled_from(sorted(said)), unique=True))
+    return {"derive": "time_since_previous", "pad_value": draw(items("int64"))} | {name: said[name] for name in kept}
 
 
 def items(type_: str) -> st.SearchStrategy[Any]:

@@ -1,7 +1,7 @@
 """Hypothesis strategies for what the kernel may be given: any histories, any definition, any batches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, Final, Literal, get_args
 
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from seq_assets.models import ColumnType
 from seq_assets.models.columns import integer_range
 from seq_assets.models.spec import WindowSpec
-from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.plans import FeaturePlan, SequencePlan, TimeSincePrevious
 from seq_assets.sequencing.schemas import VOCABULARY_SCHEMA, stored_type
 from seq_assets.sequencing.windows import window_of
-from seq_assets_tests.reference import Definition, Feature, Row
+from seq_assets_tests.reference import Definition, Feature, Row, Since
 from seq_assets_tests.reference.reading import as_text
 
 WindowName = Literal["chunk", "sliding", "last", "first", "prefix"]
@@ -51,7 +51,9 @@ class Case:
     @property
     def table(self) -> pa.Table:
         """The observations in their stored types, with a column that nobody asked for."""
-        types = {feature.name: ColumnType(feature.type) for feature in self.definition.features}
+        features = self.definition.features
+        types = {feature.name: ColumnType(feature.type) for feature in features if feature.since is None}
+        types |= {feature.since.column: ColumnType.TIMESTAMP for feature in features if feature.since is not None}
         types[self.definition.entity] = self.entity_type
         columns: dict[str, Any] = {"unused": pa.nulls(len(self.rows))}
         for name, type_ in types.items():
@@ -75,7 +77,12 @@ def plan_of(definition: Definition, entity_type: ColumnType = ColumnType.INT64) 
         entity=(definition.entity, entity_type),
         features=tuple(
             FeaturePlan(
-                feature.name, ColumnType(feature.type), feature.pad_value, _fill_of_plan(feature), feature.ids is not None
+                feature.name,
+                ColumnType(feature.type),
+                feature.pad_value,
+                _fill_of_plan(feature),
+                feature.ids is not None,
+                TimeSincePrevious(**asdict(feature.since)) if feature.since else None,
             )
             for feature in definition.features
         ),
@@ -144,13 +151,17 @@ def cases(draw: st.DrawFn, may_be_encoded: bool = True) -> Case:
     entity_type = draw(st.sampled_from(ENTITY_TYPES))
     entities = draw(st.lists(raw_values(entity_type), unique=True, max_size=5))
     drawn = [draw(features(f"feature_{number}", may_be_encoded)) for number in range(draw(st.integers(0, 3)))]
+    since = draw(
+        st.lists(st.builds(Since, st.just("time"), st.sampled_from([1, 1_000, 60_000_000]), st.integers(-2, 2)), max_size=2)
+    )
+    lags = [Feature(f"lag_{number}", "int64", draw(st.integers(-2, 2)), since=how) for number, how in enumerate(since)]
     pools = {feature.name: pool for feature, pool in drawn}
     rows: list[Row] = []
     for entity in entities:
         for _ in range(draw(st.integers(1, 20))):
             number = len(rows)
             values = {name: pool[number % len(pool)] for name, pool in pools.items()}
-            rows.append({"entity": entity, "number": number} | values)
-    definition = draw(definitions(tuple(feature for feature, _ in drawn)))
+            rows.append({"entity": entity, "number": number, "time": draw(st.integers(0, 10**9)) + 10**9 * number} | values)
+    definition = draw(definitions((*(feature for feature, _ in drawn), *lags)))
     cuts = sorted(draw(st.lists(st.integers(0, len(rows)), max_size=6)))
     return Case(definition, entity_type, rows, cuts)

@@ -131,7 +131,8 @@ def test_without_its_padding_a_sequence_is_the_stretch_of_the_history_that_it_sa
         for feature in case.definition.features:
             flagged = zip(row[f"{feature.name}_sequence"], row["is_pad_sequence"], strict=True)
             items = [item for item, is_pad in flagged if not is_pad]
-            assert items == [reference.item_of(observation[feature.name], feature) for observation in stretch]
+            if feature.since is None:
+                assert items == [reference.item_of(observation[feature.name], feature) for observation in stretch]
 
 
 @tries(100)

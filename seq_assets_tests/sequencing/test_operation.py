@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from seq_assets.errors import InputError
 from seq_assets.sequencing.operation import WINDOWS, sequence
 from seq_assets_tests import reference
-from seq_assets_tests.reference import Row, examples
+from seq_assets_tests.reference import Feature, Row, examples
+from seq_assets_tests.reference.pipeline import UNITS
 from seq_assets_tests.sequencing.cases import Case, cases
 
 Frame = Callable[[dict[str, Any]], Any]
@@ -49,13 +50,21 @@ def arguments_of(case: Case) -> dict[str, Any]:
     definition = case.definition
     return {
         "entity": definition.entity,
-        "features": {feature.name: feature.pad_value for feature in definition.features},
+        "features": {feature.name: said_of(feature) for feature in definition.features},
         "sequence_length": definition.sequence_length,
         "window": definition.window,
         "stride": definition.stride,
         "padding_side": definition.padding_side,
         "min_length": definition.min_length,
     }
+
+
+def said_of(feature: Feature) -> Any:
+    """What an argument says of a feature."""
+    if feature.since is None:
+        return feature.pad_value
+    (unit,) = (name for name, microseconds in UNITS.items() if microseconds == feature.since.unit)
+    return {"derive": "time_since_previous", "unit": unit, "first": feature.since.first, "pad_value": feature.pad_value}
 
 
 def without_nulls(case: Case) -> Case:
@@ -140,6 +149,10 @@ def test_any_table_is_cut_as_the_reference_says(case: Case, shuffle: random.Rand
     shuffle.shuffle(rows)
     case = replace(case, rows=rows)
     table = case.table
+    if any(feature.since for feature in case.definition.features):
+        order_by = ["time", *order_by]
+        place = table.column_names.index("time")
+        table = table.set_column(place, "time", table["time"].cast(pa.timestamp("us")))
     for name, type_ in (("first", pa.int64()), ("second", pa.string())):
         table = table.append_column(name, pa.array([row[name] for row in case.rows], type_))
     expected = reference.sequences(reference.in_order(case.rows, "entity", order_by), case.definition)

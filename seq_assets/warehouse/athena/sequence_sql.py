@@ -9,6 +9,7 @@ Names that the queries make up begin with `_`, which no column of a contract doe
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,11 +63,24 @@ def items_query(plan: SequencePlan, raw: str, vocabulary: str | None) -> str:
             label = f"CAST({_filled(f'_raw.{quoted(feature.name)}', feature, feature.type)} AS varchar)"
             joins.append(f"LEFT JOIN {entries} AS _v{number} ON _v{number}.value = {label}")
             values.append(f"CAST(coalesce(_v{number}.id, {UNKNOWN_ID}) AS integer) AS _f{number}")
+        elif feature.derivation:
+            values.append(f"_raw._since{number} AS _f{number}")
         else:
             values.append(f"{_item(f'_raw.{quoted(feature.name)}', feature)} AS _f{number}")
+    columns = ", ".join(["*", *_derived_columns(plan)])
     return f"""
             SELECT _raw.{quoted(plan.entity[0])}, _raw._position, {", ".join(values)}
-            FROM (SELECT * FROM {raw} WHERE subset = '{plan.subset}') AS _raw {" ".join(joins)}"""
+            FROM (SELECT {columns} FROM {raw} WHERE subset = '{plan.subset}') AS _raw {" ".join(joins)}"""
+
+
+def _derived_columns(plan: SequencePlan) -> Iterator[str]:
+    """A column `_since<number>` per derived feature, over raw observations of one subset."""
+    for number, feature in enumerate(plan.features):
+        if how := feature.derivation:
+            time = quoted(how.column)
+            before = f"lag({time}) OVER (PARTITION BY {quoted(plan.entity[0])} ORDER BY _position)"
+            # Of times in their order, the difference is never negative, so that division rounds down.
+            yield f"coalesce(({time} - {before}) / {how.unit}, {how.first}) AS _since{number}"
 
 
 def padded(items: str, padding: str, side: str) -> str:

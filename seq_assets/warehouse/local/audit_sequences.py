@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.sequencing.accounting import SequenceAccounting
-from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
+from seq_assets.sequencing.plans import FeaturePlan, SequencePlan, TimeSincePrevious
 from seq_assets.sequencing.schemas import stored_type
 from seq_assets.sequencing.windows import First, Prefix, Sliding
 from seq_assets.warehouse.cancellation import raise_if_canceled
@@ -111,7 +111,7 @@ def sequence_findings(
         held = seen.held
     counted = None if held is None else _counts(engine, plan, held)
     if counted is None:
-        nothing_lost = _losses(engine, plan, _with_ids(plan, parquet(raw), vocabulary), files, accounting)
+        nothing_lost = _losses(engine, plan, _with_ids(plan, _with_derived(plan, parquet(raw)), vocabulary), files, accounting)
     else:
         nothing_lost = Finding("nothing_lost", tuple(_miscounts(accounting, counted)), counted)
     return [nothing_lost, leakage_finding(engine, CONTRACT, plan, spec, parquet(files)), well_formed]
@@ -197,14 +197,32 @@ class _RawItems:
         """Reads the ids of encoded features from the file of the vocabulary."""
         self._plan = plan
         self._known = {feature.name: _known_ids(storage, vocabulary, feature) for feature in plan.features if feature.encoded}
-        self.columns = list(dict.fromkeys([plan.entity[0], *(feature.name for feature in plan.features)]))
+        self.columns = list(dict.fromkeys([plan.entity[0], *(feature.source[0] for feature in plan.features)]))
 
     def of(self, rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Of rows with these columns: the entity, then the item of each feature."""
         names = ["entity", *(f"item{number}" for number in range(len(self._plan.features)))]
+        before: pa.RecordBatch | None = None
         for batch in rows:
-            items = [self._items(batch.column(feature.name), feature) for feature in self._plan.features]
+            if not batch.num_rows:
+                continue
+            with_before = batch if before is None else pa.concat_batches([before, batch])
+            items = [
+                self._since_previous(with_before, feature.derivation).slice(with_before.num_rows - batch.num_rows)
+                if feature.derivation
+                else self._items(batch.column(feature.name), feature)
+                for feature in self._plan.features
+            ]
+            before = batch.slice(batch.num_rows - 1)
             yield pa.RecordBatch.from_arrays([batch.column(self._plan.entity[0]), *items], names)
+
+    def _since_previous(self, rows: pa.RecordBatch, how: TimeSincePrevious) -> pa.Array:
+        """Of rows in their order, the first of which follows no other: the time from the one before in whole units."""
+        times, entities = rows.column(how.column), rows.column(self._plan.entity[0])
+        first = pa.array([how.first], pa.int64())
+        later = pc.divide(pc.subtract(times.slice(1), times.slice(0, len(times) - 1)), how.unit)
+        goes_on = pc.equal(entities.slice(1), entities.slice(0, len(entities) - 1))
+        return pa.concat_arrays([first, pc.if_else(goes_on, later, first[0])])
 
     def _items(self, values: pa.Array, feature: FeaturePlan) -> pa.Array:
         item_type = stored_type(feature.item_type)
@@ -282,6 +300,18 @@ def _losses(engine: Engine, plan: SequencePlan, raw: str, files: Sequence[str], 
     return Finding("nothing_lost", tuple(problems), found)
 
 
+def _with_derived(plan: SequencePlan, rows: str) -> str:
+    """Raw rows with a column `_since<number>` per derived feature."""
+    entity = quoted(plan.entity[0])
+    columns = []
+    for number, feature in enumerate(plan.features):
+        if how := feature.derivation:
+            time = quoted(how.column)
+            before = f"lag({time}) OVER (PARTITION BY {entity} ORDER BY _position)"
+            columns.append(f"coalesce(({time} - {before}) // {how.unit}, {how.first}) AS _since{number}")
+    return f"(SELECT *, {', '.join(columns)} FROM {rows})" if columns else rows
+
+
 def _with_ids(plan: SequencePlan, rows: str, vocabulary: Sequence[str]) -> str:
     """Raw rows with a column `_id<number>` per encoded feature: what the vocabulary gives its value."""
     if not plan.encoded:
@@ -341,8 +371,8 @@ def _item_type(feature: FeaturePlan) -> str:
 
 def _raw_item(number: int, feature: FeaturePlan) -> str:
     """The item that a raw value should have become."""
-    if feature.encoded:
-        return f"_id{number}::{_item_type(feature)}"
+    if feature.encoded or feature.derivation:
+        return f"{'_id' if feature.encoded else '_since'}{number}::{_item_type(feature)}"
     value = quoted(feature.name)
     if feature.type is ColumnType.TIMESTAMP:
         value = f"({value} // 1000 - CAST({value} % 1000 < 0 AS BIGINT))"

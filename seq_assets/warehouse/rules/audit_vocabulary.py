@@ -13,7 +13,12 @@ from seq_assets.warehouse.interface import Finding
 
 
 def vocabulary_findings(
-    engine: Engine, counts: Mapping[str, pa.Table], vocabulary: pa.Table, previous: pa.Table | None, ids_from: int = 2
+    engine: Engine,
+    counts: Mapping[str, pa.Table],
+    vocabulary: pa.Table,
+    previous: pa.Table | None,
+    ids_from: int = 2,
+    min_counts: Mapping[str, int] = {},
 ) -> list[Finding]:
     """What `no_leakage` and `well_formed` say of a vocabulary.
 
@@ -23,13 +28,14 @@ def vocabulary_findings(
         vocabulary: The rows of the finished file.
         previous: The rows of the version before; None for the first one.
         ids_from: The smallest id of new values.
+        min_counts: By encoded feature: how often a value must occur to get an id; once where nothing is said.
     """
     engine.register("vocabulary", vocabulary)
     engine.register("before", VOCABULARY_SCHEMA.stored().empty_table() if previous is None else previous)
     leaks, flaws = [], list(_changed_ids(engine))
     for feature, expected in counts.items():
         engine.register("expected", expected)
-        found = engine.row(_comparison(feature, ids_from))
+        found = engine.row(_comparison(feature, min_counts.get(feature, 1), ids_from))
         if found.pop("leaked"):
             leaks.append(f"vocabulary of {feature}: values have an id that no train observation has, or had")
         flaws += [f"vocabulary of {feature}: {count} values {flaw}" for flaw, count in found.items() if count]
@@ -44,7 +50,7 @@ def _changed_ids(engine: Engine) -> Iterator[str]:
         yield f"{found['changed']} ids of the vocabulary before are lost or changed"
 
 
-def _comparison(feature: str, ids_from: int) -> str:
+def _comparison(feature: str, min_count: int, ids_from: int) -> str:
     """Counts what is wrong with the ids of one feature; each column but the first is a flaw in words."""
     name = text_literal(feature)
     return f"""
@@ -60,7 +66,9 @@ def _comparison(feature: str, ids_from: int) -> str:
             FROM numbered
         )
         SELECT count(*) FILTER (before IS NULL AND expected = 0) AS leaked,
-            count(*) FILTER (id IS NULL) AS {quoted("have no id")},
+            count(*) FILTER (id IS NULL AND expected >= {min_count}) AS {quoted("have no id")},
+            count(*) FILTER (id IS NOT NULL AND before IS NULL AND expected < {min_count})
+                AS {quoted("are too rare for an id")},
             count(*) FILTER (count <> expected) AS {quoted("have a wrong count")},
             count(*) FILTER (before IS NULL AND id <> last + rank) AS {quoted("are numbered in another order")},
             count(text) - count(DISTINCT text) AS {quoted("stand more than once")}

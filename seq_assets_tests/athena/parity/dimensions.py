@@ -23,11 +23,12 @@ SOURCE_DIMENSIONS: Final[Mapping[str, Sequence[str]]] = {
     "dirt": ("none", "cells", "validations", "records", "all"),
     "entity": ("small integer", "int64", "string"),
     "order": ("rows", "one key with ties", "two keys with ties", "one key"),
+    "lag": ("no", "yes"),
 }
 """What one ingest decides for all cases on it."""
 CASE_DIMENSIONS: Final[Mapping[str, Sequence[str]]] = {
     "type": TYPES,
-    "vocabulary": ("no", "no, filled", "yes", "yes, filled"),
+    "vocabulary": ("no", "no, filled", "yes", "yes, filled", "yes, frequent"),
     "window": WINDOWS,
     "side": ("right", "left"),
     "stride": ("none", "1", "some", "the length"),
@@ -49,12 +50,15 @@ INCOMPATIBLE: Final[frozenset[Pair]] = frozenset(
             (("type", type_), ("vocabulary", value))
             for type_ in TYPES
             if type_ not in ENCODABLE
-            for value in ("yes", "yes, filled")
+            for value in CASE_DIMENSIONS["vocabulary"]
+            if value.startswith("yes")
         ),
         # Three-line text has an entity and a position of its own, and neither times nor a column to split by.
         ((("format", "dkt"), ("split", value)) for value in ("column", "time")),
         ((("format", "dkt"), ("entity", value)) for value in ("small integer", "int64")),
         ((("format", "dkt"), ("order", value)) for value in ("one key with ties", "two keys with ties")),
+        # The time since the item before goes by a timestamp.
+        ((("lag", "yes"), other) for other in (("format", "dkt"), ("order", "rows"))),
         # Every row of a Parquet file is a record.
         [(("format", "parquet"), ("dirt", "records"))],
         # A sequence of one item has one stride and one smallest length, which are its length.

@@ -34,6 +34,8 @@ from seq_assets_tests.reference_cases.sources import NAMES, typed_array
 FEWEST_SOURCES: Final = 20
 FEWEST_CASES: Final = 504
 FEATURES: Final = 5
+LAG: Final = "lag"
+"""The name of the feature that is the time since the item before."""
 ROWS: Final = 130
 _ATTEMPTS: Final = 6
 _FEATURE_DIMENSIONS: Final = {name: CASE_DIMENSIONS[name] for name in ("type", "vocabulary")}
@@ -194,6 +196,7 @@ def _planned_source(
 def _planned_case(values: Values, names: Sequence[str], features: Sequence[Values], generator: random.Random) -> PlannedCase:
     own = next(name for name, feature in zip(names, features, strict=True) if feature.items() <= values.items())
     others = [name for name in names if name != own]
+    lag = [LAG] if values["lag"] == "yes" else []
     some = "some" in (values["stride"], values["min_length"])
     shortest = {"1": 1, "2 to 4": 3 if some else 2, "5 to 9": 5, "longer": 10}[values["length"]]
     longest = {"1": 1, "2 to 4": 4, "5 to 9": 9, "longer": 60}[values["length"]]
@@ -204,7 +207,7 @@ def _planned_case(values: Values, names: Sequence[str], features: Sequence[Value
 
     return PlannedCase(
         values=values,
-        features=(own, *generator.sample(others, generator.randint(0, min(2, len(others))))),
+        features=(own, *generator.sample(others, generator.randint(0, min(2, len(others)))), *lag),
         sequence_length=length,
         min_length=number(values["min_length"]),
         stride=None if values["stride"] == "none" else number(values["stride"]),
@@ -251,7 +254,8 @@ def _contract(source: Values, features: Sequence[Values], generator: random.Rand
         "features": {
             name: _feature(values["type"], values["vocabulary"], columns[name], generator)
             for name, values in zip(own, features, strict=True)
-        },
+        }
+        | ({LAG: _lag(generator)} if source["lag"] == "yes" else {}),
         "feature_names": own,
     }
 
@@ -267,7 +271,9 @@ def _entity(kind: str, generator: random.Random) -> Column:
 
 def _time(source: Values, generator: random.Random) -> Column:
     types = ["timestamp", "date"]
-    if source["split"] != "time":
+    if source["lag"] == "yes":
+        types = ["timestamp"]
+    elif source["split"] != "time":
         types += ["int64", "float64", "string"]
     if source["order"] == "one key":
         spaced = generator.sample(range(-ROWS, ROWS * 20), ROWS * 2)
@@ -371,9 +377,16 @@ def _validation(column: Column, generator: random.Random) -> dict[str, Any]:
 def _feature(type_: str, vocabulary: str, column: Column, generator: random.Random) -> dict[str, Any]:
     if vocabulary.startswith("yes"):
         fill = {"fill_null": generator.choice(column.literals)} if vocabulary.endswith("filled") else {}
-        return {"encode": "vocabulary"} | fill
+        rare = {"min_count": generator.choice([2, 10, 20])} if vocabulary.endswith("frequent") else {}
+        return {"encode": "vocabulary"} | fill | rare
     fill = {"fill_null": _item(type_, generator)} if vocabulary.endswith("filled") else {}
     return {"pad_value": _item(type_, generator)} | fill
+
+
+def _lag(generator: random.Random) -> dict[str, Any]:
+    unit = generator.choice(["us", "ms", "s", "min", "h", "d"])
+    first, pad_value = (generator.choice([0, -1, 2**40]) for _ in range(2))
+    return {"derive": "time_since_previous", "unit": unit, "first": first, "pad_value": pad_value}
 
 
 def _item(type_: str, generator: random.Random) -> Any:

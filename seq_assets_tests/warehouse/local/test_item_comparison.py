@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.warehouse.local.item_comparison import Held, ItemComparison, places_of_items
 from seq_assets_tests.reference import Definition, Feature, examples, histories, sequences, windows
-from seq_assets_tests.reference.windows import item_of
+from seq_assets_tests.reference.windows import item_at
 from seq_assets_tests.sequencing.cases import Case, cases, plan_of
 
 PATIENT = settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
@@ -30,7 +30,11 @@ def items_of(case: Case) -> pa.Table:
     """What the comparison is given of the raw observations."""
     columns = {"entity": case.table["entity"]}
     for feature, column in zip(case.definition.features, case.plan.features, strict=True):
-        items = [item_of(row[feature.name], feature) for row in case.rows]
+        items = [
+            item_at(position, history, feature)
+            for history in histories(case.rows, "entity").values()
+            for position in range(len(history))
+        ]
         columns[feature.name] = pa.array(items, case.plan.schema.stored().field(f"{column.name}_sequence").type.value_type)
     return pa.table(columns)
 
