@@ -108,6 +108,25 @@ def test_ids_stay_new_values_follow_and_what_vanished_comes_back_to_its_own(work
         assert [finding for finding in workspace.warehouse.inspect(version) if not finding.passed] == []
 
 
+def test_what_is_rare_is_unknown_and_what_became_rare_keeps_its_id(workspace: Workspace) -> None:
+    features = {"item": {"encode": "vocabulary", "min_count": 2}}
+    spec = encoding_model(workspace, features=features)
+    write_items(workspace, "abbcca")
+    first = workspace.ingest(spec).version
+    write_items(workspace, "abbdde")
+    second = workspace.ingest(spec).version
+    assert ids(workspace, first) == {"a": 2, "b": 3, "c": 4}
+    assert [(row["value"], row["id"], row["count"]) for row in vocabulary(workspace, second)] == [
+        ("a", 2, 1),
+        ("b", 3, 2),
+        ("c", 4, 0),
+        ("d", 5, 2),
+    ]
+    assert items(workspace, workspace.sequence(spec).version) == [[2, 3, 3, 5], [5, 1, 0, 0]]
+    lower = encoding_model(workspace)
+    assert ids(workspace, workspace.ingest(lower).version) == {"a": 2, "b": 3, "c": 4, "d": 5, "e": 6}
+
+
 def test_sequences_of_an_old_version_have_its_vocabulary(workspace: Workspace) -> None:
     spec = encoding_model(workspace)
     write_items(workspace, train="ab", validation="q")

@@ -133,6 +133,46 @@ def test_an_encoded_feature_has_ids_padded_by_zero_and_fills_null_with_a_value_o
     assert [spec.fill_value(name) for name in spec.encoded] == [None, 1]
 
 
+def test_a_lag_is_of_int64_and_counts_seconds_from_0_on() -> None:
+    spec = model({"features.lag": {"derive": "time_since_previous", "pad_value": -1}})
+    assert (spec.feature_type("lag").value, spec.pad_value("lag"), spec.fill_value("lag")) == ("int64", -1, None)
+    assert (spec.features["lag"].unit, spec.features["lag"].first) == ("s", 0)
+
+
+LAG: dict[str, Any] = {"derive": "time_since_previous", "pad_value": 0}
+
+
+@told(
+    [
+        (
+            {"features.lag": {"derive": "time_since_first", "pad_value": 0}},
+            "features.lag.derive",
+            "'time_since_first' (str)",
+            "one of time_since_previous",
+        ),
+        ({"features.lag": {"derive": "time_since_previous"}}, "features.lag.pad_value", "nothing", "this field is required"),
+        ({"features.lag": LAG | {"pad_value": 0.5}}, "features.lag.pad_value", "0.5", INT64),
+        ({"features.lag": LAG | {"first": 2**63}}, "features.lag.first", str(2**63), INT64),
+        ({"features.lag": LAG | {"unit": "w"}}, "features.lag.unit", "'w' (str)", "one of us, ms, s, min, h, d"),
+        ({"features.lag": LAG | {"encode": "vocabulary"}}, "features.lag.encode", "'vocabulary'", "nothing, with derive"),
+        ({"features.lag": LAG | {"fill_null": 0}}, "features.lag.fill_null", "0", "nothing, with derive"),
+        ({"features.correct": LAG}, "features.correct", "'correct'", "a name that no column has"),
+        ({"features._lag": LAG}, "features._lag", "'_lag'", "a name that does not begin with _"),
+        ({"features.correct.unit": "s"}, "features.correct.unit", "'s'", "with derive only"),
+        ({"features.correct.first": 1}, "features.correct.first", "1", "with derive only"),
+        ({"features.lag": LAG, "order_by": []}, "features.lag.derive", "time_since_previous with no order_by", "a model"),
+        (
+            {"features.lag": LAG, "order_by": ["correct"]},
+            "features.lag.derive",
+            "time_since_previous with order_by 'correct' of type int8",
+            "a model",
+        ),
+    ]
+)
+def test_a_lag_is_derived_from_the_time_that_orders_histories(case: Case) -> None:
+    assert_told(*case)
+
+
 @pytest.mark.parametrize(
     "split",
     [
@@ -661,6 +701,8 @@ def test_between_may_hold_a_single_value() -> None:
         ({"features.active": {"encode": "vocabulary", "pad_value": False}}, "features.active.pad_value", "False", "0, the id"),
         ({"features.school": {"encode": "vocabulary", "fill_null": 0}}, "features.school.fill_null", "0", TEXT),
         ({"features.birthday": {"encode": "vocabulary", "fill_null": 0}}, "features.birthday.fill_null", "0", "a date"),
+        ({"features.school": {"encode": "vocabulary", "min_count": 0}}, "features.school.min_count", "0 (int)", "at least 1"),
+        ({"features.correct.min_count": 2}, "features.correct.min_count", "2", "with encode only"),
     ]
 )
 def test_pad_and_fill_values_are_ones_that_the_type_can_hold(case: Case) -> None:

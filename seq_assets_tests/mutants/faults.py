@@ -32,6 +32,7 @@ class Fault:
 _WINDOWS: Final = "sequencing/windows.py"
 _KERNEL: Final = "sequencing/kernel.py"
 _OPERATION: Final = "sequencing/operation.py"
+_DERIVED: Final = "sequencing/derived.py"
 _ACCOUNTING: Final = "sequencing/accounting.py"
 _VOCABULARY: Final = "sequencing/vocabulary.py"
 _INGEST: Final = "warehouse/local/ingest.py"
@@ -1062,7 +1063,59 @@ _READING_FAULTS: Final = (
     ),
 )
 
+_DERIVED_FAULTS: Final = (
+    Fault(
+        "time since the item before: an item at the end of a batch is nobody's before",
+        _DERIVED,
+        "begins[0] = before is None or before.column(entity)[0] != values[0]",
+        "begins[0] = True",
+        _TEST_KERNEL,
+    ),
+    Fault(
+        "time since the item before: the first item of a history has the one of another entity before it",
+        _DERIVED,
+        "begins[1:] = pc.not_equal",
+        "begins[1:] = False & pc.not_equal",
+        _TEST_KERNEL,
+    ),
+    Fault(
+        "time since the item before: in microseconds, whatever the unit",
+        _DERIVED,
+        "prepend=earlier) // how.unit",
+        "prepend=earlier)",
+        _TEST_KERNEL,
+    ),
+    Fault(
+        "time since the item before: the first item has 0, whatever was said",
+        _DERIVED,
+        "np.where(begins, how.first,",
+        "np.where(begins, 0,",
+        _TEST_KERNEL,
+    ),
+    Fault(
+        "time since the item before: observations in another order are used",
+        _PUBLISHING,
+        "feature.derivation.column not in made.order_by[:1]",
+        "feature.derivation.column not in made.columns",
+        ("contract/test_derived.py::test_observations_in_another_order_have_to_be_made_anew",),
+    ),
+)
+
 _VOCABULARY_FAULTS: Final = (
+    Fault(
+        "vocabulary: what is as frequent as it must be is too rare",
+        _VOCABULARY,
+        'pc.greater_equal(ordered["count"], min_count)',
+        'pc.greater(ordered["count"], min_count)',
+        _vocabulary("what_is_rare_is_unknown_and_what_became_rare_keeps_its_id"),
+    ),
+    Fault(
+        "audit: a rare value has an id",
+        _AUDIT_VOCABULARY,
+        "before IS NULL AND expected < {min_count})",
+        "before IS NULL AND expected < 0)",
+        _TEST_AUDIT_VOCABULARY,
+    ),
     Fault(
         "vocabulary: ids count from 1",
         _VOCABULARY,
@@ -1206,7 +1259,7 @@ _VOCABULARY_FAULTS: Final = (
     Fault(
         "vocabulary: it is published whatever its audit says",
         _PUBLISHING,
-        "_require(vocabulary_findings(engine, counts, written, before, known.ids_from), dataset)",
+        "_require(vocabulary_findings(engine, counts, written, before, known.ids_from, spec.min_counts), dataset)",
         "_require([], dataset)",
         ("warehouse/local/test_failures.py::test_a_vocabulary_that_fails_its_audit_leaves_the_last_version",),
     ),

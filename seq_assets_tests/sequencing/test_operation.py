@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -126,6 +126,47 @@ def test_ties_keep_the_order_of_the_rows(frame: Frame) -> None:
     answers = frame({"pupilid": [1] * size, "timestamp": [0] * size, "correct": list(range(size))})
     table = cut(answers, order_by=["timestamp"], sequence_length=size)
     assert table["correct_sequence"].to_pylist() == [list(range(size))]
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("s", [[7, 60, 0], [7, -1, -1]]), ("us", [[7, 60_000_001, 0], [7, -1, -1]]), ("h", [[7, 0, 0], [7, -1, -1]])],
+)
+def test_the_time_since_the_item_before_is_a_feature_of_its_own(unit: str, expected: list[list[int]]) -> None:
+    start = datetime(2024, 5, 6, tzinfo=UTC)
+    times = [start, start + timedelta(minutes=1, microseconds=1), start + timedelta(minutes=1, microseconds=1), start]
+    answers = pa.table({"pupilid": [1, 1, 1, 2], "at": times, "correct": [1, 0, 1, 0]}).take([2, 3, 1, 0])
+    lag = {"derive": "time_since_previous", "unit": unit, "first": 7, "pad_value": -1}
+    table = cut(answers, order_by=["at"], features={"correct": -1, "lag": lag})
+    assert table["lag_sequence"].to_pylist() == expected
+    assert table.schema.names == ["pupilid", *table.schema.names[1:4], "correct_sequence", "lag_sequence", "is_pad_sequence"]
+
+
+@pytest.mark.parametrize(
+    ("said", "order_by", "message"),
+    [
+        ({"derive": "time_since"}, ["at"], "derive: found 'time_since'; allowed: time_since_previous"),
+        ({}, ["at"], "derive: found None; allowed: time_since_previous"),
+        ({"unit": "w"}, ["at"], "unit: found 'w'; allowed: us, ms, s, min, h, d"),
+        ({"first": 0.5}, ["at"], "first: found 0.5; allowed: an integer"),
+        ({"pad_value": 2**63}, ["at"], f"pad_value: found {2**63}; allowed: an integer"),
+        ({"pad": 0}, ["at"], "found 'pad'; allowed: derive, unit, first, pad_value"),
+        ({"pad_value": 0}, [], "found no order_by; allowed: order_by that begins with a timestamp"),
+        ({"pad_value": 0}, ["correct", "at"], "found order_by 'correct' of type int64"),
+    ],
+)
+def test_mistakes_in_a_derived_feature_are_told(said: dict[str, Any], order_by: list[str], message: str) -> None:
+    answers = pa.table({"pupilid": [1], "at": [datetime(2024, 5, 6, tzinfo=UTC)], "correct": [1]})
+    lag = {"pad_value": 0} | ({} if said == {} else {"derive": "time_since_previous"}) | said
+    found = message_of(answers, order_by=order_by, features={"lag": lag})
+    assert found.startswith("features: 'lag': ")
+    assert message in found
+
+
+def test_a_derived_feature_has_a_name_that_no_column_has() -> None:
+    answers = pa.table({"pupilid": [1], "at": [datetime(2024, 5, 6, tzinfo=UTC)]})
+    lag = {"derive": "time_since_previous", "pad_value": 0}
+    assert "a column of that name" in message_of(answers, order_by=["at"], features={"at": lag})
 
 
 def test_without_an_order_rows_keep_theirs() -> None:

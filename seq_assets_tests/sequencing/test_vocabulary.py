@@ -36,22 +36,25 @@ def counted(values: list[Any], type_: str) -> pa.Table:
     )
 
 
-def model_of(*names: str, type_: str = "string") -> dict[str, Any]:
+def model_of(*names: str, type_: str = "string", min_count: int = 1) -> dict[str, Any]:
     return {
         "columns": {name: {"type": type_} for name in names},
-        "features": {name: {"encode": "vocabulary"} for name in names},
+        "features": {name: {"encode": "vocabulary", "min_count": min_count} for name in names},
     }
 
 
 @settings(max_examples=examples(150), deadline=None)
-@given(LABELS, st.integers(2, 20))
-def test_ids_over_any_versions_are_what_the_reference_says(labels: tuple[str, list[list[Any]]], ids_from: int) -> None:
+@given(LABELS, st.integers(2, 20), st.integers(1, 3))
+def test_ids_over_any_versions_are_what_the_reference_says(
+    labels: tuple[str, list[list[Any]]], ids_from: int, min_count: int
+) -> None:
     type_, versions = labels
     table: pa.Table | None = None
     expected: list[dict[str, Any]] = []
     for values in versions:
-        table = next_vocabulary(table, {"label": counted(values, type_)}, ids_from)
-        expected = vocabulary([{"label": value} for value in values], model_of("label", type_=type_), expected, ids_from)
+        table = next_vocabulary(table, {"label": counted(values, type_)}, ids_from, {"label": min_count})
+        model = model_of("label", type_=type_, min_count=min_count)
+        expected = vocabulary([{"label": value} for value in values], model, expected, ids_from)
         assert table.schema.equals(VOCABULARY_SCHEMA.stored())
         assert table.to_pylist() == expected
 

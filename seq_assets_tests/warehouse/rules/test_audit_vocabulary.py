@@ -1,6 +1,6 @@
 """The audit of vocabularies finds each thing that may be wrong with one, and nothing in one that is right."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,9 @@ class House:
 
     engine: Engine
 
-    def problems(self, rows: Rows, before: Rows | None = None, ids_from: int = 2) -> dict[str, tuple[str, ...]]:
+    def problems(
+        self, rows: Rows, before: Rows | None = None, ids_from: int = 2, min_counts: Mapping[str, int] = {}
+    ) -> dict[str, tuple[str, ...]]:
         """By check, of a vocabulary that follows another one (by default `BEFORE`)."""
         counts = {
             feature: pa.table({"value": values}).group_by("value").aggregate([([], "count_all")])
@@ -43,7 +45,7 @@ class House:
         }
         counts = {feature: table.rename_columns(["value", "count"]) for feature, table in counts.items()}
         previous = None if before == [] else table_of(BEFORE if before is None else before)
-        found = vocabulary_findings(self.engine, counts, table_of(rows), previous, ids_from)
+        found = vocabulary_findings(self.engine, counts, table_of(rows), previous, ids_from, min_counts)
         return {finding.check: finding.problems for finding in found if not finding.passed}
 
 
@@ -60,6 +62,16 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def test_what_is_right_passes(house: House) -> None:
     assert house.problems(RIGHT) == {}
+
+
+def test_what_is_rare_has_no_id_unless_it_had_one(house: House) -> None:
+    pupils = [("pupil", "9", 2, 3), ("pupil", "10", 3, 2)]
+    frequent: Rows = [("item", "b", 2, 2), *pupils]
+    assert house.problems(frequent, before=[], min_counts={"item": 2}) == {}
+    assert "1 values have no id" in str(house.problems(pupils, before=[], min_counts={"item": 2}))
+    rare: Rows = [*frequent, ("item", "a", 3, 1)]
+    assert "1 values are too rare for an id" in str(house.problems(rare, before=[], min_counts={"item": 2}))
+    assert house.problems(RIGHT, before=RIGHT, min_counts={"item": 9, "pupil": 9}) == {}
 
 
 def test_new_ids_begin_where_they_may(house: House) -> None:
