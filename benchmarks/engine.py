@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Version, Warehouse
 
 
-def ingest(environment: "Environment", warehouse: "Warehouse", spec: "ModelSpec") -> "Version":
-    """Reads, checks, splits and sorts the model's source."""
+def ingest(environment: "Environment", warehouse: "Warehouse", spec: "ModelSpec", *, force: bool = True) -> "Version":
+    """Reads, checks, splits and sorts the model's source; with force, as if nothing was known of it."""
     from seq_assets.sequencing.plans import IngestPlan
 
     location = spec.location(environment.name)
     assert location is not None, "the model has a source here"
     folder = environment.registry().folder_of(spec.name)
-    return warehouse.execute(IngestPlan(spec, location, str(folder)), force=True).version
+    return warehouse.execute(IngestPlan(spec, location, str(folder)), force=force).version
 
 
 def sequence(warehouse: "Warehouse", spec: "ModelSpec", lengths: Iterable[int], raw: "Version") -> "list[Version]":
@@ -55,7 +55,7 @@ def main() -> None:
     made: list[Version] = []
     for spec in (registry[name] for name in asked.models or registry):
         if asked.what != "sequence":
-            made.append(ingest(environment, warehouse, spec))
+            made.append(ingest(environment, warehouse, spec, force=not asked.changed))
         if asked.what != "ingest":
             raw = warehouse.find(Dataset.raw(spec.name))
             made += sequence(warehouse, spec, asked.lengths or spec.lengths, raw)
@@ -72,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("what", choices=["ingest", "sequence", "all"])
     parser.add_argument("--models", nargs="*", default=[], help="default: all of the models folder")
     parser.add_argument("--lengths", nargs="*", type=int, default=[], help="default: those that the model declares")
+    parser.add_argument("--changed", action="store_true", help="ingest what has changed since; default: all anew")
     return parser.parse_args()
 
 

@@ -57,7 +57,8 @@ class Texts:
         if is_first:
             shutil.rmtree(home, ignore_errors=True)
         settings = {"SEQ_ASSETS_HOME": str(home), "SEQ_ASSETS_MODELS": str(self.place / "models")}
-        return measure(["-m", "benchmarks.engine", "ingest", "--models", model], settings)
+        changed = [] if is_first else ["--changed"]
+        return measure(["-m", "benchmarks.engine", "ingest", "--models", model, *changed], settings)
 
     def compete(self, form: str, model: str) -> Measurement:
         """Another reads, sorts and writes the source of a model."""

@@ -133,7 +133,7 @@ class Environment:
         if self.name != "prod":
             from seq_assets.warehouse.local.warehouse import LocalWarehouse
 
-            yield LocalWarehouse(home)
+            yield LocalWarehouse(home, smallest_kept=None)
             return
         from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
         from seq_assets.warehouse.storage.cloud import temporary

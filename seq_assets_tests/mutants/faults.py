@@ -747,7 +747,7 @@ _REJECTION_FAULTS: Final = (
     Fault(
         "accounting: what was read is the sum of what was kept",
         _INGEST,
-        "accounting=stage_accounting(engine, read)",
+        "accounting=stage_accounting(engine, staged.read)",
         'accounting=stage_accounting(engine, engine.row(f"SELECT count(*) AS rows FROM {STAGE}")["rows"])',
         _ingest("a_record_that_gets_lost_after_it_was_read_publishes_nothing"),
     ),

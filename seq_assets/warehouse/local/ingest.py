@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +30,14 @@ from seq_assets.warehouse.local.ingest_sql import (
     register_lookups,
     stage_query,
 )
+from seq_assets.warehouse.local.text_cache import KeptTexts, TextCache
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.metrics import column_metrics
 from seq_assets.warehouse.rules.number_formats import number_format
-from seq_assets.warehouse.sources.location import SourceFiles
+from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.parquet_format import ParquetFiles, ParquetPart
-from seq_assets.warehouse.sources.reading import CountedRecords
+from seq_assets.warehouse.sources.reading import CountedRecords, note_again
 from seq_assets.warehouse.sources.records import SourceFindings, records_schema, wanted_columns
 from seq_assets.warehouse.storage.parquet_files import write_parquet
 from seq_assets.warehouse.storage.storage import Storage
@@ -76,6 +78,19 @@ class IngestResult:
     source: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class StagedRecords:
+    """What the stage was filled with.
+
+    Attributes:
+        read: The records, as their readers counted them.
+        of_files: Those of text files that were read, by the file's index.
+    """
+
+    read: int
+    of_files: Mapping[int, int] = field(default_factory=dict)
+
+
 @contextmanager
 def memory_explained(spec: ModelSpec) -> Iterator[None]:
     """What DuckDB says of its memory becomes an error of the source, whose long values are what takes it.
@@ -103,10 +118,13 @@ def ingest(
     raw_folder: str,
     rejected_folder: str,
     scratch: Path,
+    cache: TextCache,
     engine: Engine,
     progress: Progress,
 ) -> IngestResult:
     """Reads the source once, sorts each subset once, and writes finished files into the two folders.
+
+    Text files that have not changed are taken from the cache; those that were read are kept there.
 
     Raises:
         SourceError: The source cannot be read, or has no rows.
@@ -118,8 +136,9 @@ def ingest(
     engine.execute(f"ATTACH {place} AS stage {options}")
     register_lookups(engine, spec)
     findings = SourceFindings()
-    read = _stage(spec, source, engine, progress, findings)
-    if read == 0:
+    texts = cache.open(spec, source, text_query(spec, source))
+    staged = _stage(spec, source, texts, engine, progress, findings)
+    if staged.read == 0:
         raise source.without_rows()
     judge_stage(spec, source, engine)
     schema = plan.schema.stored()
@@ -136,15 +155,20 @@ def ingest(
     )
     # Metrics do not ask for the subset, which may cost a join.
     accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"
-    return IngestResult(
+    result = IngestResult(
         raw=raw,
         rejected=rejected,
         rejected_rows=rejected_rows,
-        accounting=stage_accounting(engine, read),
+        accounting=stage_accounting(engine, staged.read),
         metrics=column_metrics(engine, MEASURES, spec, accepted, _unique_counts(engine, spec, accepted)),
         label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
         source=findings.metadata(wanted_columns(spec)),
     )
+    # Last, so that where the disk is full it is this that is missing.
+    found = partial(find_files, plan.location, plan.folder, spec.source.format)
+    texts.keep(engine, STAGE, staged.of_files, findings, found, scratch, rows)
+    texts.tidy()
+    return result
 
 
 def stage_place(source: SourceFiles, scratch: Path) -> tuple[str, str]:
@@ -158,8 +182,10 @@ def stage_place(source: SourceFiles, scratch: Path) -> tuple[str, str]:
     return text_literal(str(scratch / "stage.duckdb")), "(RECOVERY_MODE NO_WAL_WRITES)"
 
 
-def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progress, findings: SourceFindings) -> int:
-    """Fills the stage table and notes the files' columns; returns the number of records read, as the reader counted them."""
+def _stage(
+    spec: ModelSpec, source: SourceFiles, texts: KeptTexts, engine: Engine, progress: Progress, findings: SourceFindings
+) -> StagedRecords:
+    """Fills the stage table and notes the files' columns."""
     if source.format == "parquet":
         # Left before anything else happens, however reading ends: no thread of DuckDB's may still ask for a batch.
         with closing(ParquetFiles(source, engine)) as files:
@@ -167,18 +193,39 @@ def _stage(spec: ModelSpec, source: SourceFiles, engine: Engine, progress: Progr
             with files.explained():
                 engine.execute(f"CREATE TABLE {STAGE} AS {' UNION ALL '.join(queries)}")
             progress("read", files.rows)
-            return files.rows
+            return StagedRecords(files.rows)
+    kept = _stage_kept(spec, source, texts, engine, findings)
+    if kept:
+        progress("read", kept)
+    unread = [index for index in range(len(source.files)) if index not in texts.files]
+    statement = f"INSERT INTO {STAGE}" if texts.files else f"CREATE TABLE {STAGE} AS"
     columns = wanted_columns(spec)
-    with closing(CountedRecords(source, columns, spec.source.options, findings, progress)) as counted:
+    with closing(CountedRecords(source, columns, spec.source.options, findings, progress, unread, kept)) as counted:
         engine.register("records", pa.RecordBatchReader.from_batches(records_schema(columns), counted))
         try:
-            engine.execute(f"CREATE TABLE {STAGE} AS {text_query(spec, source)}")
+            engine.execute(f"{statement} {text_query(spec, source)}")
         except Exception as error:
             # DuckDB wraps what the reader raised into an error of its own.
             raise counted.error or error from None
         finally:
             engine.unregister("records")
-        return counted.rows
+        return StagedRecords(counted.rows, counted.of_files)
+
+
+def _stage_kept(spec: ModelSpec, source: SourceFiles, texts: KeptTexts, engine: Engine, findings: SourceFindings) -> int:
+    """Makes the stage table of what is kept, if anything is; returns the number of records, as their readers counted them."""
+    import duckdb
+
+    if not texts.files:
+        return 0
+    try:
+        engine.execute(f"CREATE TABLE {STAGE} AS {texts.query(engine)}")
+    except duckdb.Error as error:
+        engine.execute(f"DROP TABLE IF EXISTS {STAGE}")
+        texts.let_go(error)
+    for index, file in texts.files.items():
+        note_again(source, index, file.findings, wanted_columns(spec), findings)
+    return sum(file.records for file in texts.files.values())
 
 
 def part_query(spec: ModelSpec, part: ParquetPart) -> str:

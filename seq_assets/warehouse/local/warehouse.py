@@ -1,5 +1,6 @@
 """`LocalWarehouse`: the warehouse interface on DuckDB and the Arrow kernel; its tables live on this machine."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,13 +13,14 @@ from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccountin
 from seq_assets.sequencing.advice import Histories
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.engine import BATCH_ROWS, MEMORY_LIMIT, Engine, parquet
-from seq_assets.warehouse.interface import Finding, Progress, Repair, SourceSample, Version
+from seq_assets.warehouse.interface import Finding, Progress, Publication, Repair, SourceSample, Version, no_progress
 from seq_assets.warehouse.local.audit_raw import raw_findings
 from seq_assets.warehouse.local.audit_sequences import sequence_findings
 from seq_assets.warehouse.local.ingest import ingest, label_counts, memory_explained
 from seq_assets.warehouse.local.ranges import ROWS_PER_RANGE
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.local.sequences import SequenceWriter
+from seq_assets.warehouse.local.text_cache import SMALLEST_KEPT, TextCache
 from seq_assets.warehouse.publishing import AUDIT_MEMORY_LIMIT, BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.side_by_side import available_cores
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
@@ -33,19 +35,21 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class LocalWarehouse(PublishingWarehouse):
-    """Tables below one folder: `catalog.db`, `warehouse/<database>/<table>/`, `scratch/`.
+    """Tables below one folder: `catalog.db`, `warehouse/<database>/<table>/`, `scratch/`, `cache/`.
 
     Attributes:
         database: The tables' namespace.
         environment: Recorded in each table.
         workers: Ranges of sequences that are made, and files of them that are audited, at a time.
         rows_per_range: Raw observations of a range, at least, where there are so many; what comes of a range is one file.
+        smallest_kept: Bytes of the smallest text file of which what was read is kept for the next ingest; None: of no file.
     """
 
     database: str = "seq_assets_local"
     environment: str = "local"
     workers: int = field(default_factory=available_cores, kw_only=True)
     rows_per_range: int = field(default=ROWS_PER_RANGE, kw_only=True)
+    smallest_kept: int | None = field(default=SMALLEST_KEPT, kw_only=True)
 
     @cached_property
     def storage(self) -> Storage:
@@ -96,6 +100,15 @@ class LocalWarehouse(PublishingWarehouse):
         kept = f"; it is kept as {aside}" if aside.exists() else ""
         return replace(repaired, catalog=f"{file.path} {found}{kept}")
 
+    def execute(self, plan: IngestPlan | SequencePlan, *, force: bool = False, progress: Progress = no_progress) -> Publication:
+        """Executes a plan, audits the finished files and publishes them; with force, all text is read again."""
+        if force and isinstance(plan, IngestPlan):
+            shutil.rmtree(self._text_cache(plan.spec).folder, ignore_errors=True)
+        return super().execute(plan, force=force, progress=progress)
+
+    def _text_cache(self, spec: ModelSpec) -> TextCache:
+        return TextCache.of_home(self.home, spec.name, self.smallest_kept)
+
     def _find_source(self, plan: IngestPlan) -> SourceFiles:
         return find_files(plan.location, plan.folder, plan.spec.source.format)
 
@@ -120,7 +133,8 @@ class LocalWarehouse(PublishingWarehouse):
         assert isinstance(source, SourceFiles), "as it was found"
         with self._scratch() as scratch, Engine.open(self.connect, scratch, MEMORY_LIMIT, self.storage) as engine:
             with memory_explained(plan.spec):
-                result = ingest(plan, source, self.storage, raw_folder, rejected_folder, scratch, engine, progress)
+                cache = self._text_cache(plan.spec)
+                result = ingest(plan, source, self.storage, raw_folder, rejected_folder, scratch, cache, engine, progress)
             raw, rejected = list(result.raw.values()), [result.rejected]
             findings = raw_findings(engine, plan.spec, self.storage, raw, rejected, result.accounting)
         return BuiltObservations(

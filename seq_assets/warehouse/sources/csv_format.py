@@ -35,7 +35,7 @@ def read_csv(
     for index, file in files:
         delimiter = options.delimiter or ("\t" if file.extension == ".tsv" else ",")
         with closing(DelimitedFile(file, delimiter, options)) as delimited:
-            findings.add_columns(delimited.names)
+            findings.add_columns(index, delimited.names)
             _refuse_another_delimiter(file, columns, delimited.names, delimiter)
             present = present_columns(file, columns, delimited.names)
             for records in delimited.records([column.source for column in present]):
@@ -43,7 +43,7 @@ def read_csv(
                     yield malformed_records(schema, index, records.malformed)
                 arrays = zip(present, records.columns.columns, strict=False)
                 yield records_batch(schema, index, records.numbers, {column.name: array for column, array in arrays})
-            findings.add_records_over_lines(file, delimited.over_lines)
+            findings.add_records_over_lines(index, file, delimited.over_lines)
 
 
 def _refuse_another_delimiter(file: SourceFile, columns: tuple[WantedColumn, ...], found: list[str], delimiter: str) -> None:

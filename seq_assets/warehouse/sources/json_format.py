@@ -60,7 +60,7 @@ def read_json(
     The columns that the files have are the keys of their first lines.
 
     Raises:
-        SourceError: A file cannot be read, or no object has a key of a column, but one that differs in upper and lower case.
+        SourceError: A file cannot be read.
     """
     import duckdb
 
@@ -93,7 +93,6 @@ def read_json(
                         pending.clear()
         if pending:
             yield from _parsed(connection, pa.concat_tables(pending), columns, findings, known)
-    findings.refuse_another_case(f"In the files up to {file.location}, objects have", columns)
 
 
 def _refuse_an_array(file: SourceFile, block: Block) -> None:
@@ -132,22 +131,24 @@ def _parsed(
     known: list[list[str]],
 ) -> Iterator[pa.RecordBatch]:
     connection.register("lines", lines)
-    key_lists = _key_lists(connection)
-    findings.add_columns(key for keys in key_lists for key in keys)
+    key_lists = []
+    for index, keys in _key_lists(connection):
+        findings.add_columns(index, keys)
+        key_lists.append(keys)
     known += [keys for keys in key_lists if keys and len(set(keys)) == len(keys) and keys not in known]
     del known[:-_KEY_LISTS]
     for batch in connection.sql(_query(columns, known)).to_arrow_reader(1 << 17):
         yield _exact(batch, columns).cast(records_schema(columns))
 
 
-def _key_lists(connection: "duckdb.DuckDBPyConnection") -> list[list[str]]:
-    """The lists of keys of the files' first lines, in order of first appearance."""
+def _key_lists(connection: "duckdb.DuckDBPyConnection") -> list[tuple[int, list[str]]]:
+    """The lists of keys of the files' first lines, each with the file's index, in order of first appearance."""
     query = f"""
-        SELECT keys FROM (
+        SELECT file, keys FROM (
             SELECT TRY(json_keys(line)) AS keys, file, number FROM lines
             WHERE number <= {_LINES_WITH_KEYS} AND {_BEGINS_AN_OBJECT}
-        ) WHERE keys IS NOT NULL GROUP BY keys ORDER BY min((file, number))"""
-    return [keys for (keys,) in connection.execute(query).fetchall()]
+        ) WHERE keys IS NOT NULL GROUP BY file, keys ORDER BY file, min(number)"""
+    return connection.execute(query).fetchall()
 
 
 _BEGINS_AN_OBJECT: Final = "starts_with(ltrim(line, ' ' || chr(9)), '{')"

@@ -108,7 +108,7 @@ class ParquetFiles:
         most_bytes = spec.source.options.max_value_bytes
         for index, file in enumerate(self._source.files):
             described, footer = self._described(file), _footer(file)
-            found = self._columns(columns_of_files(wanted_columns(spec)), file, described, footer, findings)
+            found = self._columns(columns_of_files(wanted_columns(spec)), index, file, described, footer, findings)
             _refuse_lost_order(spec, file, found)
             with broken_file_explained(file):
                 check_chunks(footer, file.size)
@@ -200,6 +200,7 @@ class ParquetFiles:
     def _columns(
         self,
         columns: tuple[WantedColumn, ...],
+        index: int,
         file: SourceFile,
         described: list[tuple[str, str]],
         footer: pq.FileMetaData,
@@ -212,7 +213,7 @@ class ParquetFiles:
             found = f"it has {len(written)} columns by its footer, and {len(described)} by its schema"
             raise SourceError(f"The source file {file.location} cannot be read as Parquet: {found}; write it again.")
         names = [field.name for field in written]
-        findings.add_columns(names)
+        findings.add_columns(index, names)
         taken = [name for name in names if name.lower() in _TAKEN_NAMES]
         if taken:
             raise SourceError(

@@ -88,28 +88,51 @@ def columns_of_paths(columns: Iterable[Column]) -> tuple[PathColumn, ...]:
     return tuple(column for column in columns if isinstance(column, PathColumn))
 
 
-class SourceFindings:
-    """What the files of a source turn out to have: columns, in order of first appearance, and records that span lines.
+@dataclass(frozen=True)
+class FileFindings:
+    """What one file turns out to have.
 
     Attributes:
-        records_over_lines: How many records of CSV files span lines.
+        columns: Their names, in order of first appearance.
+        records_over_lines: How many of its records span lines.
     """
+
+    columns: tuple[str, ...] = ()
+    records_over_lines: int = 0
+
+
+class SourceFindings:
+    """What the files of a source turn out to have: columns, in order of first appearance, and records that span lines."""
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._names: dict[str, None] = {}
-        self.records_over_lines = 0
+        self._columns: dict[int, dict[str, None]] = {}
+        self._over_lines: dict[int, int] = {}
 
-    def add_columns(self, names: Iterable[str]) -> None:
-        """Notes the columns of one more file."""
-        self._names.update(dict.fromkeys(names))
+    def add_columns(self, index: int, names: Iterable[str]) -> None:
+        """Notes columns of a file, which is given by its index."""
+        self._columns.setdefault(index, {}).update(dict.fromkeys(names))
 
-    def add_records_over_lines(self, file: SourceFile, records: int) -> None:
+    def add_records_over_lines(self, index: int, file: SourceFile, records: int) -> None:
         """Notes how many records of one more file span lines, and says so where there are any."""
-        self.records_over_lines += records
+        self._over_lines[index] = records
         if records:
             said = f"{records:,} records of %s span lines" if records > 1 else "1 record of %s spans lines"
             logger.warning(said, file.location)
+
+    def of(self, index: int) -> FileFindings:
+        """What was noted of one file."""
+        return FileFindings(tuple(self._columns.get(index, ())), self._over_lines.get(index, 0))
+
+    @property
+    def records_over_lines(self) -> int:
+        """How many records of CSV files span lines."""
+        return sum(self._over_lines.values())
+
+    @property
+    def _names(self) -> dict[str, None]:
+        """The columns of all files, in the order of the files, whichever of them was looked at first."""
+        return dict.fromkeys(name for index in sorted(self._columns) for name in self._columns[index])
 
     def ignored(self, columns: Iterable[Column]) -> list[str]:
         """The columns that are not wanted."""
@@ -118,7 +141,8 @@ class SourceFindings:
 
     def absent(self, columns: Iterable[Column]) -> list[str]:
         """The wanted ones that no file has."""
-        return [column.source for column in columns_of_files(columns) if column.source not in self._names]
+        names = self._names
+        return [column.source for column in columns_of_files(columns) if column.source not in names]
 
     def refuse_another_case(self, subject: str, columns: Iterable[Column]) -> None:
         """Refuses a source that has a wanted column nowhere, but one whose name differs in upper and lower case.
@@ -126,10 +150,10 @@ class SourceFindings:
         Raises:
             SourceError: That is so of one of the columns.
         """
-        wanted = columns_of_files(columns)
+        wanted, names = columns_of_files(columns), self._names
         for column in wanted:
-            if column.source not in self._names:
-                refuse_another_case(subject, column, wanted, self._names)
+            if column.source not in names:
+                refuse_another_case(subject, column, wanted, names)
 
     def metadata(self, columns: Iterable[Column]) -> dict[str, Any]:
         """What a version remembers of them: `ignored_columns` and `records_over_lines`."""

@@ -50,8 +50,8 @@ def read_three_line(
     Raises:
         SourceError: A column is none of the four, or a file ends within a block.
     """
-    findings.add_columns(COLUMNS)
     for index, file in files:
+        findings.add_columns(index, COLUMNS)
         for column in columns:
             if column.source not in COLUMNS:
                 raise SourceError(missing_column(file, column, COLUMNS))
