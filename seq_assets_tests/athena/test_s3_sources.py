@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from seq_assets.errors import RetryableError, SeqAssetsError, SourceError
 from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.local.staging import StagingWarehouse
-from seq_assets.warehouse.sources.location import SourceFiles, find_files
+from seq_assets.warehouse.sources.location import SourceFile, SourceFiles, find_files
 from seq_assets.warehouse.storage.cloud import Cloud
 from seq_assets.warehouse.storage.object_store import DuckDBFiles, ObjectFile, register_objects
 from seq_assets_tests.athena.object_storage import ObjectStorage, object_storage, s3_endpoint
@@ -241,6 +241,32 @@ def test_the_value_in_the_object_wins_whatever_its_prefix_is_named(workspace: Wo
     assert {name: [row[name] for row in rows] for name in columns} == columns
     assert {row["subset"] for row in rows} == {"train"}
     assert there.sequence(spec).version.rows == 2
+
+
+def test_text_objects_that_have_not_changed_are_not_read_again(
+    workspace: Workspace, object_storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of them is on this machine, also where the tables are on S3."""
+    opened: list[str] = []
+    original = SourceFile.open
+
+    def noted(file: SourceFile) -> BinaryIO:
+        opened.append(file.name)
+        return original(file)
+
+    monkeypatch.setattr(SourceFile, "open", noted)
+    cloud = Cloud("staging", object_storage.bucket, "tables", "staged")
+    there = Workspace(workspace.folder, StagingWarehouse(workspace.folder / "staging", cloud=cloud, smallest_kept=0))
+    spec = there.model(source={"location": f"{object_storage.address}/days/"})
+    items = {"1.csv": 10, "2.csv": 20}
+    for changed in ({"1.csv": 10, "2.csv": 20}, {"0.csv": 30}, {"2.csv": 40}):
+        items |= changed
+        for name, item in changed.items():
+            object_storage.put(f"days/{name}", f"pupil,time,item\n1,1,{item}\n".encode())
+        opened.clear()
+        rows = published_rows(there.warehouse, there.ingest(spec).version)
+        assert [(row["_file"], row["item"]) for row in rows] == sorted(items.items())
+        assert set(opened) == set(changed)
 
 
 def test_duckdb_reads_lists_of_objects_with_the_numbers_of_rows(tmp_path: Path, object_storage: ObjectStorage) -> None:
