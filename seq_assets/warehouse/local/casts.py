@@ -135,6 +135,15 @@ def standard_sql(value: str, source_type: str, column: ColumnSpec, numbers: Numb
     return trimmed if column.format is None else _by_format(trimmed, column.format)
 
 
+def is_read_as_it_stands(source_type: str, column: ColumnSpec, numbers: NumberFormat | None = None) -> bool:
+    """Whether `readable_sql` takes text as it stands, unless it has blanks around it, which no type of these reads.
+
+    Looking for blanks takes a quarter of the time of reading, so that whoever has much to read reads first.
+    """
+    is_standard = column.format is None and column.timezone is None and not (numbers and is_number(column))
+    return source_type == "VARCHAR" and column.type is not ColumnType.STRING and is_standard
+
+
 def _trimmed(value: str) -> str:
     """Text without spaces and tabs at its ends: asking for them first takes a third of what DuckDB's `trim` takes."""
     # Only what begins with a control character or a space comes before "!", or is empty.

@@ -12,7 +12,14 @@ from typing import Final
 from seq_assets.models import ModelSpec
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
 from seq_assets.warehouse.engine import Engine, quoted, text_literal
-from seq_assets.warehouse.local.casts import literal_sql, null_sql, placed_sql, readable_sql, standard_sql
+from seq_assets.warehouse.local.casts import (
+    is_read_as_it_stands,
+    literal_sql,
+    null_sql,
+    placed_sql,
+    readable_sql,
+    standard_sql,
+)
 from seq_assets.warehouse.rules.contract_sql import ContractSql, Dialect
 from seq_assets.warehouse.rules.lookups import Lookups, looked_up, lookup_table
 from seq_assets.warehouse.rules.metrics import Measures
@@ -50,23 +57,31 @@ def stage_query(
     """
     values, typed, placed, rejections, tables = [], [], [], [], lookups(spec)
     for number, (name, column) in enumerate(spec.columns.items()):
-        source, value = quoted(name), quoted(f"_v{number}")
-        standard, type_ = quoted(f"_w{number}"), source_types[name]
-        values.append(f"{standard_sql(source, type_, column, numbers)} AS {standard}")
-        local = quoted(f"_l{number}")
-        in_utc = placed_sql(local, standard, type_, column)
-        typed.append(f"{readable_sql(standard, type_, column)} AS {value if in_utc is None else local}")
-        placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
+        source, value, local = quoted(name), quoted(f"_v{number}"), quoted(f"_l{number}")
+        standard, type_ = standard_sql(source, source_types[name], column, numbers), source_types[name]
+        if is_read_as_it_stands(type_, column, numbers):
+            typed.append(f"{readable_sql(source, type_, column)} AS {local}")
+            again = f"CASE WHEN {source} IS NOT NULL THEN {readable_sql(standard, type_, column)} END"
+            placed.append(f"CASE WHEN {local} IS NULL THEN {again} ELSE {local} END AS {value}")
+            standard = standard if column.type.is_float else source  # only NaN is a null that is written
+        else:
+            values.append(f"{standard} AS {quoted(f'_w{number}')}")
+            standard = quoted(f"_w{number}")
+            in_utc = placed_sql(local, standard, type_, column)
+            typed.append(f"{readable_sql(standard, type_, column)} AS {value if in_utc is None else local}")
+            placed += [] if in_utc is None else [f"{in_utc} AS {value}"]
+        is_null = null_sql(standard, type_, column)
         stood = quoted(text_column(name)) if name in texts else f"CAST({source} AS VARCHAR)"
-        rejections.append(_rejection(spec, name, number, source_types[name], stood, unreadable.get(name), tables))
+        rejections.append(_rejection(spec, name, value, is_null, stood, unreadable.get(name), tables))
     columns = ", ".join(f"{quoted(f'_v{number}')} AS {quoted(name)}" for number, name in enumerate(spec.columns))
     malformed = f"[{{'column': NULL::VARCHAR, 'value': _malformed, 'detail': _detail, 'reason': {CONTRACT.record_reason()}}}]"
     return f"""
-        WITH standard AS (SELECT *, {", ".join(values)} FROM {records}),
-        typed AS (SELECT *, {", ".join(typed)} FROM standard),
+        WITH standard AS (SELECT {", ".join(["*", *values])} FROM {records}),
+        typed AS (SELECT {", ".join(["*", *typed])} FROM standard),
         placed AS (SELECT {", ".join(["*", *placed])} FROM typed),
         checked AS (
             SELECT *, CASE WHEN _malformed IS NOT NULL THEN {malformed}
+                WHEN {_acceptance(spec, tables)} THEN []
                 ELSE list_filter([{", ".join(rejections)}], lambda rejection: rejection IS NOT NULL) END AS _failed
             FROM placed)
         SELECT _file, _row, nullif(_failed, []) AS _rejections, {columns}
@@ -84,12 +99,20 @@ def register_lookups(engine: Engine, spec: ModelSpec) -> None:
         engine.register(table, lookup_table(spec, name))
 
 
+def _acceptance(spec: ModelSpec, tables: Lookups) -> str:
+    """A condition of records, met by most, by which nothing of theirs is rejected: reasons take longer to look for."""
+    if tables:
+        return "false"  # looking values up twice takes longer
+    values = {name: quoted(f"_v{number}") for number, name in enumerate(spec.columns)}
+    conditions = [CONTRACT.acceptance(spec, name, value, f"{quoted(name)} IS NULL") for name, value in values.items()]
+    return " AND ".join(["_too_long IS NULL", "_unreadable IS NULL", *conditions])
+
+
 def _rejection(
-    spec: ModelSpec, name: str, number: int, source_type: str, stood: str, unreadable: str | None, tables: Lookups
+    spec: ModelSpec, name: str, value: str, is_null: str, stood: str, unreadable: str | None, tables: Lookups
 ) -> str:
     """A struct of column, value, detail and reason, or null where the column did not fail."""
-    is_null = null_sql(quoted(f"_w{number}"), source_type, spec.columns[name])
-    reason = CONTRACT.rejection_reason(spec, name, quoted(f"_v{number}"), is_null, tables)
+    reason = CONTRACT.rejection_reason(spec, name, value, is_null, tables)
     detail = CONTRACT.rejection_detail(f"({reason})", unreadable)
     struct = f"{{'column': {text_literal(name)}, 'value': {stood}, 'detail': {detail}, 'reason': {reason}}}"
     return f"CASE WHEN ({reason}) IS NOT NULL THEN {struct} END"

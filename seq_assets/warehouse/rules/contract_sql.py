@@ -68,7 +68,7 @@ class ContractSql:
             is_null: Whether the source's value is a null.
             lookups: The tables of accepted values, of the columns that have one.
         """
-        column, split = spec.columns[name], spec.split
+        column, known = spec.columns[name], self._known_values(spec, name)
         is_unreadable = f"({value} IS NULL OR {self._is_marked('_unreadable', name)})"
         cases = [
             f"WHEN {self._is_marked('_too_long', name)} THEN '{TOO_LONG_REASON}'",
@@ -80,10 +80,33 @@ class ContractSql:
             f"WHEN NOT ({self.condition(value, column.type, validation, values, lookups.get(name))}) THEN '{validation}'"
             for validation, values in column.validations()
         ]
-        if isinstance(split, ColumnSplit) and split.column == name:
-            known = [literal(item, column.type) for item in (*split.train, *split.validation)]
-            cases.append(f"WHEN NOT coalesce({value} IN ({self._literals(known, column.type)}), false) THEN 'split_value'")
+        if known:
+            cases.append(f"WHEN NOT coalesce({value} IN ({known}), false) THEN 'split_value'")
         return f"CASE {' '.join(cases)} END"
+
+    def acceptance(self, spec: ModelSpec, name: str, value: str, is_missing: str) -> str:
+        """A condition that no column of a record meets for which there is a reason; others may not meet it either.
+
+        It is cheap to ask, and met by most columns of most records, if the record has no marks.
+
+        Args:
+            spec: The model.
+            name: The column, of which no accepted values are looked up.
+            value: The value of the contract's type; null where it is null or not readable.
+            is_missing: Whether the source has nothing there.
+        """
+        column, known = spec.columns[name], self._known_values(spec, name)
+        conditions = [self.condition(value, column.type, validation, values) for validation, values in column.validations()]
+        conditions += [f"{value} IN ({known})"] if known else []
+        accepted = " AND ".join([f"{value} IS NOT NULL", *conditions])
+        return f"({is_missing} OR {accepted})" if column.nullable and not known else accepted
+
+    def _known_values(self, spec: ModelSpec, name: str) -> str:
+        """The values of a column that the split goes by, as literals; none of another column."""
+        split, column_type = spec.split, spec.columns[name].type
+        if isinstance(split, ColumnSplit) and split.column == name:
+            return self._literals([literal(item, column_type) for item in (*split.train, *split.validation)], column_type)
+        return ""
 
     def record_reason(self) -> str:
         """The reason of a whole record that is malformed: its length, where that is what is wrong with it."""
