@@ -174,13 +174,17 @@ def _queries(version: Version) -> dict[str, Any]:
     taken = version.metadata.get("athena")
     if taken is None:
         return {}
-    links = zip(taken["query_ids"], taken["console_links"], strict=True)
+    # Versions from before queries said what they are for have no purposes.
+    purposes = taken.get("purposes", ("",) * len(taken["query_ids"]))
+    queries = zip(taken["query_ids"], taken["console_links"], purposes, strict=True)
     return {
         "queries": taken["queries"],
         "bytes_scanned": taken["bytes_scanned"],
         "queue_seconds": taken["queue_milliseconds"] / 1000,
         "estimated_dollars": round(taken["dollars"], 6),
-        "athena_queries": dg.MetadataValue.md("\n".join(f"- [{query}]({link})" for query, link in links)),
+        "athena_queries": dg.MetadataValue.md(
+            "\n".join(f"- [{query}]({link}) {purpose}".rstrip() for query, link, purpose in queries)
+        ),
     }
 
 

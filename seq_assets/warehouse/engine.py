@@ -2,7 +2,7 @@
 
 import glob
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,6 +15,8 @@ from seq_assets.warehouse.storage.storage import Failure, Storage
 
 if TYPE_CHECKING:
     import duckdb
+
+    from seq_assets.warehouse.rules.questions import Question
 
 MEMORY_LIMIT: Final = "3000MiB"
 """DuckDB's own limit; the process stays under 4 GiB, because its memory exceeds the limit by up to 800 MiB."""
@@ -83,6 +85,10 @@ class Engine:
         # All rows are fetched, because the connection takes no other work while a result is unfinished.
         [values] = self.rows(query)
         return dict(zip((column[0] for column in self._connection.description), values, strict=True))
+
+    def answers(self, questions: "Sequence[Question]") -> list[list[dict[str, Any]]]:
+        """The rows of each question, one after the other: the connection takes one query at a time."""
+        return [[dict(zip(question.columns, row, strict=True)) for row in self.rows(question.query)] for question in questions]
 
     def stream(self, query: str, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
         """The batches of a result, of so many rows, in its order, as they are made."""

@@ -84,7 +84,7 @@ def test_statements_of_any_kind_are_run_and_counted(athena: fixtures.AthenaClien
     with caplog.at_level(logging.INFO):
         folder = client.unload("SELECT 1 AS a", f"{athena.folder}/files")
         client.execute(f"CREATE EXTERNAL TABLE {athena.unique} (a int) STORED AS PARQUET LOCATION '{folder}'")
-        assert client.row(f"SELECT sum(a) AS a FROM {athena.unique}") == {"a": 1}
+        assert client.rows(f"SELECT sum(a) AS a FROM {athena.unique}") == [{"a": 1}]
         client.execute(f"DROP TABLE {athena.unique}")
     taken = client.taken()
     assert [one.statement_type for one in taken] == ["DML", "DDL", "DML", "DDL"]
@@ -227,7 +227,7 @@ def test_an_interrupt_stops_the_query(athena: fixtures.AthenaClient, caplog: pyt
 def test_a_query_that_is_too_long_is_refused_before_any_call(athena: fixtures.AthenaClient) -> None:
     sql = f"SELECT '{'é' * 131_000}' AS a --".ljust(131_144, "-")
     assert len(sql.encode()) == MAXIMUM_QUERY_BYTES
-    assert client_of(athena).row(sql) == {"a": "é" * 131_000}
+    assert client_of(athena).rows(sql) == [{"a": "é" * 131_000}]
     athena.faults.throttle(1)
     with pytest.raises(QueryError, match="found a query of 262,145 bytes"):
         client_of(athena).execute(sql + "-")

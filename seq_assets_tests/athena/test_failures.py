@@ -131,7 +131,7 @@ class Place:
         for dataset in (RAW, REJECTED, SEQUENCED):
             version = warehouse.find(dataset)
             assert rows_of(warehouse, version) == version.rows
-            counted = warehouse.athena.row(f'SELECT count(*) AS n FROM "{self.client.database}"."{dataset.table}"')
+            [counted] = warehouse.athena.rows(f'SELECT count(*) AS n FROM "{self.client.database}"."{dataset.table}"')
             assert counted == {"n": version.rows}
         raw = warehouse.find(RAW)
         assert warehouse.find(REJECTED, raw.metadata["rejected_version"]).rows == raw.metadata["accounting"]["rejected"]

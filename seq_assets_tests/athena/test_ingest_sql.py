@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -18,15 +18,17 @@ from seq_assets.warehouse.athena.casts import Carrier
 from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.ingest_sql import (
     MEASURES,
-    accounting_query,
+    accounting_of,
+    accounting_question,
     raw_query,
-    reasons_query,
     rejected_query,
     stage_query,
-    ties_query,
+    ties_question,
 )
+from seq_assets.warehouse.athena.queries import AthenaQueries
 from seq_assets.warehouse.athena.sql import quoted, text_literal
-from seq_assets.warehouse.rules.metrics import column_metrics
+from seq_assets.warehouse.rules.metrics import column_metrics, count_questions
+from seq_assets.warehouse.rules.questions import only_rows
 from seq_assets_tests.athena import fixtures
 from seq_assets_tests.athena.test_client import client_of
 from seq_assets_tests.athena.values import values_table
@@ -105,8 +107,8 @@ def test_any_records_become_what_the_reference_says(
     assert all(stands_for(shown[row.file, row.row, row.column], row.value) for row in expected.rejected)
     for row in rejected:
         assert row["detail"] == (f"what is wrong with {row['row']}" if row["reason"] == "malformed" else None)
-    reasons = {row["reason"]: row["records"] for row in client.rows(reasons_query(stage))}
-    assert client.row(accounting_query(stage)) | {"rejected_by_reason": reasons} == expected.accounting
+    [counted] = only_rows(AthenaQueries(client, "m"), [accounting_question(stage)])
+    assert asdict(accounting_of(counted, expected.accounting["read"])) == expected.accounting
 
 
 def _raw(client: AthenaClient, spec: ModelSpec, stage: str) -> list[str]:
@@ -164,6 +166,10 @@ ACCOUNTING = IngestAccounting(
 )
 
 
+def queries_of(athena: fixtures.AthenaClient) -> AthenaQueries:
+    return AthenaQueries(client_of(athena), "m_raw_observations")
+
+
 def problems(
     athena: fixtures.AthenaClient,
     rows: Sequence[Row] = ROWS,
@@ -172,7 +178,7 @@ def problems(
     source_has_positions: bool = True,
 ) -> dict[str, tuple[str, ...]]:
     raw, rejected = values_table(RAW, rows), values_table(REJECTED_SCHEMA, REJECTED)
-    findings = raw_findings(client_of(athena), spec, raw, rejected, accounting, source_has_positions)
+    findings = raw_findings(queries_of(athena), spec, raw, rejected, accounting, source_has_positions)
     assert [finding.check for finding in findings] == ["contract", "nothing_lost", "no_leakage", "well_formed"]
     return {finding.check: finding.problems for finding in findings if finding.problems}
 
@@ -185,7 +191,7 @@ def test_what_is_right_has_no_problems_and_the_first_rejected_are_in_the_order_o
     athena: fixtures.AthenaClient,
 ) -> None:
     raw, rejected = values_table(RAW, ROWS), values_table(REJECTED_SCHEMA, REJECTED)
-    findings = raw_findings(client_of(athena), SPEC, raw, rejected, ACCOUNTING, True)
+    findings = raw_findings(queries_of(athena), SPEC, raw, rejected, ACCOUNTING, True)
     assert [finding.problems for finding in findings] == [(), (), (), ()]
     assert str(findings[0].numbers["first_rejected"]).split("\n") == [
         "f, row 2, column 'time', value 'x': unreadable",
@@ -225,7 +231,7 @@ def test_rows_of_a_table_may_tie_only_where_the_model_says_so(athena: fixtures.A
     assert problems(athena, tied, source_has_positions=False) == {"well_formed": ("3 rows are out of order",)}
     assert problems(athena, tied, spec=said, source_has_positions=False) == {}
     stage = f"(SELECT *, CAST(NULL AS varchar) AS _rejections FROM {values_table(RAW, tied)})"
-    assert client_of(athena).row(ties_query(SPEC, stage)) == {"ties": 6}
+    assert only_rows(queries_of(athena), [ties_question(SPEC, stage)]) == [{"ties": 6}]
 
 
 def test_lost_rows_of_a_table_are_found_without_positions(athena: fixtures.AthenaClient) -> None:
@@ -236,7 +242,8 @@ def test_lost_rows_of_a_table_are_found_without_positions(athena: fixtures.Athen
 
 
 def test_metrics_are_the_same_as_of_any_engine(athena: fixtures.AthenaClient) -> None:
-    found = column_metrics(client_of(athena), MEASURES, SPEC, values_table(RAW, ROWS))
+    queries, rows = queries_of(athena), values_table(RAW, ROWS)
+    found = column_metrics(queries, MEASURES, SPEC, rows, only_rows(queries, count_questions(MEASURES, SPEC, rows)))
     tenth = 0.10000000149011612
     assert found["score"] == {
         **{"count": 9, "unique": 1, "min": tenth, "max": tenth, "mean": tenth, "variance": 0.0, "standard_deviation": 0.0},

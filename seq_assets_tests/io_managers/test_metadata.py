@@ -268,3 +268,15 @@ def test_a_version_made_by_athena_says_what_its_queries_took() -> None:
     )
     assert found["athena_queries"] == dg.MetadataValue.md("- [q-1](https://console/q-1)\n- [q-2](https://console/q-2)")
     assert "queries" not in version_metadata(made)
+
+
+def test_a_version_made_by_athena_says_what_each_query_was_for() -> None:
+    took = {
+        **dict.fromkeys(("queries", "bytes_scanned", "queue_milliseconds", "dollars"), 0),
+        "query_ids": ["q-1", "q-2"],
+        "console_links": ["https://console/q-1", "https://console/q-2"],
+        "purposes": ["m: stage", ""],
+    }
+    made = raw_version()
+    found = version_metadata(replace(made, metadata={**made.metadata, "athena": took}))
+    assert found["athena_queries"] == dg.MetadataValue.md("- [q-1](https://console/q-1) m: stage\n- [q-2](https://console/q-2)")

@@ -1304,8 +1304,8 @@ _AUDIT_FAULTS: Final = (
     Fault(
         "the audit of raw observations refuses the largest share of nulls that is allowed",
         _AUDIT_RAW,
-        'if found["nulls"] > most:',
-        'if found["nulls"] >= most:',
+        'found["nulls"] > most:',
+        'found["nulls"] >= most:',
         _ingest("too_large_a_share_of_nulls_fails_the_contract"),
     ),
     Fault(

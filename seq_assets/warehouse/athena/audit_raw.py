@@ -3,6 +3,8 @@
 That the files have the columns of the contract is not asked here: a table over them shows no others.
 """
 
+from collections.abc import Sequence
+
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
@@ -10,7 +12,7 @@ from seq_assets.warehouse.athena.sql import quoted
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
 from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, Lookups
-from seq_assets.warehouse.rules.metrics import Queries
+from seq_assets.warehouse.rules.questions import Check, Queries, Question, Row, findings
 
 
 def raw_findings(
@@ -25,7 +27,7 @@ def raw_findings(
     """What the four conditions say.
 
     Args:
-        queries: Runs the queries; rows come by column.
+        queries: Answers the questions.
         spec: The model.
         raw: Accepted observations, as a table or subquery over the finished files.
         rejected: Rejected observations, likewise.
@@ -34,16 +36,21 @@ def raw_findings(
         lookups: The tables of accepted values, of the columns that have one.
     """
     audit = RawAudit(queries, CONTRACT, spec, raw, rejected, accounting, source_has_positions, lookups=lookups)
-    return [*audit.findings(), _well_formed(queries, spec, raw, source_has_positions)]
+    # The order of all rows is a query of its own: it sorts them, and its memory is that of nothing else.
+    return [*audit.findings(), *findings(queries, [_well_formed(spec, raw, source_has_positions)])]
 
 
-def _well_formed(queries: Queries, spec: ModelSpec, raw: str, source_has_positions: bool) -> Finding:
+def _well_formed(spec: ModelSpec, raw: str, source_has_positions: bool) -> Check:
     """The positions of each history count from 0, and it is in order by them."""
-    found = queries.row(_order_query(spec, raw, source_has_positions))
-    return order_finding(found["unordered"], found["misnumbered"])
+
+    def judged(rows: Sequence[Row]) -> Finding:
+        [found] = rows
+        return order_finding(found["unordered"], found["misnumbered"])
+
+    return Check([_order_question(spec, raw, source_has_positions)], judged)
 
 
-def _order_query(spec: ModelSpec, raw: str, source_has_positions: bool) -> str:
+def _order_question(spec: ModelSpec, raw: str, source_has_positions: bool) -> Question:
     keys = [quoted(name) for name in spec.order_by if name != spec.entity]
     if source_has_positions:
         keys += ["_file", "_row"]
@@ -53,7 +60,8 @@ def _order_query(spec: ModelSpec, raw: str, source_has_positions: bool) -> str:
     follows = "true" if spec.ties == "any" and not source_has_positions else "false"
     for number, key in reversed(list(enumerate(keys, start=1))):
         follows = f"({key} > _before{number} OR ({key} = _before{number} AND {follows}))"
-    return f"""
-        SELECT count_if(_before0 IS NOT NULL AND NOT coalesce({follows}, false)) AS unordered,
-            count_if(_position IS NULL OR _position <> coalesce(_before0 + 1, 0)) AS misnumbered
-        FROM (SELECT *, {before} FROM {raw})"""
+    columns = {
+        "unordered": f"count_if(_before0 IS NOT NULL AND NOT coalesce({follows}, false))",
+        "misnumbered": "count_if(_position IS NULL OR _position <> coalesce(_before0 + 1, 0))",
+    }
+    return Question.of("well_formed", columns, f"(SELECT *, {before} FROM {raw})")

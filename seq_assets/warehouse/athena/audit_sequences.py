@@ -4,53 +4,93 @@ What is un-padded is compared with the raw items by count and by an order-sensit
 there, and how often, is said once more (`warehouse.coverage`), item by item; masks, sizes and pads are said row by row.
 """
 
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from seq_assets.models import ModelSpec
 from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.sequencing.windows import First, Prefix, Sliding
-from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
 from seq_assets.warehouse.athena.sequence_sql import is_pad_sequence, is_repeat_sequence, items_query
 from seq_assets.warehouse.athena.sql import literal_sql, quoted
 from seq_assets.warehouse.interface import Finding
-from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_finding
+from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_check
 from seq_assets.warehouse.rules.coverage import coverage_of
+from seq_assets.warehouse.rules.questions import Check, Queries, Question, Row, findings, judged, only_rows, questions_of
 
 _ENTITIES_SHOWN: Final = 5
 
 
-def sequence_findings(
-    athena: AthenaClient,
-    plan: SequencePlan,
-    spec: ModelSpec,
-    raw: str,
-    vocabulary: str | None,
-    sequences: str,
-    accounting: SequenceAccounting,
-) -> list[Finding]:
-    """What the three conditions say.
+@dataclass(frozen=True)
+class SequenceAudit:
+    """An audit of finished files.
 
-    Args:
-        athena: Runs the queries.
+    Attributes:
+        queries: Answers the questions.
         plan: What the files should be.
         spec: The model, as it was when the raw observations were made.
         raw: The raw observations, as a table or subquery.
         vocabulary: The vocabulary of that raw version, where a feature of the plan is encoded.
         sequences: The finished files, as a table.
-        accounting: What was counted.
     """
-    return [
-        _nothing_lost(athena.row(lost_query(plan, raw, vocabulary, sequences)), plan, accounting),
-        leakage_finding(athena, CONTRACT, plan, spec, sequences),
-        _well_formed(athena.row(form_query(plan, sequences))),
-    ]
+
+    queries: Queries
+    plan: SequencePlan
+    spec: ModelSpec
+    raw: str
+    vocabulary: str | None
+    sequences: str
+
+    def findings(self, accounting: SequenceAccounting) -> list[Finding]:
+        """What the three conditions say, given what was counted when the files were made."""
+        return [self._nothing_lost(accounting), *findings(self.queries, self._form())]
+
+    def counted(self, expected: SequenceAccounting) -> tuple[SequenceAccounting, list[Finding]]:
+        """What the files hold, and what the three conditions say.
+
+        Args:
+            expected: Where every observation should go; what the files can tell is counted there.
+        """
+        counts, *rows = only_rows(self.queries, [counts_question(self.plan, self.sequences), *questions_of(self._form())])
+        accounting = replace(expected, **counts)
+        return accounting, [self._nothing_lost(accounting), *judged(self._form(), rows)]
+
+    def _nothing_lost(self, accounting: SequenceAccounting) -> Finding:
+        """Asked alone: it compares all items with all others, and its memory is that of nothing else."""
+        columns = ("observations", "sequenced", "dropped_min_length", "dropped_truncation", "different")
+        question = Question("nothing_lost", columns, lost_query(self.plan, self.raw, self.vocabulary, self.sequences))
+        [found] = only_rows(self.queries, [question])
+        return _lost_finding(found, self.plan, accounting)
+
+    def _form(self) -> list[Check]:
+        """What the files show by themselves."""
+        return [
+            leakage_check(CONTRACT, self.plan, self.spec, self.sequences),
+            Check([form_question(self.plan, self.sequences)], _well_formed),
+        ]
 
 
-def _nothing_lost(found: dict[str, Any], plan: SequencePlan, accounting: SequenceAccounting) -> Finding:
-    different = found.pop("different")
-    counts = {name: int(count) for name, count in found.items()}
+def counts_question(plan: SequencePlan, sequences: str) -> Question:
+    """Counts what the finished files hold: `sequences`, `positions`, `padding`, and items, each once, as `sequenced`."""
+    again = _sum("is_repeat_sequence") if plan.window.overlaps else "0"
+    columns = {
+        "sequences": "count(*)",
+        "positions": "coalesce(sum(cardinality(is_pad_sequence)), 0)",
+        "padding": f"coalesce(sum({_sum('is_pad_sequence')}), 0)",
+        "sequenced": f"coalesce(sum(cardinality(is_pad_sequence) - {_sum('is_pad_sequence')} - {again}), 0)",
+    }
+    return Question.of("accounting", columns, sequences)
+
+
+def _sum(flags: str) -> str:
+    return f"reduce({flags}, BIGINT '0', (_total, _flag) -> _total + _flag, _total -> _total)"
+
+
+def _lost_finding(found: Row, plan: SequencePlan, accounting: SequenceAccounting) -> Finding:
+    different = found["different"]
+    counts = {name: int(count) for name, count in found.items() if name != "different"}
     problems = accounting.problems + [
         f"{name}: the raw observations say {count}, the accounting {getattr(accounting, name)}"
         for name, count in counts.items()
@@ -106,12 +146,13 @@ def _content(fields: list[str]) -> str:
     return f"CAST(from_big_endian_64(xxhash64(to_utf8({text}))) AS decimal(38, 0))"
 
 
-def _well_formed(found: dict[str, Any]) -> Finding:
+def _well_formed(rows: Sequence[Row]) -> Finding:
     """Ordinals, starts, sizes, lengths, masks and pad values are as documented."""
-    return form_finding(found.pop("sequences"), found)
+    [found] = rows
+    return form_finding(found["sequences"], {name: count for name, count in found.items() if name != "sequences"})
 
 
-def form_query(plan: SequencePlan, sequences: str) -> str:
+def form_question(plan: SequencePlan, sequences: str) -> Question:
     """Counts the sequences, and those of which something is not as documented, by what."""
     entity, L = quoted(plan.entity[0]), plan.sequence_length  # noqa: N806
     lists = [quoted(f"{feature.name}_sequence") for feature in plan.features]
@@ -129,12 +170,11 @@ def form_query(plan: SequencePlan, sequences: str) -> str:
         shared = "greatest(least(coalesce(_end - sequence_start, 0), sequence_size), 0)"
         is_right["is_repeat"] = f"is_repeat_sequence = {is_repeat_sequence(shared, 'sequence_size', plan)}"
     # What cannot even be computed, such as padding of a negative number of positions, is not right either.
-    counts = ", ".join(f"count_if(NOT coalesce(try({right}), false)) AS {quoted(name)}" for name, right in is_right.items())
-    return f"""
-        SELECT count(*) AS sequences, {counts}
-        FROM (
+    counts = {name: f"count_if(NOT coalesce(try({right}), false))" for name, right in is_right.items()}
+    ranked = f"""(
             SELECT *, row_number() OVER histories - 1 AS _rank, lag(sequence_start + sequence_size) OVER histories AS _end
             FROM {sequences} WINDOW histories AS (PARTITION BY {entity} ORDER BY sequence_start, sequence_index))"""
+    return Question.of("well_formed", {"sequences": "count(*)"} | counts, ranked)
 
 
 def _start(plan: SequencePlan) -> str:

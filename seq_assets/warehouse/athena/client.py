@@ -81,6 +81,7 @@ class QueryStatistics:
         engine_milliseconds: Executing.
         total_milliseconds: From its start to its end.
         console_link: Where people see it in the AWS console.
+        purpose: What it was for; empty where that was not said.
     """
 
     query_id: str
@@ -90,6 +91,7 @@ class QueryStatistics:
     engine_milliseconds: int
     total_milliseconds: int
     console_link: str
+    purpose: str = ""
 
     @property
     def dollars(self) -> float:
@@ -110,6 +112,7 @@ class QueryTotals:
         dollars: An estimate of the price in US dollars.
         query_ids: Athena's ids, in the order in which the queries ended.
         console_links: Where people see them, in the same order.
+        purposes: What they were for, in the same order.
     """
 
     queries: int
@@ -120,6 +123,7 @@ class QueryTotals:
     dollars: float
     query_ids: tuple[str, ...]
     console_links: tuple[str, ...]
+    purposes: tuple[str, ...]
 
 
 def totals(statistics: Sequence[QueryStatistics]) -> QueryTotals:
@@ -133,6 +137,7 @@ def totals(statistics: Sequence[QueryStatistics]) -> QueryTotals:
         dollars=sum(one.dollars for one in statistics),
         query_ids=tuple(one.query_id for one in statistics),
         console_links=tuple(one.console_link for one in statistics),
+        purposes=tuple(one.purpose for one in statistics),
     )
 
 
@@ -201,17 +206,22 @@ class AthenaClient:
         self._clock = clock
         self.finished: list[QueryStatistics] = []
 
-    def execute(self, sql: str) -> QueryStatistics:
+    def execute(self, sql: str, purpose: str = "") -> QueryStatistics:
         """Runs a statement of any kind to its end.
+
+        Args:
+            sql: The statement.
+            purpose: What it is for, in a few words without quotes. They stand before it, so that Athena's history shows them; a
+                statement of DDL, in which Athena knows no comments, has none.
 
         Raises:
             QueryError: It is too long, was refused, failed, was cancelled or took too long.
             RetryableError: Athena throttles or does not answer, or the query failed for what may pass.
             SettingsError: Credentials, permissions or the workgroup do not allow it.
         """
-        return self._execute(lambda _: sql)
+        return self._execute(lambda _: _commented(purpose, sql), purpose)
 
-    def unload(self, select: str, folder: str) -> str:
+    def unload(self, select: str, folder: str, purpose: str = "") -> str:
         """Writes the rows of a query as Parquet files, into a folder of their own.
 
         An attempt that fails leaves its files behind, and Athena refuses a folder that has any: so each attempt has its own,
@@ -220,6 +230,7 @@ class AthenaClient:
         Args:
             select: The query.
             folder: Where the result's folder is made, `s3://…`.
+            purpose: As of `execute`.
 
         Returns:
             The folder that holds the result, which ends with `/`. Without rows there may be no file in it.
@@ -231,18 +242,19 @@ class AthenaClient:
 
         def statement(attempt: str) -> str:
             tried.append(f"{folder.rstrip('/')}/{attempt}/")
-            return f"UNLOAD ({select}) TO {text_literal(tried[-1])} WITH (format = 'PARQUET', compression = 'ZSTD')"
+            query = _commented(purpose, select)
+            return f"UNLOAD ({query}) TO {text_literal(tried[-1])} WITH (format = 'PARQUET', compression = 'ZSTD')"
 
-        self._execute(statement)
+        self._execute(statement, purpose)
         return tried[-1]
 
-    def result(self, sql: str) -> QueryResult:
+    def result(self, sql: str, purpose: str = "") -> QueryResult:
         """The columns and all rows of a small result of a SELECT.
 
         Raises:
             SeqAssetsError: As `execute`.
         """
-        statistics = self.execute(sql)
+        statistics = self.execute(sql, purpose)
         columns: tuple[ResultColumn, ...] = ()
         cells: list[list[dict[str, str]]] = []
         for page in self._pages(statistics.query_id):
@@ -253,7 +265,7 @@ class AthenaClient:
         values = ([column.value(cell) for column, cell in zip(columns, row, strict=True)] for row in cells[1:])
         return QueryResult(columns, [dict(zip(names, row, strict=True)) for row in values])
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
+    def rows(self, sql: str, purpose: str = "") -> list[dict[str, Any]]:
         """All rows of a small result of a SELECT, by column, as Python's values.
 
         Integers, floats, booleans, decimals and dates are those of Python; of all other types Athena shows a text.
@@ -261,16 +273,7 @@ class AthenaClient:
         Raises:
             SeqAssetsError: As `execute`.
         """
-        return self.result(sql).rows
-
-    def row(self, sql: str) -> dict[str, Any]:
-        """The only row of a result.
-
-        Raises:
-            SeqAssetsError: As `execute`.
-        """
-        [row] = self.rows(sql)
-        return row
+        return self.result(sql, purpose).rows
 
     def taken(self) -> list[QueryStatistics]:
         """What each query took that succeeded since the last call; they are forgotten here."""
@@ -298,14 +301,14 @@ class AthenaClient:
         console = _CONSOLES.get(meta.partition, "console.aws.amazon.com")
         return f"https://{console}/athena/home?region={meta.region_name}#/query-editor/history/{query_id}"
 
-    def _execute(self, statement: Callable[[str], str]) -> QueryStatistics:
+    def _execute(self, statement: Callable[[str], str], purpose: str) -> QueryStatistics:
         """Runs a query, given by the name of its attempt, until an attempt succeeds or no other would help."""
         for number in count(1):
             attempt = uuid.uuid4().hex
             sql = statement(attempt)
             execution = self._attempt(sql, attempt)
             if execution["Status"]["State"] == "SUCCEEDED":
-                return self._recorded(execution)
+                return self._recorded(execution, purpose)
             error = self._failure(execution, sql, number)
             if number == self._attempts or not isinstance(error, RetryableError):
                 raise error
@@ -386,7 +389,7 @@ class AthenaClient:
         else:
             self._stop(query_id)
 
-    def _recorded(self, execution: dict[str, Any]) -> QueryStatistics:
+    def _recorded(self, execution: dict[str, Any], purpose: str) -> QueryStatistics:
         known, query_id = execution.get("Statistics", {}), execution["QueryExecutionId"]
         statistics = QueryStatistics(
             query_id=query_id,
@@ -396,11 +399,13 @@ class AthenaClient:
             engine_milliseconds=known.get("EngineExecutionTimeInMillis", 0),
             total_milliseconds=known.get("TotalExecutionTimeInMillis", 0),
             console_link=self.console_link(query_id),
+            purpose=purpose,
         )
         self.finished.append(statistics)
         logger.info(
-            "Athena query %s took %.1f seconds and scanned %d bytes: %s",
+            "Athena query %s%s took %.1f seconds and scanned %d bytes: %s",
             query_id,
+            f" ({purpose})" if purpose else "",
             statistics.total_milliseconds / 1000,
             statistics.bytes_scanned,
             statistics.console_link,
@@ -550,6 +555,11 @@ def refuse_if_too_long(sql: str) -> None:
             f"{_head(sql)}: found a query of {size:,} bytes; allowed: {MAXIMUM_QUERY_BYTES:,}, Athena's limit. What a model "
             "declares stands in its queries: fewer columns, or shorter lists of values (is_in, split), shorten them."
         )
+
+
+def _commented(purpose: str, sql: str) -> str:
+    """A statement after a comment that says what it is for."""
+    return f"/* {purpose} */ {sql.strip()}" if purpose else sql
 
 
 def _backoff(number: int) -> float:

@@ -12,6 +12,7 @@ from seq_assets.warehouse.athena.casts import Carrier, carrier_of, carrier_sql, 
 from seq_assets.warehouse.athena.records import Records
 from seq_assets.warehouse.athena.sql import quoted, table_name, text_literal
 from seq_assets.warehouse.interface import SourceSample
+from seq_assets.warehouse.rules.questions import Question
 from seq_assets.warehouse.sources.records import (
     LONGEST_TEXT,
     WantedColumn,
@@ -78,6 +79,10 @@ class GlueSource:
                 found.append(f"{text} AS {quoted(text_column(column.name))}")
         found.insert(_FIXED, f"{_joined(too_long)} AS _too_long")
         return Records(f"(SELECT {', '.join(found)} FROM {self.relation})", carriers, texts, written)
+
+    def records_question(self) -> Question:
+        """How many records there are."""
+        return Question.of("records of the source", {"records": "count(*)"}, self.relation)
 
     def metadata(self, spec: ModelSpec) -> dict[str, Any]:
         """What a version remembers of it: `ignored_columns`, which the contract does not read, and no `records_over_lines`."""

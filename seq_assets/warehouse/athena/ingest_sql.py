@@ -14,12 +14,14 @@ from typing import Final
 
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.models.spec import EntityHashSplit, LocationSplit
+from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.warehouse.athena.casts import Carrier, null_sql, placed_sql, readable_sql, standard_sql
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, literal_sql, quoted, text_literal
-from seq_assets.warehouse.rules.contract_sql import ContractSql, Dialect, location_subset
+from seq_assets.warehouse.rules.contract_sql import REASONS, ContractSql, Dialect, location_subset
 from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, Lookups
 from seq_assets.warehouse.rules.metrics import Measures
 from seq_assets.warehouse.rules.number_formats import NumberFormat
+from seq_assets.warehouse.rules.questions import Question, Row
 from seq_assets.warehouse.sources.records import text_column
 
 _DIALECT: Final = Dialect(
@@ -128,12 +130,11 @@ def raw_query(spec: ModelSpec, stage: str, subset: Subset) -> str:
         FROM {stage} WHERE _rejections IS NULL AND subset = '{subset}'"""
 
 
-def ties_query(spec: ModelSpec, stage: str) -> str:
+def ties_question(spec: ModelSpec, stage: str) -> Question:
     """Counts the accepted observations (`ties`) that `order_by` puts neither before nor after another one of their history."""
     keys = ", ".join(["subset", *(quoted(name) for name in dict.fromkeys([spec.entity, *spec.order_by]))])
-    return f"""
-        SELECT coalesce(sum(_alike), 0) AS ties FROM (
-            SELECT count(*) AS _alike FROM {stage} WHERE _rejections IS NULL GROUP BY {keys} HAVING count(*) > 1)"""
+    alike = f"SELECT count(*) AS _alike FROM {stage} WHERE _rejections IS NULL GROUP BY {keys} HAVING count(*) > 1"
+    return Question.of("ties", {"ties": "coalesce(sum(_alike), 0)"}, f"({alike})")
 
 
 def rejected_query(stage: str) -> str:
@@ -145,17 +146,27 @@ def rejected_query(stage: str) -> str:
         WHERE _rejections IS NOT NULL"""
 
 
-def accounting_query(stage: str) -> str:
-    """Counts the records: `read`, `accepted`, `rejected`, `train`, `validation`, each on its own."""
-    return f"""
-        SELECT count(*) AS read, count_if(_rejections IS NULL) AS accepted, count_if(_rejections IS NOT NULL) AS rejected,
-            count_if(_rejections IS NULL AND subset = 'train') AS train,
-            count_if(_rejections IS NULL AND subset = 'validation') AS validation
-        FROM {stage}"""
+def accounting_question(stage: str) -> Question:
+    """Counts records, each number on its own: `accepted`, `rejected`, `train`, `validation`, and the rejected by reason."""
+    counts = {
+        "accepted": "count_if(_rejections IS NULL)",
+        "rejected": "count_if(_rejections IS NOT NULL)",
+        "train": "count_if(_rejections IS NULL AND subset = 'train')",
+        "validation": "count_if(_rejections IS NULL AND subset = 'validation')",
+    }
+    # Nothing has an index in a null.
+    reasons = {reason: f"count_if(_rejections[1].reason = '{reason}')" for reason in REASONS}
+    return Question.of("accounting", counts | reasons, stage)
 
 
-def reasons_query(stage: str) -> str:
-    """Counts the rejected records by the reason of their first failed column: `reason`, `records`."""
-    return f"""
-        SELECT _rejections[1].reason AS reason, count(*) AS records
-        FROM {stage} WHERE _rejections IS NOT NULL GROUP BY 1"""
+def accounting_of(counted: Row, read: int) -> IngestAccounting:
+    """The accounting, from the row of `accounting_question` and the number of records that were read."""
+    by_reason = {reason: counted[reason] for reason in REASONS if counted[reason]}
+    return IngestAccounting(
+        read=read,
+        accepted=counted["accepted"],
+        rejected=counted["rejected"],
+        train=counted["train"],
+        validation=counted["validation"],
+        rejected_by_reason=by_reason,
+    )

@@ -23,7 +23,7 @@ from seq_assets.sequencing.advice import Histories, advise
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, TableSchema, stored_type
 from seq_assets.warehouse.athena.audit_raw import raw_findings
-from seq_assets.warehouse.athena.audit_sequences import sequence_findings
+from seq_assets.warehouse.athena.audit_sequences import SequenceAudit
 from seq_assets.warehouse.athena.casts import Carrier, is_readable
 from seq_assets.warehouse.athena.client import AthenaClient, clear_errors, refuse_if_too_long, totals
 from seq_assets.warehouse.athena.external_tables import ExternalTables, columns_of
@@ -32,15 +32,16 @@ from seq_assets.warehouse.athena.glue_source import GlueSource, find_table
 from seq_assets.warehouse.athena.ingest_sql import (
     CONTRACT,
     MEASURES,
-    accounting_query,
+    accounting_of,
+    accounting_question,
     raw_query,
-    reasons_query,
     records_columns,
     rejected_query,
     stage_columns,
     stage_query,
-    ties_query,
+    ties_question,
 )
+from seq_assets.warehouse.athena.queries import AthenaQueries, answer_table, combined
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, quoted, table_name
@@ -48,10 +49,10 @@ from seq_assets.warehouse.engine import MEMORY_LIMIT
 from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Version, no_progress
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
-from seq_assets.warehouse.rules.contract_sql import REASONS
 from seq_assets.warehouse.rules.lookups import VALUE, Lookups, looked_up, lookup_table
-from seq_assets.warehouse.rules.metrics import column_metrics
+from seq_assets.warehouse.rules.metrics import column_metrics, count_questions
 from seq_assets.warehouse.rules.number_formats import NumberFormat, number_format
+from seq_assets.warehouse.rules.questions import Question, Row, only_rows
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
@@ -65,6 +66,19 @@ logger = logging.getLogger(__name__)
 
 UNORDERED: Final = {"ordered": False}
 """Athena writes rows in any order, into as many files as it likes."""
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What was counted in the stage table.
+
+    Attributes:
+        accounting: Where every record went.
+        columns: The rows of `count_questions`.
+    """
+
+    accounting: IngestAccounting
+    columns: Sequence[Row]
 
 
 @dataclass(eq=False)
@@ -130,21 +144,34 @@ class AthenaWarehouse(PublishingWarehouse):
             else sample_files(plan.spec, source, self.connect, most_records)
         )
 
+    def _queries(self, dataset: Dataset) -> AthenaQueries:
+        return AthenaQueries(self.athena, dataset.table)
+
     def _count_histories(self, version: Version, subset: Subset) -> Histories:
         entity = quoted(version.metadata["model"]["entity"])
         lengths = f"SELECT max(_position) + 1 AS items FROM {self._at(version)} WHERE subset = '{subset}' GROUP BY {entity}"
-        rows = self.athena.rows(f"SELECT items, count(*) AS entities FROM ({lengths}) GROUP BY 1")
+        columns = {"items": "items", "entities": "count(*)"}
+        [rows] = self._queries(version.dataset).answers(
+            [Question.of("lengths of histories", columns, f"({lengths}) GROUP BY items")]
+        )
         return Histories.of((row["items"], row["entities"]) for row in rows)
 
     def _label_counts(self, spec: ModelSpec, train: Sequence[str]) -> Mapping[str, pa.Table]:
         schema = IngestPlan(spec, "", "").schema
         with self._prefix() as scratch, self._files(train, schema) as rows:
-            return {name: self._counted(spec, name, rows, scratch) for name in spec.encoded}
+            return self._counted_labels("values for the audit", spec, rows, scratch)
 
-    def _counted(self, spec: ModelSpec, feature: str, rows: str, scratch: str) -> pa.Table:
-        """The labels of one feature and their counts; there may be millions, so they are unloaded."""
-        schema = pa.schema([("value", stored_type(spec.columns[feature].type)), ("count", pa.int64())])
-        return self._read(self._unload(CONTRACT.label_counts_query(spec, feature, rows), f"{scratch}/labels_{feature}"), schema)
+    def _counted_labels(self, purpose: str, spec: ModelSpec, rows: str, scratch: str) -> dict[str, pa.Table]:
+        """The labels of encoded features and their counts; there may be millions, so they are unloaded, all by one query."""
+        if not spec.encoded:
+            return {}
+        questions = [
+            Question(purpose, ("value", "count"), CONTRACT.label_counts_query(spec, name, rows)) for name in spec.encoded
+        ]
+        folder = f"{scratch}/{uuid.uuid4().hex}"
+        files = self._unload(self._queries(Dataset.vocabulary(spec.name)), purpose, combined(questions), folder)
+        types = [stored_type(spec.columns[name].type) for name in spec.encoded]
+        return dict(zip(spec.encoded, self._read_labels(files, types), strict=True))
 
     def _build_observations(
         self, plan: IngestPlan, source: Source, raw_folder: str, rejected_folder: str, progress: Progress
@@ -154,24 +181,21 @@ class AthenaWarehouse(PublishingWarehouse):
         self.athena.taken()
         self.tables.create_database()
         with self._prefix() as scratch, ExitStack() as tables:
-            records, read, found = self._records(plan.spec, source, scratch, tables, progress)
-            if read == 0:
-                raise SourceError(f"The source {plan.location!r} has no rows; put some there.")
+            records, read, found = self._records(plan, source, scratch, tables, progress)
             written = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
             lookups = tables.enter_context(self._lookups(plan.spec))
-            stage = self._staged(plan.spec, records, written, lookups, scratch, tables)
-            progress("read", read)
-            if isinstance(source, GlueSource):
-                self._refuse_ties(plan.spec, stage, source)
-            return self._finished(plan, stage, lookups, read, found, raw_folder, rejected_folder, scratch, progress)
+            stage = self._staged(plan, records, written, lookups, scratch, tables)
+            counted = self._counted(plan, source, stage, read)
+            progress("read", counted.accounting.read)
+            return self._finished(plan, stage, lookups, counted, found, raw_folder, rejected_folder, scratch, progress)
 
     def _records(
-        self, spec: ModelSpec, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
-    ) -> tuple[list[Records], int, Mapping[str, Any]]:
-        """The source's records, how many there are, and what a version remembers of the source."""
+        self, plan: IngestPlan, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
+    ) -> tuple[list[Records], int | None, Mapping[str, Any]]:
+        """The source's records, how many there are where this machine has read them, and what a version remembers of it."""
+        spec = plan.spec
         if isinstance(source, GlueSource):
-            read = self.athena.row(f"SELECT count(*) AS records FROM {source.relation}")["records"]
-            return [source.records(spec)], read, source.metadata(spec)
+            return [source.records(spec)], None, source.metadata(spec)
         if isinstance(spec.split, LocationSplit):
             source.by_subset()  # refuses files of neither subset
         if source.format != "parquet":
@@ -183,6 +207,7 @@ class AthenaWarehouse(PublishingWarehouse):
         findings = SourceFindings()
         with self._engine(MEMORY_LIMIT) as engine:
             written, read = write_records(spec, source, self.storage, scratch, engine, progress, findings)
+        _require_rows(plan, read)
         records = []
         for part in written:
             columns = records_columns(spec, part.carriers, part.texts)
@@ -192,7 +217,7 @@ class AthenaWarehouse(PublishingWarehouse):
 
     def _staged(
         self,
-        spec: ModelSpec,
+        plan: IngestPlan,
         records: Sequence[Records],
         numbers: NumberFormat | None,
         lookups: Lookups,
@@ -200,32 +225,42 @@ class AthenaWarehouse(PublishingWarehouse):
         tables: ExitStack,
     ) -> str:
         """The stage table, a part for each shape of the records: together their queries might be too long."""
-        parts = []
+        spec, parts = plan.spec, []
         for number, part in enumerate(records):
             unfit = {name for name, column in spec.columns.items() if not is_readable(part.carriers[name], column)}
             details = {name: written for name, written in part.written.items() if name in unfit}
             query = stage_query(spec, part.relation, part.carriers, part.texts, details, numbers, lookups)
-            folder = self.athena.unload(query, f"{scratch}/stage_{number}")
+            folder = self._queries(plan.dataset).unload("stage", query, f"{scratch}/stage_{number}")
             parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
         return _union(parts)
 
-    def _refuse_ties(self, spec: ModelSpec, stage: str, source: GlueSource) -> None:
-        """A table has no order of rows that could decide."""
-        if spec.ties == "any":
-            return
-        ties = self.athena.row(ties_query(spec, stage))["ties"]
-        if ties:
+    def _counted(self, plan: IngestPlan, source: SourceFiles | GlueSource, stage: str, read: int | None) -> _Counted:
+        """What one query counts in the stage table, and of a table of others the records and the ties that none may have."""
+        spec = plan.spec
+        asked = {"accounting": accounting_question(stage)}
+        if isinstance(source, GlueSource):
+            asked["records"] = source.records_question()
+            if spec.ties != "any":
+                asked["ties"] = ties_question(spec, stage)
+        columns = count_questions(MEASURES, spec, _accepted(stage))
+        rows = only_rows(self._queries(plan.dataset), [*asked.values(), *columns])
+        found = dict(zip(asked, rows, strict=False))
+        if read is None:
+            read = found["records"]["records"]
+            _require_rows(plan, read)
+        if "ties" in found and found["ties"]["ties"]:
             raise SourceError(
-                f"{source.location}: {ties} accepted rows have the same {spec.entity} and order_by as another one of their "
-                "subset, and a table has no order of rows; add columns to order_by, or set `ties: any`."
+                f"{plan.location}: {found['ties']['ties']} accepted rows have the same {spec.entity} and order_by as another "
+                "one of their subset, and a table has no order of rows; add columns to order_by, or set `ties: any`."
             )
+        return _Counted(accounting_of(found["accounting"], read), rows[len(asked) :])
 
     def _finished(
         self,
         plan: IngestPlan,
         stage: str,
         lookups: Lookups,
-        read: int,
+        counted: _Counted,
         found: Mapping[str, Any],
         raw_folder: str,
         rejected_folder: str,
@@ -233,39 +268,29 @@ class AthenaWarehouse(PublishingWarehouse):
         progress: Progress,
     ) -> BuiltObservations:
         """The files that are to be published, and what was counted in the stage table."""
-        spec = plan.spec
+        spec, queries, accounting = plan.spec, self._queries(plan.dataset), counted.accounting
         raw: dict[Subset, list[str]] = {}
         for subset in SUBSETS:
-            raw[subset] = self._unload(raw_query(spec, stage, subset), f"{raw_folder}/{subset}")
-            progress(f"sort and write {subset}", read)
-        rejected = self._unload(rejected_query(stage), rejected_folder)
-        accounting = self._accounting(stage, read)
-        accepted = f"(SELECT * FROM {stage} WHERE _rejections IS NULL)"
-        train = f"(SELECT * FROM {stage} WHERE _rejections IS NULL AND subset = 'train')"
+            raw[subset] = self._unload(queries, f"{subset} rows", raw_query(spec, stage, subset), f"{raw_folder}/{subset}")
+            progress(f"sort and write {subset}", accounting.read)
+        rejected = self._unload(queries, "rejected rows", rejected_query(stage), rejected_folder)
         with (
             self._files([*raw["train"], *raw["validation"]], plan.schema) as rows,
             self._files(rejected, REJECTED_SCHEMA) as rejected_rows,
         ):
             has_positions = not plan.location.startswith(GLUE)
-            findings = raw_findings(self.athena, spec, rows, rejected_rows, accounting, has_positions, lookups)
-            count = self.athena.row(f"SELECT count(*) AS records FROM {rejected_rows}")["records"]
+            findings = raw_findings(queries, spec, rows, rejected_rows, accounting, has_positions, lookups)
+        train = f"(SELECT * FROM {stage} WHERE _rejections IS NULL AND subset = 'train')"
         return BuiltObservations(
             raw=raw,
             rejected=rejected,
-            rejected_rows=count,
+            rejected_rows=self._rows(rejected),
             accounting=accounting,
-            metrics=column_metrics(self.athena, MEASURES, spec, accepted),
-            label_counts={name: self._counted(spec, name, train, scratch) for name in spec.encoded},
+            metrics=column_metrics(queries, MEASURES, spec, _accepted(stage), counted.columns),
+            label_counts=self._counted_labels("values", spec, train, scratch),
             source=found,
             findings=findings,
             details=self._details(),
-        )
-
-    def _accounting(self, stage: str, read: int) -> IngestAccounting:
-        counts = self.athena.row(accounting_query(stage)) | {"read": read}
-        reasons = {row["reason"]: row["records"] for row in self.athena.rows(reasons_query(stage))}
-        return IngestAccounting(
-            rejected_by_reason={reason: reasons[reason] for reason in REASONS if reason in reasons}, **counts
         )
 
     def _audit_observations(self, spec: ModelSpec, raw: Version, rejected: Version) -> Sequence[Finding]:
@@ -276,42 +301,33 @@ class AthenaWarehouse(PublishingWarehouse):
             self._files(rejected.files, rejected.schema) as rejected_rows,
             self._lookups(spec) as lookups,
         ):
-            return raw_findings(self.athena, spec, rows, rejected_rows, accounting, has_positions, lookups)
+            queries = self._queries(raw.dataset)
+            return raw_findings(queries, spec, rows, rejected_rows, accounting, has_positions, lookups)
 
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
         """One query makes the sequences; what was dropped follows from the lengths of histories."""
         self.athena.taken()
-        files = self._unload(sequence_query(plan, self._at(raw), self._vocabulary_at(raw)), f"{folder}/{plan.subset}")
+        queries = self._queries(plan.dataset)
+        query = sequence_query(plan, self._at(raw), self._vocabulary_at(raw))
+        files = self._unload(queries, "sequences", query, f"{folder}/{plan.subset}")
         expected = advise(plan, self.histories(raw, plan.subset)).accounting
         with self._files(files, plan.schema) as sequences:
-            counted = self.athena.row(_counts_query(plan, sequences))
-            accounting = SequenceAccounting(
-                observations=expected.observations,
-                sequenced=counted["sequenced"],
-                dropped_min_length=expected.dropped_min_length,
-                dropped_truncation=expected.dropped_truncation,
-                sequences=counted["sequences"],
-                positions=counted["positions"],
-                padding=counted["padding"],
-            )
-            findings = self._sequence_findings(plan, raw, sequences, accounting)
+            accounting, findings = self._audit_of(plan, raw, sequences).counted(expected)
         progress(f"sequence {plan.dataset.table}", accounting.sequences)
         return BuiltSequences(files, accounting, findings, self._details())
 
     def _audit_sequences(self, plan: SequencePlan, raw: Version, published: Version) -> Sequence[Finding]:
         accounting = SequenceAccounting(**published.metadata["accounting"])
         with self._files(published.files, published.schema) as sequences:
-            return self._sequence_findings(plan, raw, sequences, accounting)
+            return self._audit_of(plan, raw, sequences).findings(accounting)
 
-    def _sequence_findings(
-        self, plan: SequencePlan, raw: Version, sequences: str, accounting: SequenceAccounting
-    ) -> list[Finding]:
-        spec = ModelSpec.model_validate(raw.metadata["model"])
-        return sequence_findings(self.athena, plan, spec, self._at(raw), self._vocabulary_at(raw), sequences, accounting)
+    def _audit_of(self, plan: SequencePlan, raw: Version, sequences: str) -> SequenceAudit:
+        spec, queries = ModelSpec.model_validate(raw.metadata["model"]), self._queries(plan.dataset)
+        return SequenceAudit(queries, plan, spec, self._at(raw), self._vocabulary_at(raw), sequences)
 
-    def _unload(self, query: str, folder: str) -> list[str]:
+    def _unload(self, queries: AthenaQueries, purpose: str, query: str, folder: str) -> list[str]:
         """The files of a query's result; what attempts before the last one left is removed."""
-        finished = self.athena.unload(query, folder)
+        finished = queries.unload(purpose, query, folder)
         found = self.storage.files(folder)
         for left in {file[: file.index("/", len(folder) + 1)] for file in found if not file.startswith(finished)}:
             self.storage.remove(left)
@@ -366,12 +382,24 @@ class AthenaWarehouse(PublishingWarehouse):
                 # What ended its use is what must be told.
                 logger.warning("%s is left for gc: %s", folder, error)
 
-    def _read(self, files: Sequence[str], schema: pa.Schema) -> pa.Table:
-        tables = [schema.empty_table()]
+    def _read_labels(self, files: Sequence[str], types: Sequence[pa.DataType]) -> Iterator[pa.Table]:
+        """Of each feature whose values have these types: `value` and `count`, from the files of their common query."""
+        schemas = [pa.schema([("value", type_), ("count", pa.int64())]) for type_ in types]
+        parts = [[schema.empty_table()] for schema in schemas]
         for file in files:
             with self.storage.open_input(file) as opened:
-                tables.append(pq.ParquetFile(opened).read().cast(schema))
-        return pa.concat_tables(tables)
+                found = pq.ParquetFile(opened).read()
+            for number, schema in enumerate(schemas):
+                parts[number].append(answer_table(found, number, schema))
+        return map(pa.concat_tables, parts)
+
+    def _rows(self, files: Sequence[str]) -> int:
+        """The rows of finished files, as their footers say."""
+        rows = 0
+        for file in files:
+            with self.storage.open_input(file) as opened:
+                rows += pq.ParquetFile(opened).metadata.num_rows
+        return rows
 
     def _details(self) -> dict[str, Any]:
         """What the queries since the last call took, for the version."""
@@ -383,15 +411,10 @@ def _union(tables: Sequence[str]) -> str:
     return tables[0] if len(tables) == 1 else f"({' UNION ALL '.join(f'SELECT * FROM {table}' for table in tables)})"
 
 
-def _counts_query(plan: SequencePlan, sequences: str) -> str:
-    """Counts what the finished files hold: `sequences`, `positions`, `padding`, and items, each once, as `sequenced`."""
-    again = _sum("is_repeat_sequence") if plan.window.overlaps else "0"
-    return f"""
-        SELECT count(*) AS sequences, coalesce(sum(cardinality(is_pad_sequence)), 0) AS positions,
-            coalesce(sum({_sum("is_pad_sequence")}), 0) AS padding,
-            coalesce(sum(cardinality(is_pad_sequence) - {_sum("is_pad_sequence")} - {again}), 0) AS sequenced
-        FROM {sequences}"""
+def _accepted(stage: str) -> str:
+    return f"(SELECT * FROM {stage} WHERE _rejections IS NULL)"
 
 
-def _sum(flags: str) -> str:
-    return f"reduce({flags}, BIGINT '0', (_total, _flag) -> _total + _flag, _total -> _total)"
+def _require_rows(plan: IngestPlan, read: int) -> None:
+    if read == 0:
+        raise SourceError(f"The source {plan.location!r} has no rows; put some there.")

@@ -30,8 +30,9 @@ from seq_assets.warehouse.local.casts import DUCKDB_TYPES, literal_sql
 from seq_assets.warehouse.local.ingest_sql import CONTRACT
 from seq_assets.warehouse.local.item_comparison import Flags, Held, ItemComparison, places_of_items
 from seq_assets.warehouse.local.ranges import HistoryRows
-from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_finding
+from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_check
 from seq_assets.warehouse.rules.coverage import coverage_of
+from seq_assets.warehouse.rules.questions import findings
 from seq_assets.warehouse.side_by_side import side_by_side
 from seq_assets.warehouse.storage.parquet_files import ROW_GROUP_CELLS, read_batches, read_schema
 from seq_assets.warehouse.storage.storage import Storage
@@ -114,7 +115,8 @@ def sequence_findings(
         nothing_lost = _losses(engine, plan, _with_ids(plan, _with_derived(plan, parquet(raw)), vocabulary), files, accounting)
     else:
         nothing_lost = Finding("nothing_lost", tuple(_miscounts(accounting, counted)), counted)
-    return [nothing_lost, leakage_finding(engine, CONTRACT, plan, spec, parquet(files)), well_formed]
+    [no_leakage] = findings(engine, [leakage_check(CONTRACT, plan, spec, parquet(files))])
+    return [nothing_lost, no_leakage, well_formed]
 
 
 def _look(

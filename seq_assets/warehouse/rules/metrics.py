@@ -2,29 +2,18 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.warehouse.rules.contract_sql import Dialect
+from seq_assets.warehouse.rules.questions import Queries, Question, Row
 
 MOST_LABELS: Final = 50
 LONGEST_TEXT: Final = 100
 _LARGEST_BIGINT: Final = 2**63 - 1
-_MOST_SCANS: Final = 10
-"""Of the rows, in one query: Athena's queries have a most number of stages."""
-
-
-class Queries(Protocol):
-    """Runs queries whose results are small."""
-
-    def row(self, query: str, /) -> Mapping[str, Any]:
-        """The only row of a result, by column."""
-
-    def rows(self, query: str, /) -> Sequence[Any]:
-        """All rows of a result: tuples, or mappings by column."""
 
 
 @dataclass(frozen=True)
@@ -42,45 +31,67 @@ class Measures:
     columns_per_scan: int | None
 
 
-def column_metrics(
-    queries: Queries, measures: Measures, spec: ModelSpec, rows: str, unique: Mapping[str, int] | None = None
-) -> dict[str, Mapping[str, Any]]:
-    """Measures every column: counts and extremes first, then moments, then labels where there are few.
-
-    Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
-    float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
+def count_questions(measures: Measures, spec: ModelSpec, rows: str, unique: Mapping[str, int] | None = None) -> list[Question]:
+    """What is asked before other metrics: each column's values, different values, and extremes.
 
     Args:
-        queries: Runs the queries.
-        measures: How its engine measures.
+        measures: How the engine measures.
         spec: The model.
         rows: A table expression with the contract's columns.
         unique: Of columns whose different values have been counted already, how many there are.
     """
     unique = unique or {}
-    values = {name: _value(measures.dialect.quoted(name), column.type) for name, column in spec.columns.items()}
+    columns = list(enumerate(_values(measures, spec).items()))
+    size = measures.columns_per_scan or len(columns)
+    questions = []
+    for start in range(0, len(columns), size):
+        counts = {}
+        for number, (name, value) in columns[start : start + size]:
+            counts[f"count {number}"] = f"count({value})"
+            counts[f"unique {number}"] = str(unique[name]) if name in unique else f"count(DISTINCT {value})"
+            counts[f"min {number}"] = f"min({value})"
+            counts[f"max {number}"] = f"max({value})"
+        questions.append(Question.of("counts of columns", counts, rows))
+    return questions
+
+
+def column_metrics(
+    queries: Queries, measures: Measures, spec: ModelSpec, rows: str, counted: Iterable[Row]
+) -> dict[str, Mapping[str, Any]]:
+    """Measures every column: to what was counted come moments, and labels where there are few.
+
+    Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
+    float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
+
+    Args:
+        queries: Answers the questions.
+        measures: How its engine measures.
+        spec: The model.
+        rows: A table expression with the contract's columns.
+        counted: The rows of `count_questions`.
+    """
+    values = _values(measures, spec)
     found: dict[str, dict[str, Any]] = {name: {} for name in values}
-    distinct = [str(unique[name]) if name in unique else f"count(DISTINCT {value})" for name, value in values.items()]
-    for query in _count_queries(measures, list(values.values()), distinct, rows):
-        _note(found, list(values), queries.row(query))
+    for row in counted:
+        _note(found, list(values), row)
     numbers = [name for name, column in found.items() if spec.columns[name].type.is_number and column["count"]]
-    if numbers:
-        moments = [
-            _moments(measures, values[name], spec.columns[name].type, found[name], number)
-            for number, name in enumerate(numbers)
-        ]
-        _note(found, numbers, queries.row(f"SELECT {', '.join(moments)} FROM {rows}"))
-    for name, column in found.items():
-        if name in numbers:
-            column["mean"] += float(column["min"])
-            column["standard_deviation"] = None if column["variance"] is None else math.sqrt(column["variance"])
-        if column["unique"] <= MOST_LABELS:
-            value = values[name]
-            labels = queries.rows(
-                f"SELECT {value} AS label, count(*) AS count FROM {rows} WHERE {value} IS NOT NULL GROUP BY 1 ORDER BY 1"
-            )
-            column["labels"] = {_plain(label): count for label, count in map(cells, labels)}
+    labeled = [name for name, column in found.items() if column["unique"] <= MOST_LABELS]
+    moments = [_moments_question(measures, spec, found, numbers, rows)] if numbers else []
+    answers = queries.answers([*moments, *(_labels_question(values[name], rows) for name in labeled)])
+    for [row] in answers[: len(moments)]:
+        _note(found, numbers, row)
+    for name in numbers:
+        column = found[name]
+        column["mean"] += float(column["min"])
+        column["standard_deviation"] = None if column["variance"] is None else math.sqrt(column["variance"])
+    for name, labels in zip(labeled, answers[len(moments) :], strict=True):
+        counts = sorted((row["label"], row["count"]) for row in labels)
+        found[name]["labels"] = {_plain(label): count for label, count in counts}
     return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
+
+
+def _values(measures: Measures, spec: ModelSpec) -> dict[str, str]:
+    return {name: _value(measures.dialect.quoted(name), column.type) for name, column in spec.columns.items()}
 
 
 def _value(name: str, column_type: ColumnType) -> str:
@@ -88,32 +99,30 @@ def _value(name: str, column_type: ColumnType) -> str:
     return f"CAST({name} AS DOUBLE)" if column_type is ColumnType.FLOAT32 else name
 
 
-def _count_queries(measures: Measures, values: Sequence[str], distinct: Sequence[str], rows: str) -> list[str]:
-    counts = [_counts(value, unique, number) for number, (value, unique) in enumerate(zip(values, distinct, strict=True))]
-    scans = [f"(SELECT {', '.join(part)} FROM {rows})" for part in _parts(counts, measures.columns_per_scan or len(counts))]
-    return [f"SELECT * FROM {' CROSS JOIN '.join(part)}" for part in _parts(scans, _MOST_SCANS)]
+def _labels_question(value: str, rows: str) -> Question:
+    return Question.of("labels", {"label": value, "count": "count(*)"}, f"{rows} WHERE {value} IS NOT NULL GROUP BY 1")
 
 
-def _parts(items: list[str], size: int) -> list[list[str]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _moments_question(
+    measures: Measures, spec: ModelSpec, found: Mapping[str, Mapping[str, Any]], numbers: Sequence[str], rows: str
+) -> Question:
+    values, moments = _values(measures, spec), {}
+    for number, name in enumerate(numbers):
+        shifted = _shifted(measures, values[name], spec.columns[name].type, found[name])
+        moments[f"mean {number}"] = f"avg({shifted})"
+        moments[f"variance {number}"] = f"var_samp({shifted})"
+    return Question.of("moments", moments, rows)
 
 
-def _counts(value: str, unique: str, number: int) -> str:
-    return (
-        f'count({value}) AS "count {number}", {unique} AS "unique {number}", '
-        f'min({value}) AS "min {number}", max({value}) AS "max {number}"'
-    )
-
-
-def _moments(measures: Measures, value: str, column_type: ColumnType, found: Mapping[str, Any], number: int) -> str:
+def _shifted(measures: Measures, value: str, column_type: ColumnType, found: Mapping[str, Any]) -> str:
+    """A number less the smallest of its column, in float64."""
     minimum = found["min"]
     # Whole numbers are subtracted as such, because float64 cannot tell large ones apart.
     exact = "DOUBLE"
     if column_type.is_integer:
         exact = "BIGINT" if found["max"] - minimum <= _LARGEST_BIGINT else measures.widest_integer
     lowest = measures.dialect.literal(minimum, ColumnType.INT64 if column_type.is_integer else ColumnType.FLOAT64)
-    shifted = f"CAST(CAST({value} AS {exact}) - CAST({lowest} AS {exact}) AS DOUBLE)"
-    return f'avg({shifted}) AS "mean {number}", var_samp({shifted}) AS "variance {number}"'
+    return f"CAST(CAST({value} AS {exact}) - CAST({lowest} AS {exact}) AS DOUBLE)"
 
 
 def _note(found: dict[str, dict[str, Any]], names: Sequence[str], row: Mapping[str, Any]) -> None:
@@ -121,11 +130,6 @@ def _note(found: dict[str, dict[str, Any]], names: Sequence[str], row: Mapping[s
     for key, value in row.items():
         metric, number = key.split(" ")
         found[names[int(number)]][metric] = value
-
-
-def cells(row: Any) -> tuple[Any, ...]:
-    """The values of a row of `Queries.rows`, in the order of its columns."""
-    return tuple(row.values()) if isinstance(row, Mapping) else row
 
 
 def _plain(value: Any) -> Any:

@@ -148,6 +148,28 @@ def test_a_request_says_where_the_query_runs_and_has_a_token() -> None:
     }
 
 
+def test_what_a_query_is_for_stands_before_it_in_athenas_history(caplog: pytest.LogCaptureFixture) -> None:
+    fake = FakeAthena([SUCCEEDED], [SUCCEEDED], [SUCCEEDED])
+    fake.pages = [page({"a": "integer"}, ["a"], ["1"])]
+    client = client_of(fake)
+    with caplog.at_level(logging.INFO):
+        client.unload("\n  SELECT 1 AS a", "s3://bucket/files", "m: stage")
+        assert client.rows("SELECT 1 AS a", "m: accounting, ties") == [{"a": 1}]
+        client.execute("DROP TABLE x")
+    unload, rows, other = (request["QueryString"] for request in fake.requests("start"))
+    assert unload.startswith("UNLOAD (/* m: stage */ SELECT 1 AS a) TO 's3://bucket/files/")
+    assert (rows, other) == ("/* m: accounting, ties */ SELECT 1 AS a", "DROP TABLE x")
+    taken = client.taken()
+    assert [one.purpose for one in taken] == ["m: stage", "m: accounting, ties", ""]
+    assert totals(taken).purposes == ("m: stage", "m: accounting, ties", "")
+    assert caplog.messages[1].startswith("Athena query q2 (m: accounting, ties) took")
+
+
+def test_the_error_of_a_query_says_what_it_was_for() -> None:
+    with pytest.raises(QueryError, match=r"Athena query q1, `/\* m: stage \*/ SELECT '…'`"):
+        client_of(FakeAthena([PERMANENT])).rows("SELECT 'Ada'", "m: stage")
+
+
 def test_without_an_output_location_the_workgroup_decides() -> None:
     fake = FakeAthena()
     client_of(fake).execute("SELECT 1")
@@ -476,12 +498,6 @@ def test_a_result_without_rows_has_columns() -> None:
     fake.pages = [page({"a": "integer", "b": "varchar"}, ["a", "b"])]
     result = client_of(fake).result("SELECT 1 AS a, 'x' AS b WHERE false")
     assert (result.columns, result.rows) == ((ResultColumn("a", "integer"), ResultColumn("b", "varchar")), [])
-
-
-def test_the_only_row_of_a_result() -> None:
-    fake = FakeAthena()
-    fake.pages = [page({"a": "integer"}, ["a"], ["1"])]
-    assert client_of(fake).row("SELECT 1 AS a") == {"a": 1}
 
 
 @given(st.floats() | st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.text() | st.dates() | st.none())

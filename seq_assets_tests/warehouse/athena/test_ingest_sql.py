@@ -14,7 +14,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
     rejected_query,
     stage_columns,
     stage_query,
-    ties_query,
+    ties_question,
 )
 
 MOST_BYTES = 262_144
@@ -61,7 +61,7 @@ def test_values_of_the_model_file_stay_in_their_quotes() -> None:
 
 def test_columns_named_like_words_of_sql_are_quoted_everywhere() -> None:
     spec = spec_of({"select": {"type": "int8"}, "order": {"type": "timestamp"}}, entity="select", order_by=["order"])
-    for sql in (stage_of(spec), raw_query(spec, "stage", "train"), ties_query(spec, "stage"), rejected_query("stage")):
+    for sql in (stage_of(spec), raw_query(spec, "stage", "train"), ties_question(spec, "stage").query, rejected_query("stage")):
         assert not re.search(r"\b(select|order)\b", outside_of_quotes(sql))
 
 

@@ -14,7 +14,7 @@ import pytest
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import FeaturePlan, SequencePlan
 from seq_assets.sequencing.windows import Chunk, First, Last, Prefix, Sliding, Window
-from seq_assets.warehouse.athena.audit_sequences import form_query, lost_query
+from seq_assets.warehouse.athena.audit_sequences import form_question, lost_query
 from seq_assets.warehouse.athena.sequence_sql import _blocks_of, _ManyBlocks, sequence_query
 from seq_assets.warehouse.athena.sql import MOST_ENTRIES
 from seq_assets_tests.warehouse.athena.test_ingest_sql import HOSTILE, MOST_BYTES, outside_of_quotes
@@ -39,7 +39,7 @@ def queries_of(plan: SequencePlan) -> list[str]:
     return [
         sequence_query(plan, "raw", "vocabulary"),
         lost_query(plan, "raw", "vocabulary", "sequences"),
-        form_query(plan, "sequences"),
+        form_question(plan, "sequences").query,
     ]
 
 

@@ -1,6 +1,6 @@
 """However an engine divides the work of measuring, the metrics are the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,8 @@ import yaml
 
 from seq_assets.models import parse_model
 from seq_assets.warehouse.local.ingest_sql import MEASURES
-from seq_assets.warehouse.rules.metrics import column_metrics
+from seq_assets.warehouse.rules.metrics import Measures, column_metrics, count_questions
+from seq_assets.warehouse.rules.questions import Question, only_rows
 
 COLUMNS = 25
 SPEC = parse_model(
@@ -27,20 +28,22 @@ SPEC = parse_model(
 
 @dataclass
 class Queries:
-    """Rows by column, as Athena's client gives them, and what was asked."""
+    """Answers, and what was asked together."""
 
     connection: Any
-    asked: list[str] = field(default_factory=list)
+    asked: list[Sequence[Question]] = field(default_factory=list)
 
-    def rows(self, query: str) -> list[dict[str, Any]]:
-        self.asked.append(query)
-        result = self.connection.execute(query)
-        names = [column[0] for column in result.description]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    def answers(self, questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
+        self.asked.append(questions)
+        found = (self.connection.execute(question.query).fetchall() for question in questions)
+        return [
+            [dict(zip(question.columns, row, strict=True)) for row in rows]
+            for question, rows in zip(questions, found, strict=True)
+        ]
 
-    def row(self, query: str) -> dict[str, Any]:
-        [row] = self.rows(query)
-        return row
+    def metrics(self, measures: Measures) -> dict[str, Mapping[str, Any]]:
+        counted = only_rows(self, count_questions(measures, SPEC, "observations"))
+        return column_metrics(self, measures, SPEC, "observations", counted)
 
 
 @pytest.fixture
@@ -52,12 +55,19 @@ def queries() -> Iterator[Queries]:
 
 
 def test_columns_that_are_scanned_one_by_one_are_measured_as_all_at_once(queries: Queries) -> None:
-    at_once = column_metrics(queries, MEASURES, SPEC, "observations")
-    asked = [query for query in queries.asked if "count(DISTINCT" in query]
-    assert len(asked) == 1
+    at_once = queries.metrics(MEASURES)
+    assert len(queries.asked[0]) == 1
     queries.asked.clear()
-    assert column_metrics(queries, replace(MEASURES, columns_per_scan=1), SPEC, "observations") == at_once
-    scans = [query.count("FROM observations") for query in queries.asked if "count(DISTINCT" in query]
-    assert scans == [10, 10, 5]
+    assert queries.metrics(replace(MEASURES, columns_per_scan=1)) == at_once
+    assert len(queries.asked[0]) == COLUMNS
     assert at_once["c1"]["unique"] == 60
     assert at_once["c2"]["labels"] == {2 * number: 4 for number in range(30)}
+
+
+def test_moments_and_all_labels_are_asked_together(queries: Queries) -> None:
+    found = queries.metrics(MEASURES)
+    counts, others = queries.asked
+    assert [question.purpose for question in counts] == ["counts of columns"]
+    labels = sum("labels" in column for column in found.values())
+    assert 0 < labels < COLUMNS
+    assert [question.purpose for question in others] == ["moments", *["labels"] * labels]
