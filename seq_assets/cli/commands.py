@@ -11,6 +11,7 @@ import click
 from click.exceptions import Exit
 
 from seq_assets.cli.building import materialize
+from seq_assets.cli.garbage import gc
 from seq_assets.cli.init import init
 from seq_assets.cli.models import models, validate
 from seq_assets.cli.published import advise, versions
@@ -94,6 +95,6 @@ def cli() -> None:
     """
 
 
-for _command in (init, models, validate, materialize, advise, versions, sequence, repair):
+for _command in (init, models, validate, materialize, advise, versions, sequence, gc, repair):
     # It may stand before the command's name, or behind it.
     cli.add_command(_debug_option(_command))

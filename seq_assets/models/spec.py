@@ -268,6 +268,9 @@ class ModelSpec(Part):
     padding: PaddingSpec = PaddingSpec()
     min_length: Annotated[int, Field(ge=1, strict=True)] = 1
     sequence_lengths: tuple[SequenceLength, ...] = Field((), description="Empty: a raw model.")
+    keep: Annotated[int, Field(ge=1, strict=True)] | None = Field(
+        None, description="The newest versions of each table that `seq-assets gc` keeps; default: all."
+    )
     checks: ChecksSpec = ChecksSpec()
 
     @field_validator("owner")
@@ -321,9 +324,11 @@ class ModelSpec(Part):
     def digest(self, *parts: str) -> str:
         """A hash of the named parts of the model file as they are meant.
 
-        Comments, order of keys, spelling and descriptions of columns do not count.
+        Comments, order of keys, spelling, descriptions of columns and how long versions are kept do not count.
         """
         values = self.model_dump(mode="json", by_alias=True, include=set(parts) if parts else None)
+        # How long versions are kept says nothing of what is in them.
+        values.pop("keep", None)
         if values.get("ties", "") is None:
             # Unsaid it means what model files meant before there was this field, so their digests stay.
             del values["ties"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from seq_assets.warehouse.retention import Retention
     from seq_assets.warehouse.storage.storage import Failure
 
 
@@ -40,6 +41,7 @@ class Version:
             and where files of the version before were lost, `rebuilt_because`, or `lost_ids`.
         parts: All files without which it cannot be read, Iceberg's own included, and their bytes; None where nobody has
             recorded them.
+        tags: Names that people have given it, by which it is found and kept; they may change.
     """
 
     dataset: Dataset
@@ -50,6 +52,7 @@ class Version:
     files: tuple[str, ...]
     metadata: Mapping[str, Any]
     parts: Mapping[str, int | None] = field(default_factory=dict, repr=False)
+    tags: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_ordered(self) -> bool:
@@ -173,6 +176,60 @@ class Repair:
     catalog: str | None = None
     tables: tuple[TableRepair, ...] = ()
     missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExpiredVersion:
+    """A version that there is no more.
+
+    Attributes:
+        id: Its id.
+        committed_at: When it was published, UTC.
+        expired_at: When it was removed, UTC.
+        by: By which command.
+    """
+
+    id: int
+    committed_at: datetime
+    expired_at: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What of one kind, in one place, was removed, or would be.
+
+    Attributes:
+        kind: What it is, a plural: `files of rows`.
+        place: A table's name, or a folder.
+        number: How many.
+        bytes: What they took.
+    """
+
+    kind: str
+    place: str
+    number: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What nobody needs any more, and was removed, or would be.
+
+    Attributes:
+        expired: Versions, table by table.
+        removed: Files and what else takes room, those of the versions among them.
+        spared: What could not be judged and was left alone, with the reason, a sentence each.
+    """
+
+    expired: tuple[Version, ...] = ()
+    removed: tuple[Removed, ...] = ()
+    spared: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """What all of it took."""
+        return sum(one.bytes for one in self.removed)
 
 
 class Progress(Protocol):
@@ -299,6 +356,25 @@ class Warehouse(ABC):
         of a table is removed. Where nothing is damaged, nothing is changed.
         """
 
+    @abstractmethod
+    def expired(self, dataset: Dataset) -> list[ExpiredVersion]:
+        """Versions of a table that were removed, the last one first, as far back as is remembered."""
+
+    @abstractmethod
+    def collect_garbage(self, retention: "Retention", *, dry_run: bool = False) -> Garbage:
+        """Removes versions beyond those that are kept, files that nobody needs then, and what killed processes have left.
+
+        Versions that stay can be read all the while, publications go on, and what a running one has written stays. It may be
+        stopped at any point and be done again.
+
+        Args:
+            retention: What stays.
+            dry_run: Only say what would be removed.
+
+        Raises:
+            ConflictError: A table was written by a newer version of the program.
+        """
+
     def vocabulary(self, version: Version) -> "pa.Table | None":
         """The vocabulary that a version of raw observations or sequences names; None where its model had none."""
         number = version.metadata.get("vocabulary_version")
@@ -395,6 +471,12 @@ class Warehouse(ABC):
             if candidate.id == version:
                 return candidate
         allowed = ", ".join(str(candidate.id) for candidate in versions[:5])
+        for gone in self.expired(dataset):
+            if gone.id == version:
+                raise NotPublishedError(
+                    f"{dataset.table}: version {version} of {gone.committed_at:%Y-%m-%d %H:%M} UTC is there no more: it was "
+                    f"removed by {gone.by} on {gone.expired_at:%Y-%m-%d %H:%M} UTC; the newest that are there: {allowed}."
+                )
         raise NotPublishedError(f"{dataset.table} has no version {version}; its newest are {allowed}.")
 
 

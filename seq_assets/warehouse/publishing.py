@@ -12,6 +12,8 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
@@ -30,7 +32,9 @@ from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
 from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.interface import (
+    ExpiredVersion,
     Finding,
+    Garbage,
     Progress,
     Publication,
     Repair,
@@ -40,15 +44,18 @@ from seq_assets.warehouse.interface import (
     said_of_lost,
 )
 from seq_assets.warehouse.rules.audit_vocabulary import vocabulary_findings
+from seq_assets.warehouse.storage.leases import lease
 from seq_assets.warehouse.storage.owned_folders import folders_of_the_dead, own_folder
 from seq_assets.warehouse.storage.parquet_files import write_parquet
-from seq_assets.warehouse.storage.storage import Failure, Storage
+from seq_assets.warehouse.storage.storage import Failure, S3Storage, Storage
 from seq_assets.warehouse.vocabularies import Vocabularies
 
 if TYPE_CHECKING:
     import duckdb
 
+    from seq_assets.warehouse.retention import Retention
     from seq_assets.warehouse.storage.iceberg_tables import Content, Tables
+    from seq_assets.warehouse.storage.leftovers import Leftover
 
 logger = logging.getLogger(__name__)
 
@@ -203,6 +210,28 @@ class PublishingWarehouse(Warehouse):
 
         return repair_tables(self.tables)
 
+    def expired(self, dataset: Dataset) -> list[ExpiredVersion]:
+        """Versions of a table that were removed, the last one first."""
+        with self._host_explained():
+            return self.tables.expired(dataset)
+
+    def collect_garbage(self, retention: "Retention", *, dry_run: bool = False) -> Garbage:
+        """Removes what nobody needs any more."""
+        from seq_assets.warehouse.storage.garbage import GarbageCollection
+
+        with self._host_explained():
+            leftovers = partial(self._leftovers, retention.now)
+            return GarbageCollection(self.tables, self.storage, leftovers, retention, dry_run).run()
+
+    def _leftovers(self, now: datetime, written_before: datetime) -> "Iterator[Leftover]":
+        """What lies beside the tables, was written before a time, and nobody works on."""
+        from seq_assets.warehouse.storage.leftovers import of_home, of_storage, unfinished_uploads
+
+        yield from of_home(self.home, written_before, now)
+        yield from of_storage(self.storage, written_before)
+        if isinstance(self.storage, S3Storage):
+            yield from unfinished_uploads(self.storage, written_before)
+
     def raw_files(self, version: Version, subset: Subset) -> tuple[str, ...]:
         """The files of one subset: in the folder of their run, they, or the folder that they are below, are named after it."""
         return tuple(file for file in version.files if _place_in_run(file).stem == subset)
@@ -293,22 +322,30 @@ class PublishingWarehouse(Warehouse):
 
     def _ingest(self, plan: IngestPlan, force: bool, progress: Progress) -> Publication:
         started = time.monotonic()
-        spec, source = plan.spec, self._find_source(plan)
+        source = self._find_source(plan)
         identity = _identity(plan, source)
         previous = self._predecessor(plan.dataset)
         lost = self.lost_with(previous) if previous else []
         if _stands(previous, identity) and not force and not lost:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        with lease(self.storage):
+            published = self._ingest_anew(plan, source, _because(previous, lost), force, started, progress)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _ingest_anew(
+        self, plan: IngestPlan, source: Source, because: Mapping[str, str], force: bool, started: float, progress: Progress
+    ) -> Version:
+        spec = plan.spec
         for dataset in (Dataset.rejected(spec.name), *([Dataset.vocabulary(spec.name)] if spec.encoded else [])):
             self.tables.require_ours(dataset)
         raw_folder, rejected_folder = self._new_folder(plan.dataset), self._new_folder(Dataset.rejected(spec.name))
         metadata: dict[str, Any] = {
-            "identity": identity,
+            "identity": _identity(plan, source),
             "source": plan.location,
             "source_fingerprint": source.fingerprint,
             "model_digest": spec.digest(),
             "program": version("seq-assets"),
-            **_because(previous, lost),
+            **because,
         }
         with self._removed_on_failure(raw_folder, rejected_folder):
             built = self._build_observations(plan, source, raw_folder, rejected_folder, progress)
@@ -332,8 +369,7 @@ class PublishingWarehouse(Warehouse):
             "seconds": time.monotonic() - started,
         }
         files = [*built.raw["train"], *built.raw["validation"]]
-        published = self.tables.publish(plan.dataset, plan.schema, files, built.accounting.accepted, metadata)
-        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+        return self.tables.publish(plan.dataset, plan.schema, files, built.accounting.accepted, metadata)
 
     def _publish_vocabulary(
         self, spec: ModelSpec, built: BuiltObservations, metadata: Mapping[str, Any], force: bool
@@ -370,6 +406,11 @@ class PublishingWarehouse(Warehouse):
         lost = self.lost_with(previous) if previous else []
         if _stands(previous, plan.identity) and not force and not lost:
             return Publication(previous, previous, unchanged=True, seconds=time.monotonic() - started)
+        with lease(self.storage):
+            published = self._sequence_anew(plan, _because(previous, lost), started, progress)
+        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+
+    def _sequence_anew(self, plan: SequencePlan, because: Mapping[str, str], started: float, progress: Progress) -> Version:
         raw = self.find(Dataset.raw(plan.model), plan.raw_version)
         _require_columns(plan, raw)
         self.require_whole(raw)
@@ -387,12 +428,11 @@ class PublishingWarehouse(Warehouse):
             "accounting": asdict(built.accounting),
             "audit": _compared(built.findings),
             "program": version("seq-assets"),
-            **_because(previous, lost),
+            **because,
             **built.details,
             "seconds": time.monotonic() - started,
         }
-        published = self.tables.publish(plan.dataset, plan.schema, built.files, built.accounting.sequences, metadata)
-        return Publication(published, previous, unchanged=False, seconds=time.monotonic() - started)
+        return self.tables.publish(plan.dataset, plan.schema, built.files, built.accounting.sequences, metadata)
 
     def _predecessor(self, dataset: Dataset) -> Version | None:
         """The newest version, which the next publication replaces; a table that cannot be published to is refused."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_what_is_canceled_between_two_parts_leaves_none(object_storage: ObjectSt
 
 def test_objects_are_copied_by_the_store_in_as_many_parts_as_they_need(object_storage: ObjectStorage) -> None:
     content = bytes(range(256)) * (12 << 12)
-    source = StoredObject(object_storage.put("a b/ü", content), len(content), "")
+    source = StoredObject(object_storage.put("a b/ü", content), len(content), "", datetime.now(UTC))
     for usual in (SMALLEST_PART, 1 << 28):
         upload = Upload(f"{object_storage.address}/copy", SettingsError)
         upload.copy(source, usual)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import duckdb
@@ -28,6 +29,7 @@ from seq_assets.sequencing.plans import Dataset, SequencePlan
 from seq_assets.warehouse.engine import parquet
 from seq_assets.warehouse.interface import Publication, Repair, Version, Warehouse
 from seq_assets.warehouse.publishing import PublishingWarehouse
+from seq_assets.warehouse.retention import Retention
 from seq_assets_tests.reference import Definition, Feature, accounting, in_order, sequences
 from seq_assets_tests.warehouse.building import Row, Workspace, overwrite, published_rows, remove_file, write_file
 
@@ -651,6 +653,17 @@ def test_sequences_of_raw_observations_that_are_gone_are_refused_with_the_remedy
     remove_file(raw.files[0])
     with pytest.raises(LostFilesError, match=rf"load another version \({old.id}\), or run seq-assets materialize plain"):
         workspace.sequence(spec)
+
+
+@covers("collect_garbage", "expired")
+def test_versions_that_nobody_keeps_go_and_are_remembered(workspace: Workspace, spec: ModelSpec) -> None:
+    old = workspace.ingest(spec).version
+    new = workspace.ingest(spec, force=True).version
+    in_a_week = Retention(keep_of_others=1, now=datetime.now(UTC) + timedelta(days=7))
+    assert workspace.warehouse.expired(old.dataset) == []
+    assert old.id in {version.id for version in workspace.warehouse.collect_garbage(in_a_week).expired}
+    assert workspace.warehouse.versions(old.dataset) == [new]
+    assert [version.id for version in workspace.warehouse.expired(old.dataset)] == [old.id]
 
 
 def test_every_method_of_the_interface_is_covered() -> None:

@@ -1036,3 +1036,13 @@ def test_whatever_stands_in_a_field_is_read_or_told(changes: dict[str, Any]) -> 
     else:
         assert found.mistakes
         assert all(mistake.file == FILE and mistake.found and mistake.allowed for mistake in found.mistakes)
+
+
+def test_how_many_versions_are_kept_is_a_number_from_one_on_and_says_nothing_of_what_is_in_them() -> None:
+    assert model({}).keep is None
+    assert model({"keep": 3}).keep == 3
+    assert model({"keep": 3}).digest() == model({}).digest()
+    assert model({"keep": 3}).digest("name", "keep") == model({}).digest("name")
+    for wrong in (0, "3", 1.5):
+        (mistake,) = mistakes_of(model_text({"keep": wrong}))
+        assert mistake.field == "keep"

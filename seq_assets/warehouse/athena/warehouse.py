@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
     stage_query,
     ties_question,
 )
+from seq_assets.warehouse.athena.leftovers import CatalogLeftovers
 from seq_assets.warehouse.athena.queries import AthenaQueries, answer_table, combined
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
@@ -61,6 +63,7 @@ from seq_assets.warehouse.storage.storage import Storage
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.storage.iceberg_tables import Tables
+    from seq_assets.warehouse.storage.leftovers import Leftover
 
 logger = logging.getLogger(__name__)
 
@@ -124,6 +127,11 @@ class AthenaWarehouse(PublishingWarehouse):
         )
         athena.require_workgroup()
         return athena
+
+    def _leftovers(self, now: datetime, written_before: datetime) -> "Iterator[Leftover]":
+        """Those in the catalog, before the files that they are about."""
+        yield from CatalogLeftovers(boto3_client("glue"), self.cloud, written_before).find()
+        yield from super()._leftovers(now, written_before)
 
     def _find_source(self, plan: IngestPlan) -> SourceFiles | GlueSource:
         if not plan.location.startswith(GLUE):

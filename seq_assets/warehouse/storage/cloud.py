@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from seq_assets.errors import ConflictError, LostRaceError, SeqAssetsError, SettingsError
 from seq_assets.warehouse.cancellation import tidying
+from seq_assets.warehouse.storage.leases import lease
 from seq_assets.warehouse.storage.object_store import explained, list_objects, remove_objects
 from seq_assets.warehouse.storage.storage import S3Storage
 
@@ -116,7 +117,8 @@ def temporary(cloud: Cloud, purpose: str) -> Iterator[Cloud]:
     prefix = "/".join(part for part in (cloud.prefix, cloud.database, "scratch") if part)
     place = replace(cloud, prefix=prefix, database=f"{cloud.database}_{purpose}_{uuid.uuid4().hex}")
     try:
-        yield place
+        with lease(cloud.storage):
+            yield place
     finally:
         try:
             with tidying():

@@ -39,7 +39,7 @@ from seq_assets.warehouse.interface import encode_metadata
 logger = logging.getLogger(__name__)
 
 _NAME_MAPPING: Final = "schema.name-mapping.default"
-_LOST: Final = (FileNotFoundError, EOFError, ValueError)
+LOST: Final = (FileNotFoundError, EOFError, ValueError)
 """What reading Iceberg's files ends in where they are gone, or have been cut short; that a store is out of reach is none."""
 _ICEBERG_TYPES: Final[Mapping[ColumnType, IcebergType]] = {
     ColumnType.INT8: IntegerType(),
@@ -140,7 +140,7 @@ def replace_content(table: Table, schema: TableSchema, files: Sequence[str], met
     with overwrite:
         try:
             replaced = list(_live_files(table))
-        except _LOST as error:
+        except LOST as error:
             logger.warning(
                 "%s: manifests of the version before are lost (%s: %s); the new one does not list what it replaces.",
                 ".".join(table.name()),

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -34,8 +35,9 @@ from seq_assets.errors import ConflictError, DamagedError, DamagedWarning, LostR
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableSchema
 from seq_assets.warehouse.cancellation import pause
-from seq_assets.warehouse.interface import Version, decode_metadata
+from seq_assets.warehouse.interface import ExpiredVersion, Version, decode_metadata
 from seq_assets.warehouse.storage.commits import file_name, iceberg_schema, replace_content
+from seq_assets.warehouse.storage.expired_versions import expired_in
 from seq_assets.warehouse.storage.storage import Storage
 from seq_assets.warehouse.storage.table_metadata import (
     UNREADABLE,
@@ -151,7 +153,7 @@ class Tables:
             ConflictError: The table belongs to another environment.
             DamagedError: The table is damaged.
         """
-        self._table_to_publish_to(dataset)
+        self.to_change(dataset)
 
     def versions_to_replace(self, dataset: Dataset) -> list[Version]:
         """As `versions`, for who publishes the next one: a table that could not be published to is refused.
@@ -160,15 +162,34 @@ class Tables:
             ConflictError: The table belongs to another environment.
             DamagedError: The table is damaged.
         """
-        table = self._table_to_publish_to(dataset)
+        table = self.to_change(dataset)
         return [] if table is None else self.versions_in(dataset, table.metadata)
 
-    def _table_to_publish_to(self, dataset: Dataset) -> Table | None:
+    def to_change(self, dataset: Dataset) -> Table | None:
+        """A table as Iceberg has it; None where there is none.
+
+        Raises:
+            ConflictError: The table belongs to another environment.
+            DamagedError: The table is damaged.
+        """
         with self._explained():
             table = self._undamaged(dataset)
         if table is not None:
             self._require_ours(dataset, table)
         return table
+
+    def change(self, dataset: Dataset, attempt: Callable[[], Result]) -> Result:
+        """Does what ends in a commit to a table; where that loses its race against another, it is done anew.
+
+        Raises:
+            LostRaceError: Every attempt was lost.
+        """
+
+        def explained() -> Result:
+            with self._explained():
+                return attempt()
+
+        return _with_retries(explained, dataset.table)
 
     def location(self, dataset: Dataset) -> str:
         """The folder of a table."""
@@ -219,7 +240,18 @@ class Tables:
         """The versions that a metadata file of a table names, newest first."""
         snapshots = sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0, reverse=True)
         decoded = [(snapshot, decode_metadata(_summary(snapshot))) for snapshot in snapshots]
-        return [self._version(dataset, snapshot, found) for snapshot, found in decoded if "identity" in found]
+        names = tags_in(metadata)
+        return [
+            replace(self._version(dataset, snapshot, found), tags=names.get(snapshot.snapshot_id, ()))
+            for snapshot, found in decoded
+            if "identity" in found
+        ]
+
+    def expired(self, dataset: Dataset) -> list[ExpiredVersion]:
+        """The versions of a table that were removed, the last one first, as far back as it remembers."""
+        with self._explained():
+            found = self._look_up(dataset)
+        return [] if found is None or isinstance(found, Damage) else expired_in(found.metadata)
 
     # What is damaged
 
@@ -509,6 +541,15 @@ def dataset_of(table: str) -> Dataset | None:
         return None
     kind: Any = match["kind"] or match["sequenced"]
     return Dataset(match["model"], kind, int(match["length"]) if match["length"] else None)
+
+
+def tags_in(metadata: TableMetadata) -> dict[int, tuple[str, ...]]:
+    """The names of tags, by the id of the version that each is of."""
+    found: dict[int, tuple[str, ...]] = {}
+    for name, reference in sorted(metadata.refs.items()):
+        if reference.snapshot_ref_type is SnapshotRefType.TAG:
+            found[reference.snapshot_id] = (*found.get(reference.snapshot_id, ()), name)
+    return found
 
 
 def _summary(snapshot: Snapshot) -> Mapping[str, str]:

@@ -12,8 +12,9 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
@@ -47,7 +48,20 @@ _REMOVED_AT_ONCE: Final = 1_000
 
 _CREDENTIALS_REMEDY: Final = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a machine that has a role"
 _REGION: Final = "the bucket is in another region; set AWS_REGION to the bucket's"
-_DENIED: Final = "permission denied; allow it for these credentials, or set others: AWS_PROFILE or AWS_ACCESS_KEY_ID"
+_DENIED: Final = "permission denied; allow {action} for these credentials, or set others: AWS_PROFILE or AWS_ACCESS_KEY_ID"
+_ACTIONS: Final = {
+    "ListObjectsV2": "ListBucket",
+    "ListObjects": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
+    "DeleteObjects": "DeleteObject",
+    "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject",
+    "CompleteMultipartUpload": "PutObject",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListParts": "ListMultipartUploadParts",
+}
+"""What a policy calls the permission for an operation of S3, where that is not the operation's own name."""
 _EXPIRED: Final = f"the credentials have expired; renew them, or {_CREDENTIALS_REMEDY}"
 _REFUSED: Final = f"the credentials are refused; {_CREDENTIALS_REMEDY}"
 _ABSENT: Final = "the object is not there; put it back, or mend its name"
@@ -88,11 +102,28 @@ class StoredObject:
         address: Where it is.
         size: Bytes.
         etag: What another content changes.
+        modified: When it was written, by the store's clock.
     """
 
     address: str
     size: int
     etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class UnfinishedUpload:
+    """Parts of an object that is not there yet.
+
+    Attributes:
+        address: Where it would be.
+        id: Tells it from other uploads to the same address.
+        begun: When the first part came, or before.
+    """
+
+    address: str
+    id: str
+    begun: datetime
 
 
 def split_address(address: str, kind: type[SeqAssetsError] = SourceError) -> tuple[str, str]:
@@ -158,7 +189,7 @@ def find_object(address: str) -> StoredObject | None:
 
 
 def _stored(bucket: str, found: dict[str, Any]) -> StoredObject:
-    return StoredObject(f"{SCHEME}{bucket}/{found['Key']}", found["Size"], found["ETag"])
+    return StoredObject(f"{SCHEME}{bucket}/{found['Key']}", found["Size"], found["ETag"], found["LastModified"])
 
 
 def s3_client() -> Any:
@@ -373,6 +404,45 @@ def remove_each(addresses: Iterable[str], kind: type[SeqAssetsError]) -> None:
             raise _failure(f"{SCHEME}{bucket}/{refused['Key']}", refused["Code"], "", "DeleteObjects", kind)
 
 
+def list_uploads(address: str, kind: type[SeqAssetsError]) -> Iterator[UnfinishedUpload]:
+    """The uploads of objects whose address begins with this one that nobody has finished, and that still take room.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    bucket, prefix = split_address(address, kind)
+    with explained(address, kind):
+        for page in s3_client().get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
+            for found in page.get("Uploads", ()):
+                yield UnfinishedUpload(f"{SCHEME}{bucket}/{found['Key']}", found["UploadId"], found["Initiated"])
+
+
+def upload_size(upload: UnfinishedUpload, kind: type[SeqAssetsError]) -> int:
+    """The bytes that an unfinished upload takes; 0 where it is there no more.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    client = s3_client()
+    bucket, key = split_address(upload.address, kind)
+    with explained(upload.address, kind), suppress(client.exceptions.NoSuchUpload):
+        pages = client.get_paginator("list_parts").paginate(Bucket=bucket, Key=key, UploadId=upload.id)
+        return sum(part["Size"] for page in pages for part in page.get("Parts", ()))
+    return 0
+
+
+def abort_upload(upload: UnfinishedUpload, kind: type[SeqAssetsError]) -> None:
+    """Gives up an upload that nobody has finished, if it is still there.
+
+    Raises:
+        SeqAssetsError: The store refuses.
+    """
+    client = s3_client()
+    bucket, key = split_address(upload.address, kind)
+    with explained(upload.address, kind), suppress(client.exceptions.NoSuchUpload):
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload.id)
+
+
 class DuckDBFiles(AbstractFileSystem):  # type: ignore[misc]
     """Objects as DuckDB reads them, by their addresses; no character of an address is taken for a pattern.
 
@@ -516,12 +586,20 @@ def _failure(address: str, code: str, status: str, operation: str | None, kind: 
     shown = f"{code} in {operation}" if operation else code
     for name in known:
         if name in _REMEDIES:
-            return kind(f"{address!r} cannot be used: {_REMEDIES[name]} ({shown}).")
+            remedy = _REMEDIES[name].format(action=_action(address, operation))
+            return kind(f"{address!r} cannot be used: {remedy} ({shown}).")
         if _PASSING.fullmatch(name):
             return RetryableError(
                 f"{address!r} cannot be used now: the store is out of reach or too busy ({shown}); try again."
             )
     return kind(f"{address!r} cannot be used: the store refused ({shown}); see AWS_ENDPOINT_URL, AWS_REGION and AWS_PROFILE.")
+
+
+def _action(address: str, operation: str | None) -> str:
+    """What a policy has to allow, as IAM names it."""
+    if operation is None:
+        return "it"
+    return f"s3:{_ACTIONS.get(operation, operation)}" if address.startswith(SCHEME) else f"glue:{operation}"
 
 
 def _not_asked(address: str, error: Exception, kind: type[SeqAssetsError]) -> SeqAssetsError:

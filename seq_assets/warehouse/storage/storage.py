@@ -5,6 +5,7 @@ Belongs here: what happens to files as a whole. Not here: what is in them (`parq
 """
 
 import logging
+import os
 import shutil
 import stat
 import uuid
@@ -12,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -28,6 +30,26 @@ logger = logging.getLogger(__name__)
 
 Failure: TypeAlias = Callable[[], SeqAssetsError | None]
 """Says why reading failed, if it did, and forgets it."""
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file, as a listing shows it.
+
+    Attributes:
+        location: Where it is.
+        size: Its bytes.
+        modified: When it was written, by the clock of whoever keeps it.
+    """
+
+    location: str
+    size: int
+    modified: datetime
+
+    @property
+    def name(self) -> str:
+        """Its name, without folders."""
+        return self.location.rsplit("/", maxsplit=1)[-1]
 
 
 class Storage(ABC):
@@ -57,6 +79,24 @@ class Storage(ABC):
     @abstractmethod
     def files(self, folder: str) -> list[str]:
         """All files below a folder, in the order of their names; none where there is no such folder."""
+
+    @abstractmethod
+    def entries(self, folder: str) -> list[StoredFile]:
+        """As `files`, with sizes and times."""
+
+    @abstractmethod
+    def remove_files(self, locations: Collection[str]) -> None:
+        """Removes files, those that are there."""
+
+    @abstractmethod
+    def remove_empty_folders(self, parent: str, over: Collection[str], unchanged_since: datetime) -> None:
+        """Removes folders directly in a folder that have no file below them, with the folders in them.
+
+        Args:
+            parent: The folder that they are in.
+            over: The names of those in which nobody will write any more.
+            unchanged_since: Others are removed if nobody has made or removed anything in them since then.
+        """
 
     @abstractmethod
     def folders(self, folder: str) -> list[str]:
@@ -127,6 +167,35 @@ class LocalStorage(Storage):
         """All files below a folder."""
         return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file())
 
+    def entries(self, folder: str) -> list[StoredFile]:
+        """All files below a folder, with sizes and times; what is removed meanwhile is left out."""
+        found = []
+        for above, _, names in os.walk(folder):
+            for name in names:
+                path = Path(above, name)
+                with suppress(FileNotFoundError):
+                    status = path.lstat()
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                    found.append(StoredFile(str(path), status.st_size, modified))
+        return sorted(found, key=lambda file: file.location)
+
+    def remove_files(self, locations: Collection[str]) -> None:
+        """Removes files, those that are there."""
+        for location in locations:
+            Path(location).unlink(missing_ok=True)
+
+    def remove_empty_folders(self, parent: str, over: Collection[str], unchanged_since: datetime) -> None:
+        """Removes folders directly in a folder that have no file below them."""
+        for name in self.folders(parent):
+            found = [(Path(above), files) for above, _, files in os.walk(Path(parent, name), topdown=False)]
+            if not any(files for _, files in found) and (
+                name in over or all(_changed(above) < unchanged_since for above, _ in found)
+            ):
+                for above, _ in found:
+                    # Where somebody has just made something in it, it stays.
+                    with suppress(OSError):
+                        above.rmdir()
+
     def folders(self, folder: str) -> list[str]:
         """The names of the folders in a folder."""
         try:
@@ -151,6 +220,14 @@ class LocalStorage(Storage):
     def register(self, connection: Any) -> Failure:
         """Nothing to do: DuckDB reads local files, and says itself why it could not."""
         return lambda: None
+
+
+def _changed(folder: Path) -> datetime:
+    """When something was last made or removed in a folder; now, where it is gone."""
+    try:
+        return datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return datetime.now(UTC)
 
 
 @contextmanager
@@ -251,6 +328,34 @@ class S3Storage(Storage):
         from seq_assets.warehouse.storage.object_store import list_objects
 
         return sorted(found.address for found in list_objects(f"{folder}/", SettingsError))
+
+    def entries(self, folder: str) -> list[StoredFile]:
+        """All objects below a folder, with sizes and times.
+
+        Raises:
+            SettingsError: The store refuses.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import list_objects
+
+        found = list_objects(f"{folder}/", SettingsError)
+        return [StoredFile(one.address, one.size, one.modified) for one in found]
+
+    def remove_files(self, locations: Collection[str]) -> None:
+        """Removes objects, a thousand at a time.
+
+        Raises:
+            SettingsError: The store refuses, if only for one of them.
+            RetryableError: The store is out of reach or too busy.
+        """
+        from seq_assets.warehouse.storage.object_store import remove_each
+
+        for location in locations:
+            self._require_below(location)
+        remove_each(locations, SettingsError)
+
+    def remove_empty_folders(self, parent: str, over: Collection[str], unchanged_since: datetime) -> None:
+        """Nothing to do: a folder without objects is none."""
 
     def folders(self, folder: str) -> list[str]:
         """What stands between a folder and the next slash in the names of objects, from one listing of no object.

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from seq_assets.warehouse.interface import SourceSample
 from seq_assets.warehouse.storage.object_store import StoredObject
 
 LOCATION = "glue://lake/answers"
+WRITTEN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class EntityNotFoundException(Exception):  # noqa: N818 - its name in boto3
@@ -66,8 +68,8 @@ def glue(monkeypatch: pytest.MonkeyPatch) -> Glue:
             partition("2024-01-03", "s3://lake/answers/day=2024-01-03"),
         ],
         objects=[
-            StoredObject("s3://lake/answers/day=2024-01-01/a", 10, "x"),
-            StoredObject("s3://lake/moved/02/a", 10, "x"),
+            StoredObject("s3://lake/answers/day=2024-01-01/a", 10, "x", WRITTEN),
+            StoredObject("s3://lake/moved/02/a", 10, "x", WRITTEN),
         ],
     )
     monkeypatch.setattr("seq_assets.warehouse.athena.glue_source.list_objects", found.list_objects)
@@ -189,16 +191,18 @@ def test_a_view_is_refused(glue: Glue) -> None:
 def test_an_unchanged_table_keeps_its_fingerprint(glue: Glue) -> None:
     before = fingerprint(glue)
     glue.table["LastAccessTime"] = "now"
-    glue.objects.append(StoredObject("s3://lake/answers_of_others/a", 10, "x"))
+    glue.objects.append(StoredObject("s3://lake/answers_of_others/a", 10, "x", WRITTEN))
     assert fingerprint(glue) == before
 
 
 def changes_of_hive() -> dict[str, Any]:
     return {
-        "an object more": lambda glue: glue.objects.append(StoredObject("s3://lake/answers/day=2024-01-03/b", 1, "y")),
+        "an object more": lambda glue: glue.objects.append(StoredObject("s3://lake/answers/day=2024-01-03/b", 1, "y", WRITTEN)),
         "an object less": lambda glue: glue.objects.pop(),
-        "another content": lambda glue: glue.objects.__setitem__(0, StoredObject(glue.objects[0].address, 10, "y")),
-        "another content elsewhere": lambda glue: glue.objects.__setitem__(1, StoredObject(glue.objects[1].address, 11, "x")),
+        "another content": lambda glue: glue.objects.__setitem__(0, StoredObject(glue.objects[0].address, 10, "y", WRITTEN)),
+        "another content elsewhere": lambda glue: glue.objects.__setitem__(
+            1, StoredObject(glue.objects[1].address, 11, "x", WRITTEN)
+        ),
         "a partition less": lambda glue: glue.partitions.pop(),
         "a partition moved": lambda glue: glue.partitions.__setitem__(0, partition("2024-01-01", "s3://lake/answers/other")),
         "a partition renamed": lambda glue: glue.partitions.__setitem__(

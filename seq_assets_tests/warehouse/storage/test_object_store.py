@@ -77,7 +77,7 @@ def answer(code: str, status: int = 400) -> ClientError:
     ("error", "words"),
     [
         (answer("NoSuchBucket", 404), "the bucket does not exist there"),
-        (answer("AccessDenied", 403), "permission denied; .* AWS_PROFILE"),
+        (answer("AccessDenied", 403), "permission denied; allow s3:ListBucket for .* AWS_PROFILE"),
         (answer("SomethingNew", 403), "permission denied; .* AWS_PROFILE"),
         (answer("InvalidAccessKeyId", 403), "the credentials are refused; .* AWS_PROFILE"),
         (answer("SignatureDoesNotMatch", 403), "the credentials are refused; .* AWS_PROFILE"),
@@ -86,7 +86,7 @@ def answer(code: str, status: int = 400) -> ClientError:
         (answer("SomethingNew", 418), "the store refused .*SomethingNew"),
         (NoCredentialsError(), "no credentials .* AWS_PROFILE"),
         (FileNotFoundError("bucket/x"), "the object is not there"),
-        (OSError("When reading: AWS Error ACCESS_DENIED during HeadObject operation: No response body."), "permission denied"),
+        (OSError("When reading: AWS Error ACCESS_DENIED during HeadObject operation: No response body."), "allow s3:GetObject"),
         (OSError("When reading: AWS Error UNKNOWN (HTTP status 301) during HeadObject operation"), "set AWS_REGION"),
         (
             OSError("AWS Error UNKNOWN (HTTP status 400) during GetObject operation: No response body."),
