@@ -20,12 +20,9 @@ from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.storage.durable import make_folder
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from seq_assets.io_managers.plan_io_manager import Present
     from seq_assets.io_managers.resources import WarehouseResource
     from seq_assets.warehouse.interface import Warehouse
-    from seq_assets.warehouse.retention import Retention
     from seq_assets.warehouse.storage.cloud import Cloud
 
 CODE_LOCATION: Final = "seq_assets"
@@ -122,20 +119,6 @@ class Environment:
         from seq_assets.warehouse.athena.warehouse import AthenaWarehouse
 
         return AthenaWarehouse(self.home, cloud=cloud, workgroup=self.workgroup)
-
-    def retention(self, keep: int | None, older_than: "timedelta") -> "Retention":
-        """What `gc` keeps: by what each model file says; a model without one, or with mistakes in it, keeps all.
-
-        Args:
-            keep: How many versions of each table of every model, in place of that; None where the model files decide.
-            older_than: What was written, or replaced, less long ago stays.
-        """
-        from seq_assets.warehouse.retention import Retention
-
-        if keep is not None:
-            return Retention(keep_of_others=keep, older_than=older_than)
-        of_models = {name: spec.keep for name, spec in self.registry().items() if spec.keep is not None}
-        return Retention(of_models, older_than=older_than)
 
     @contextmanager
     def temporary_warehouse(self, home: Path) -> Iterator["Warehouse"]:

@@ -12,6 +12,7 @@ import dagster as dg
 from seq_assets.assets.automation import (
     build_check_sensor,
     build_failure_sensors,
+    build_garbage_job,
     build_jobs,
     build_schedules,
     build_sensors,
@@ -71,7 +72,7 @@ def _assemble(environment: Environment, grid: Grid, resources: Mapping[str, Any]
     return dg.Definitions(
         assets=[asset.with_hooks({say_what_is_unchecked}) for asset in assets],
         asset_checks=build_checks(grid),
-        jobs=build_jobs(),
+        jobs=[*build_jobs(), build_garbage_job(grid)],
         schedules=build_schedules(environment, grid),
         sensors=[*build_sensors(environment, grid), build_check_sensor(environment, grid), *build_failure_sensors(environment)],
         resources={**environment.resources(dataset_of), **resources},

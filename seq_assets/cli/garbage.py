@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from seq_assets.cli.shown import JSON_OPTION, echo_table
-from seq_assets.environments import Environment, current_environment
+from seq_assets.environments import current_environment
 
 if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Garbage
@@ -56,10 +56,17 @@ def gc(keep: int | None, older_than: timedelta, dry_run: bool, as_json: bool) ->
 
     Exit code 1 where tables were left alone because they are damaged.
     """
+    from seq_assets.warehouse.retention import Retention
+
     environment = current_environment()
-    found = collect(environment, keep, older_than, dry_run)
+    retention = (
+        Retention.of_models(environment.registry().specs, older_than)
+        if keep is None
+        else Retention(keep_of_others=keep, older_than=older_than)
+    )
+    found = environment.warehouse().collect_garbage(retention, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps(describe(found, dry_run), indent=2))
+        click.echo(json.dumps(_described(found, dry_run), indent=2))
     else:
         _echo(found, dry_run)
     for sentence in found.spared:
@@ -68,14 +75,7 @@ def gc(keep: int | None, older_than: timedelta, dry_run: bool, as_json: bool) ->
         raise click.exceptions.Exit(1)
 
 
-def collect(environment: Environment, keep: int | None, older_than: timedelta, dry_run: bool) -> "Garbage":
-    """Collects the garbage of an environment, by what its model files say, or by one number for all."""
-    retention = environment.retention(keep, older_than)
-    return environment.warehouse().collect_garbage(retention, dry_run=dry_run)
-
-
-def describe(found: "Garbage", dry_run: bool) -> dict[str, Any]:
-    """What was removed, for scripts."""
+def _described(found: "Garbage", dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
         "versions": [

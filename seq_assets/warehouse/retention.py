@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final, TypeAlias
 
+from seq_assets.models import ModelSpec
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.warehouse.interface import Version
 
@@ -36,6 +37,16 @@ class Retention:
     older_than: timedelta = OLDER_THAN
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     clocks_differ_by: timedelta = CLOCKS_DIFFER_BY
+
+    @classmethod
+    def of_models(cls, models: Mapping[str, ModelSpec], older_than: timedelta = OLDER_THAN) -> "Retention":
+        """What the model files say; of a model without one, or whose file has mistakes, all versions stay.
+
+        Args:
+            models: The models by name.
+            older_than: What was written, or replaced, less long ago stays.
+        """
+        return cls({name: spec.keep for name, spec in models.items() if spec.keep is not None}, older_than=older_than)
 
     def versions_of(self, model: str) -> int | None:
         """How many of the newest versions of each table of a model stay; None for all."""

@@ -1,4 +1,4 @@
-"""What `gc` does in production alone: leftovers in the Glue catalog, uploads that nobody finished, and the permissions it needs."""
+"""What `gc` does in production alone: leftovers in the Glue catalog, unfinished uploads, and the permissions it needs."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

@@ -5,6 +5,7 @@ Belongs here: times. Not here: what is started by an event (`sensors`).
 
 import dagster as dg
 
+from seq_assets.assets.automation.garbage import GC_JOB
 from seq_assets.assets.automation.jobs import INGEST_JOB
 from seq_assets.assets.partitions import Grid, range_tags
 from seq_assets.assets.raw_observations import plan_ingest
@@ -13,7 +14,7 @@ from seq_assets.sequencing.plans import IngestPlan
 
 
 def build_schedules(environment: Environment, grid: Grid) -> list[dg.ScheduleDefinition]:
-    """One a day, which also tries again what failed since."""
+    """One a day, which also tries again what failed since, and one a week, which removes what nobody needs."""
     running = dg.DefaultScheduleStatus.RUNNING if environment.runs_by_itself else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
@@ -32,4 +33,12 @@ def build_schedules(environment: Environment, grid: Grid) -> list[dg.ScheduleDef
         ranges = grid.model_ranges(readable)
         return [dg.RunRequest(f"{keys[0]}...{keys[-1]}@{time}", tags=range_tags(keys)) for keys in ranges]
 
-    return [daily]
+    weekly = dg.ScheduleDefinition(
+        name="gc",
+        job_name=GC_JOB,
+        cron_schedule="0 5 * * 0",
+        execution_timezone="UTC",
+        default_status=running,
+        description="Removes versions beyond those that model files keep, and what killed processes have left.",
+    )
+    return [daily, weekly]

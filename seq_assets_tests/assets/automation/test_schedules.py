@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
-from seq_assets.assets.automation import INGEST_JOB
+from seq_assets.assets.automation import GC_JOB, INGEST_JOB
 from seq_assets.assets.checks import RAW_CHECKS
 from seq_assets.io_managers.metadata import RAW_KEY
 from seq_assets.models.spec import EnvironmentName
+from seq_assets.warehouse.interface import Garbage, Removed
+from seq_assets.warehouse.local.warehouse import LocalWarehouse
+from seq_assets.warehouse.retention import OLDER_THAN, Retention
 from seq_assets_tests.assets.building import NO_TELEMETRY, Runner, School, plain, range_tags
 
 NIGHT = datetime(2026, 3, 29, 3, tzinfo=UTC)
@@ -57,6 +60,35 @@ def test_it_is_on_in_prod_and_off_elsewhere(school: School, name: EnvironmentNam
     school.add_model("a")
     schedule = school.definitions(environment=name).resolve_schedule_def("daily")
     assert schedule.default_status.name == ("RUNNING" if name == "prod" else "STOPPED")
+
+
+def test_gc_is_once_a_week_on_in_prod_and_off_elsewhere(school: School) -> None:
+    school.add_model("a")
+    for name, status in (("local", "STOPPED"), ("staging", "STOPPED"), ("prod", "RUNNING")):
+        schedule = school.definitions(environment=cast(EnvironmentName, name)).resolve_schedule_def("gc")
+        assert (schedule.job_name, schedule.cron_schedule, schedule.execution_timezone) == (GC_JOB, "0 5 * * 0", "UTC")
+        assert schedule.default_status.name == status
+
+
+def test_gc_removes_by_what_model_files_say_and_tells_it(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    school.add_source()
+    school.add_model("a", [], keep=1)
+    school.add_model("b", [])
+    asked: list[Retention] = []
+
+    def collected(_: Any, retention: Retention) -> Garbage:
+        asked.append(retention)
+        return Garbage(removed=(Removed("pages", "a_raw_observations", 2, 30),), spared=("The tables of b were left alone.",))
+
+    monkeypatch.setattr(LocalWarehouse, "collect_garbage", collected)
+    with dg.DagsterInstance.ephemeral(settings=NO_TELEMETRY) as instance:
+        done = school.definitions().resolve_job_def(GC_JOB).execute_in_process(instance=instance)
+        told = [entry.user_message for entry in instance.all_logs(done.run_id)]
+    assert done.success
+    assert [(dict(one.keep), one.keep_of_others, one.older_than) for one in asked] == [({"a": 1}, None, OLDER_THAN)]
+    assert {"a_raw_observations: 2 pages were removed, 30 bytes.", "The tables of b were left alone."} <= set(told)
+    [output] = done.get_step_success_events()
+    assert output.step_key == "collect_garbage"
 
 
 @pytest.mark.slow
