@@ -17,6 +17,7 @@ from seq_assets.cli.models import models, validate
 from seq_assets.cli.published import advise, versions
 from seq_assets.cli.repair import repair
 from seq_assets.cli.sequence import sequence
+from seq_assets.cli.tags import tag
 from seq_assets.errors import DamagedWarning, SeqAssetsError
 
 _DEBUG: Final = "debug"
@@ -95,6 +96,6 @@ def cli() -> None:
     """
 
 
-for _command in (init, models, validate, materialize, advise, versions, sequence, gc, repair):
+for _command in (init, models, validate, materialize, advise, versions, tag, sequence, gc, repair):
     # It may stand before the command's name, or behind it.
     cli.add_command(_debug_option(_command))

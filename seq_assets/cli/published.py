@@ -1,7 +1,7 @@
 """The commands about what is published: `versions`, and `advise`, which needs the raw observations alone."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,7 +87,7 @@ def _describe_advice(advice: "Advice", spec: ModelSpec) -> dict[str, Any]:
 @click.option("--subset", type=click.Choice(SUBSETS), help="Only this subset; default: both.")
 @JSON_OPTION
 def versions(model: str, sequence_length: int | None, subset: Subset | None, as_json: bool) -> None:
-    """The published versions, newest first: id, time, rows, pad ratio, source."""
+    """The published versions, newest first: id, time, rows, pad ratio, source, and tags, if any has one."""
     from seq_assets.client.naming import what_is_wrong_with
     from seq_assets.errors import NotPublishedError
     from seq_assets.sequencing.plans import Dataset
@@ -100,7 +100,11 @@ def versions(model: str, sequence_length: int | None, subset: Subset | None, as_
     datasets = (
         [Dataset.raw(model)] if sequence_length is None else [Dataset.sequenced(model, s, sequence_length) for s in subsets]
     )
-    found = [describe_version(version) for dataset in datasets for version in warehouse.versions(dataset)]
+    found = [
+        {**describe_version(version), "tags": list(version.tags)}
+        for dataset in datasets
+        for version in warehouse.versions(dataset)
+    ]
     if not found:
         if wrong := what_is_wrong_with(model, environment, warehouse, with_sequences=sequence_length is not None):
             raise click.UsageError(wrong)
@@ -108,4 +112,11 @@ def versions(model: str, sequence_length: int | None, subset: Subset | None, as_
     if as_json:
         click.echo(json.dumps(found, indent=2))
     else:
-        echo_table(found)
+        echo_table(_with_tags_if_any(found))
+
+
+def _with_tags_if_any(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for people, with a column of tags where any version has one."""
+    if any(row["tags"] for row in rows):
+        return [{**row, "tags": ",".join(row["tags"]) or None} for row in rows]
+    return [{name: value for name, value in row.items() if name != "tags"} for row in rows]

@@ -213,7 +213,7 @@ def dataset_of(warehouse: "Warehouse", version: "Version") -> SequenceDataset | 
 
 
 def load(
-    model: str, *, sequence_length: int | None = None, subset: Subset = "train", version: int | None = None
+    model: str, *, sequence_length: int | None = None, subset: Subset = "train", version: int | str | None = None
 ) -> SequenceDataset:
     """A handle of sequences.
 
@@ -221,8 +221,8 @@ def load(
         model: The model's name.
         sequence_length: One of its lengths; without one, the error names them.
         subset: `train` or `validation`.
-        version: A version's id; None is the newest, which warns when the other subset's newest was made from other raw
-            observations (`load_split` gives a pair).
+        version: A version's id, or its name (`seq-assets tag`); None is the newest, which warns when the other subset's
+            newest was made from other raw observations (`load_split` gives a pair).
 
     Raises:
         NotPublishedError: There is no such table or version.
@@ -267,13 +267,13 @@ def load_split(model: str, *, sequence_length: int | None = None) -> tuple[Seque
     )
 
 
-def load_observations(model: str, *, subset: Subset | None = None, version: int | None = None) -> ObservationDataset:
+def load_observations(model: str, *, subset: Subset | None = None, version: int | str | None = None) -> ObservationDataset:
     """A handle of raw observations, in the order of entity and time.
 
     Args:
         model: The model's name.
         subset: `train` or `validation`; None is both.
-        version: A version's id; None is the newest.
+        version: A version's id, or its name; None is the newest.
 
     Raises:
         NotPublishedError: There is no such table or version.
@@ -424,7 +424,7 @@ def _find_sequences(
     model: str,
     subset: Subset,
     sequence_length: int | None,
-    version: int | None,
+    version: int | str | None,
 ) -> "Version":
     try:
         if sequence_length is None:

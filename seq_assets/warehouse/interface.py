@@ -1,13 +1,14 @@
 """What every warehouse can do, and the values that go in and out. No implementation belongs here."""
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from seq_assets.errors import LostFilesError, NotPublishedError, SeqAssetsError
 from seq_assets.models import Subset
@@ -357,6 +358,25 @@ class Warehouse(ABC):
         """
 
     @abstractmethod
+    def tag(self, versions: Sequence[Version], name: str, *, move: bool = False) -> None:
+        """Gives versions of different tables a name, by which each is found, and kept by `gc` with all that it needs.
+
+        Args:
+            versions: The versions.
+            name: As `TAG_NAME` allows.
+            move: Whether another version of a table may lose the name.
+
+        Raises:
+            InputError: It cannot be a name.
+            ConflictError: Another version has it, and is not to lose it; nothing is changed.
+            NotPublishedError: A version is there no more.
+        """
+
+    @abstractmethod
+    def untag(self, dataset: Dataset, name: str) -> bool:
+        """Takes a name away from whichever version of a table has it; whether one had it."""
+
+    @abstractmethod
     def expired(self, dataset: Dataset) -> list[ExpiredVersion]:
         """Versions of a table that were removed, the last one first, as far back as is remembered."""
 
@@ -456,12 +476,15 @@ class Warehouse(ABC):
             f"backup, or {another}{build}."
         )
 
-    def find(self, dataset: Dataset, version: int | None = None) -> Version:
-        """One version of a table; the newest where none is named.
+    def find(self, dataset: Dataset, version: int | str | None = None) -> Version:
+        """One version of a table, by its id or its tag; the newest where none is named.
 
         Raises:
             NotPublishedError: There is no such table or version.
         """
+        if isinstance(version, str) and not version.isdecimal():
+            return self._find_tagged(dataset, version)
+        version = None if version is None else int(version)
         versions = self.versions(dataset)
         if not versions:
             raise NotPublishedError(f"{dataset.table} has no published version; materialize it first.")
@@ -478,6 +501,17 @@ class Warehouse(ABC):
                     f"removed by {gone.by} on {gone.expired_at:%Y-%m-%d %H:%M} UTC; the newest that are there: {allowed}."
                 )
         raise NotPublishedError(f"{dataset.table} has no version {version}; its newest are {allowed}.")
+
+    def _find_tagged(self, dataset: Dataset, name: str) -> Version:
+        versions = self.versions(dataset)
+        for candidate in versions:
+            if name in candidate.tags:
+                return candidate
+        known = sorted(tag for candidate in versions for tag in candidate.tags)
+        raise NotPublishedError(
+            f"{dataset.table} has no version named {name!r}; its names are: {', '.join(known) or 'none'}. "
+            "`seq-assets tag` gives a version a name."
+        )
 
 
 def read_vocabulary(warehouse: Warehouse, version: Version) -> "pa.Table":
@@ -511,4 +545,6 @@ def encode_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 SUMMARY_PREFIX = "seq_assets."
+TAG_NAME: Final = re.compile(r"(?!main$)[a-z][a-z0-9_.-]{0,62}")
+"""What a version may be named: no number, which would be an id, and not as Iceberg names the newest."""
 _MOST_SHOWN = 3

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeGuard
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from seq_assets.errors import AuditError, NotPublishedError, SeqAssetsError, SourceError
+from seq_assets.errors import AuditError, InputError, NotPublishedError, SeqAssetsError, SourceError
 from seq_assets.models import ModelSpec, Subset
 from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccounting
 from seq_assets.sequencing.advice import Histories
@@ -32,6 +32,7 @@ from seq_assets.warehouse.cancellation import raise_if_canceled, tidying
 from seq_assets.warehouse.engine import Connect, Engine, connect_in_memory
 from seq_assets.warehouse.host_faults import explained
 from seq_assets.warehouse.interface import (
+    TAG_NAME,
     ExpiredVersion,
     Finding,
     Garbage,
@@ -209,6 +210,24 @@ class PublishingWarehouse(Warehouse):
         from seq_assets.warehouse.storage.repair import repair_tables
 
         return repair_tables(self.tables)
+
+    def tag(self, versions: Sequence[Version], name: str, *, move: bool = False) -> None:
+        """Gives versions a name, as a tag of Iceberg."""
+        if TAG_NAME.fullmatch(name) is None:
+            raise InputError(
+                f"{name!r} cannot be a version's name; allowed: a to z first, then a to z, 0 to 9 and _ . -, not main."
+            )
+        with self._host_explained(), lease(self.storage):
+            if not move:
+                for version in versions:
+                    self.tables.require_free(version, name)
+            for version in versions:
+                self.tables.tag(version, name)
+
+    def untag(self, dataset: Dataset, name: str) -> bool:
+        """Takes a name away."""
+        with self._host_explained(), lease(self.storage):
+            return self.tables.untag(dataset, name)
 
     def expired(self, dataset: Dataset) -> list[ExpiredVersion]:
         """Versions of a table that were removed, the last one first."""

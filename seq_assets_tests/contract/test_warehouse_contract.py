@@ -17,8 +17,10 @@ import pytest
 
 from seq_assets.errors import (
     AuditError,
+    ConflictError,
     DamagedError,
     DamagedWarning,
+    InputError,
     LostFilesError,
     NotPublishedError,
     SeqAssetsError,
@@ -653,6 +655,34 @@ def test_sequences_of_raw_observations_that_are_gone_are_refused_with_the_remedy
     remove_file(raw.files[0])
     with pytest.raises(LostFilesError, match=rf"load another version \({old.id}\), or run seq-assets materialize plain"):
         workspace.sequence(spec)
+
+
+@covers("tag", "untag", "find")
+def test_a_version_with_a_name_is_found_by_it_and_kept_with_all_that_it_needs(workspace: Workspace, spec: ModelSpec) -> None:
+    warehouse, in_a_week = workspace.warehouse, datetime.now(UTC) + timedelta(days=7)
+    for _ in range(2):
+        workspace.ingest(spec, force=True)
+        workspace.sequence(spec, force=True)
+    new, old = warehouse.versions(Dataset.sequenced("plain", "train", 4))
+    warehouse.tag([old], "production")
+    warehouse.tag([old], "production")
+    assert warehouse.find(old.dataset, "production").tags == ("production",)
+    assert warehouse.find(old.dataset, str(old.id)) == old
+    with pytest.raises(ConflictError, match=rf"version {old.id} has the name 'production' already; .* --force"):
+        warehouse.tag([new], "production")
+    with pytest.raises(NotPublishedError, match="no version named 'staging'; its names are: production"):
+        warehouse.find(old.dataset, "staging")
+    for wrong in ("main", "1", "a b", ""):
+        with pytest.raises(InputError, match="cannot be a version's name"):
+            warehouse.tag([new], wrong)
+    assert warehouse.collect_garbage(Retention(keep_of_others=1, now=in_a_week)).expired == ()
+    warehouse.require_whole(warehouse.find(Dataset.raw("plain"), old.raw_version))
+    warehouse.tag([new], "production", move=True)
+    assert warehouse.find(old.dataset, "production") == new
+    assert old.id in {one.id for one in warehouse.collect_garbage(Retention(keep_of_others=1, now=in_a_week)).expired}
+    assert (warehouse.untag(old.dataset, "production"), warehouse.untag(old.dataset, "production")) == (True, False)
+    with pytest.raises(NotPublishedError, match="is there no more"):
+        warehouse.tag([old], "late")
 
 
 @covers("collect_garbage", "expired")

@@ -31,7 +31,7 @@ from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from seq_assets.errors import ConflictError, DamagedError, DamagedWarning, LostRaceError
+from seq_assets.errors import ConflictError, DamagedError, DamagedWarning, LostRaceError, NotPublishedError
 from seq_assets.sequencing.plans import Dataset
 from seq_assets.sequencing.schemas import TableSchema
 from seq_assets.warehouse.cancellation import pause
@@ -190,6 +190,50 @@ class Tables:
                 return attempt()
 
         return _with_retries(explained, dataset.table)
+
+    def require_free(self, version: Version, name: str) -> None:
+        """Refuses a name that another version of the table has.
+
+        Raises:
+            ConflictError: With that version.
+        """
+        for other in self.versions_to_replace(version.dataset):
+            if name in other.tags and other.id != version.id:
+                raise ConflictError(
+                    f"{version.dataset.table}: version {other.id} has the name {name!r} already; choose another name, "
+                    "or move this one with --force."
+                )
+
+    def tag(self, version: Version, name: str) -> None:
+        """Gives a version a name, which another one of the table may lose.
+
+        Raises:
+            NotPublishedError: It is there no more.
+        """
+
+        def attempt() -> None:
+            table = self.to_change(version.dataset)
+            if table is None or table.snapshot_by_id(version.id) is None:
+                raise NotPublishedError(f"{version.dataset.table}: version {version.id} is there no more.")
+            try:
+                table.manage_snapshots().create_tag(version.id, name).commit()
+            except ValueError as error:
+                # It was removed since it was looked up.
+                raise LostRaceError(str(error)) from error
+
+        self.change(version.dataset, attempt)
+
+    def untag(self, dataset: Dataset, name: str) -> bool:
+        """Takes a name away; whether a version had it."""
+
+        def attempt() -> bool:
+            table = self.to_change(dataset)
+            if table is None or name not in {tag for tags in tags_in(table.metadata).values() for tag in tags}:
+                return False
+            table.manage_snapshots().remove_tag(name).commit()
+            return True
+
+        return self.change(dataset, attempt)
 
     def location(self, dataset: Dataset) -> str:
         """The folder of a table."""

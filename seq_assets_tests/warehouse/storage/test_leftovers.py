@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from seq_assets.warehouse.interface import Removed
 from seq_assets.warehouse.ownership import Process
-from seq_assets.warehouse.storage.leftovers import of_home
+from seq_assets.warehouse.storage import object_store
+from seq_assets.warehouse.storage.leftovers import of_home, unfinished_uploads
+from seq_assets.warehouse.storage.object_store import UnfinishedUpload
+from seq_assets.warehouse.storage.storage import S3Storage
 
 NOW = datetime.now(UTC)
 HERE = Process.current()
@@ -77,3 +81,17 @@ def test_a_catalog_that_was_put_aside_goes_by_the_time_in_its_name(tmp_path: Pat
 
 def test_a_home_that_is_new_has_none(tmp_path: Path) -> None:
     assert removed(tmp_path / "home") == []
+
+
+def test_uploads_that_nobody_has_finished_are_given_up_when_they_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages = {"old": timedelta(hours=30), "older": timedelta(days=30), "young": timedelta(hours=1)}
+    uploads = [UnfinishedUpload(f"s3://bucket/tables/{name}", name, NOW - age) for name, age in ages.items()]
+    given_up: list[str] = []
+    monkeypatch.setattr(object_store, "list_uploads", lambda address, _: uploads if address == "s3://bucket/tables/" else [])
+    monkeypatch.setattr(object_store, "upload_size", lambda *_: 5)
+    monkeypatch.setattr(object_store, "abort_upload", lambda upload, _: given_up.append(upload.id))
+    [leftover] = unfinished_uploads(S3Storage("s3://bucket/tables"), NOW - timedelta(hours=24))
+    assert leftover.said == Removed("unfinished uploads", "s3://bucket/tables", 2, 10)
+    assert given_up == []
+    leftover.remove()
+    assert given_up == ["old", "older"]
