@@ -63,6 +63,19 @@ def require_known(names: Iterable[str], lengths: Sequence[int], registry: ModelR
             raise click.UsageError(f"No chosen model declares the sequence length {length}; declared lengths: {known}")
 
 
+def require_possible(model: str, *, with_sequences: bool) -> None:
+    """Refuses a model that there is not, or one without sequences where those are wanted, whatever is built.
+
+    Raises:
+        click.UsageError: With what is allowed.
+    """
+    from seq_assets.client.naming import what_is_wrong_with
+
+    environment = current_environment()
+    if wrong := what_is_wrong_with(model, environment, environment.warehouse(), with_sequences=with_sequences):
+        raise click.UsageError(wrong)
+
+
 def spec_for(spec: ModelSpec, sequence_length: int) -> ModelSpec:
     """The model's rules for an ad-hoc length.
 

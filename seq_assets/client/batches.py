@@ -192,6 +192,23 @@ def stream_batches(
     return _cut(_sorted_windows(stored, capacity, rows, cuts), cuts, stored.columns)
 
 
+def ordered_batches(stored: StoredRows) -> "Iterator[pa.RecordBatch]":
+    """All rows in the table's order, in the types that a reader gets, a few MB at a time.
+
+    What Athena wrote in any order is sorted by DuckDB, in a temporary folder where it is large.
+    """
+    schema = stored.version.schema.presented()
+    return (batch.cast(schema) for batch in _batches_in_order(stored))
+
+
+def _batches_in_order(stored: StoredRows) -> "Iterator[pa.RecordBatch]":
+    if stored.version.is_ordered:
+        for group in stored.row_groups:
+            yield from stored.read(group, stored.rows_at_once)
+    elif stored.files:
+        yield from _sorted_by_engine(stored, stored.rows_at_once)
+
+
 def _require_integers(**values: tuple[object, int | None]) -> None:
     """Refuses what is no integer, or below its minimum; truth values are none."""
     import numpy as np

@@ -3,8 +3,9 @@
 Loads neither Dagster nor, before data is read, an engine.
 """
 
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
+    from seq_assets.client.export import Export, ExportFormat
     from seq_assets.sequencing.plans import Dataset
     from seq_assets.warehouse.interface import Version, Warehouse
 
@@ -152,6 +154,38 @@ class _PublishedRows:
         if table is None:
             raise InputError(f"{self._version.dataset.table}: found no feature with encode: vocabulary at this version.")
         return table
+
+    def export(
+        self,
+        path: "str | os.PathLike[str]",
+        format: "ExportFormat" = "parquet",  # noqa: A002  # the word that users know from other libraries
+        *,
+        columns: Mapping[str, str] | None = None,
+        force: bool = False,
+    ) -> "Export":
+        """Writes the rows to one file for other programs, in their order and in bounded memory: whole or not at all.
+
+        Args:
+            path: A path, whose folders are made where they are missing, or `s3://bucket/key`.
+            format: `parquet`, `csv` and `jsonl` hold all columns; `npz`, of sequences alone, is what `np.load` reads without
+                pickle; `dkt` (three-line text), `pykt` (pyKT's `*_sequences.csv`, of sequences alone) and `recbole` (`.inter`)
+                hold the columns that `columns` names, without padding.
+            columns: Of the last three, which column plays which role: `{"skill": "skillid", "answer": "correct"}`. `dkt` needs
+                `skill` and `answer`; `pykt` needs `concepts` and `responses` and takes `questions`, `timestamps` and
+                `usetimes`; `recbole` needs `item_id` and takes `timestamp`, `rating` and `label`.
+            force: Whether a file that is there is replaced.
+
+        Raises:
+            InputError: The format cannot hold these rows, or an argument is none of the allowed.
+            SettingsError: The place cannot be written, is a folder, or has a file already.
+            LostFilesError: Files of the version are gone.
+
+        Example:
+            >>> ds.export("train.npz", format="npz")  # doctest: +SKIP
+        """
+        from seq_assets.client.export import export
+
+        return export(self._stored, os.fspath(path), format, columns or {}, force=force)
 
     @cached_property
     def _stored(self) -> StoredRows:

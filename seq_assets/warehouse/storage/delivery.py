@@ -122,7 +122,7 @@ def _open_here(location: str, folders: Collection[str]) -> Iterator[Delivery]:
     for folder in folders:
         with explained_here(place / folder):
             _refuse_foreign_here(place / folder)
-    with explained_here(place), _made(place), own_folder(place, _SCRATCH) as scratch:
+    with explained_here(place), made(place), own_folder(place, _SCRATCH) as scratch:
         yield _LocalDelivery(place, folders, scratch)
 
 
@@ -141,7 +141,7 @@ def _is_ours_here(file: Path) -> bool:
 
 
 @contextmanager
-def _made(place: Path) -> Iterator[None]:
+def made(place: Path) -> Iterator[None]:
     """Makes a folder; where what happens inside fails, those that were made and are empty are removed."""
     missing = [folder for folder in (place, *place.parents) if not folder.exists()]
     place.mkdir(parents=True, exist_ok=True)
