@@ -17,17 +17,22 @@ if TYPE_CHECKING:
         load_split,
         versions,
     )
+    from seq_assets.client.diff import Difference, diff
+    from seq_assets.client.export import Export
     from seq_assets.component import SequenceModels
     from seq_assets.errors import SeqAssetsError
     from seq_assets.sequencing.operation import sequence
 
 __all__ = [
+    "Difference",
+    "Export",
     "ObservationDataset",
     "RejectedDataset",
     "SeqAssetsError",
     "SequenceDataset",
     "SequenceModels",
     "connect",
+    "diff",
     "load",
     "load_observations",
     "load_split",
@@ -36,8 +41,11 @@ __all__ = [
 ]
 
 _MODULES = dict.fromkeys(__all__, "seq_assets.client.datasets") | {
+    "Difference": "seq_assets.client.diff",
+    "Export": "seq_assets.client.export",
     "SeqAssetsError": "seq_assets.errors",
     "SequenceModels": "seq_assets.component",
+    "diff": "seq_assets.client.diff",
     "sequence": "seq_assets.sequencing.operation",
 }
 

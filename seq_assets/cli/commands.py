@@ -11,6 +11,7 @@ import click
 from click.exceptions import Exit
 
 from seq_assets.cli.building import materialize
+from seq_assets.cli.diff import diff
 from seq_assets.cli.export import export
 from seq_assets.cli.garbage import gc
 from seq_assets.cli.init import init
@@ -97,6 +98,6 @@ def cli() -> None:
     """
 
 
-for _command in (init, models, validate, materialize, advise, versions, tag, export, sequence, gc, repair):
+for _command in (init, models, validate, materialize, advise, versions, tag, diff, export, sequence, gc, repair):
     # It may stand before the command's name, or behind it.
     cli.add_command(_debug_option(_command))

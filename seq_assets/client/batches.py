@@ -192,21 +192,28 @@ def stream_batches(
     return _cut(_sorted_windows(stored, capacity, rows, cuts), cuts, stored.columns)
 
 
-def ordered_batches(stored: StoredRows) -> "Iterator[pa.RecordBatch]":
-    """All rows in the table's order, in the types that a reader gets, a few MB at a time.
+def ordered_batches(stored: StoredRows, columns: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
+    """Rows in the table's order, in the types that a reader gets, a few MB at a time.
 
     What Athena wrote in any order is sorted by DuckDB, in a temporary folder where it is large.
+
+    Args:
+        stored: The rows.
+        columns: Those that are wanted; none are all.
     """
-    schema = stored.version.schema.presented()
-    return (batch.cast(schema) for batch in _batches_in_order(stored))
+    import pyarrow as pa
+
+    presented = stored.version.schema.presented()
+    schema = pa.schema([presented.field(name) for name in columns or presented.names])
+    return (batch.cast(schema) for batch in _batches_in_order(stored, schema.names))
 
 
-def _batches_in_order(stored: StoredRows) -> "Iterator[pa.RecordBatch]":
+def _batches_in_order(stored: StoredRows, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
     if stored.version.is_ordered:
         for group in stored.row_groups:
-            yield from stored.read(group, stored.rows_at_once)
+            yield from stored.read(group, stored.rows_at_once, columns)
     elif stored.files:
-        yield from _sorted_by_engine(stored, stored.rows_at_once)
+        yield from _sorted_by_engine(stored, stored.rows_at_once, columns)
 
 
 def _require_integers(**values: tuple[object, int | None]) -> None:
@@ -486,14 +493,14 @@ def _sorted_windows(stored: StoredRows, capacity: int, rows: int, cuts: Sequence
         start += batch.num_rows
 
 
-def _sorted_by_engine(stored: StoredRows, rows: int) -> "Iterator[pa.RecordBatch]":
-    """All rows in the table's order, in batches of at most so many."""
+def _sorted_by_engine(stored: StoredRows, rows: int, names: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
+    """All rows in the table's order, in batches of at most so many; of the named columns, or of all."""
     import duckdb
 
     from seq_assets.warehouse.engine import failures_told, parquet, quoted
     from seq_assets.warehouse.storage.parquet_files import order_keys
 
-    columns = ", ".join(map(quoted, stored.version.schema.names))
+    columns = ", ".join(map(quoted, names or stored.version.schema.names))
     keys = ", ".join(map(quoted, order_keys(stored.version)))
     with (
         TemporaryDirectory() as folder,

@@ -13,7 +13,9 @@ from seq_assets.cli.commands import cli
 from seq_assets_tests.cli.running import run
 
 
-@pytest.mark.parametrize("command", ["models", "validate", "materialize", "versions", "advise", "export", "sequence", "repair"])
+@pytest.mark.parametrize(
+    "command", ["models", "validate", "materialize", "versions", "advise", "diff", "export", "sequence", "repair"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     listed = run("--help").output
     assert command in listed
