@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seq_assets.cli.chosen import complete_length, complete_model, require_known
-from seq_assets.cli.shown import JSON_OPTION, describe_version, echo_table
+from seq_assets.cli.shown import JSON_OPTION, echo_table
+from seq_assets.client.versions import describe_version
 from seq_assets.environments import current_environment, prepare_dagster_home
 
 if TYPE_CHECKING:

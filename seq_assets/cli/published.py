@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seq_assets.cli.chosen import complete_length, complete_model, require_known, spec_for
-from seq_assets.cli.shown import JSON_OPTION, describe_version, echo_table
+from seq_assets.cli.shown import JSON_OPTION, echo_table
+from seq_assets.client.versions import describe_version
 from seq_assets.environments import current_environment
 from seq_assets.models import SUBSETS, ModelSpec, Subset
 from seq_assets.models.spec import LONGEST_SEQUENCE

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from seq_assets.client.versions import describe_version
+
 if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Version
 
@@ -12,26 +14,6 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 NOTHING: Final = "-"
 """Stands in a cell without a value, so that every line of a table has the same number of words."""
 _WIDER_THAN_ANY_TABLE: Final = 100_000
-
-
-def describe_version(version: "Version") -> dict[str, Any]:
-    """A version as a row: its table, id, time, rows, pad ratio and what it was made from.
-
-    Ids are texts: they have more digits than numbers of JSON hold in most programs.
-    """
-    from seq_assets.sequencing.accounting import SequenceAccounting
-
-    sequenced = version.dataset.sequence_length is not None
-    ratio = round(SequenceAccounting(**version.metadata["accounting"]).pad_ratio, 4) if sequenced else None
-    return {
-        "table": version.dataset.table,
-        "version": str(version.id),
-        "committed_at": version.committed_at.isoformat(timespec="seconds"),
-        "rows": version.rows,
-        "pad_ratio": ratio,
-        "raw_version": None if version.raw_version is None else str(version.raw_version),
-        "source_fingerprint": version.metadata["source_fingerprint"][:12],
-    }
 
 
 def describe_versions(versions: Iterable["Version"]) -> list[dict[str, Any]]:

@@ -502,9 +502,11 @@ def _sorted_by_engine(stored: StoredRows, rows: int, names: Sequence[str] = ()) 
 
     columns = ", ".join(map(quoted, names or stored.version.schema.names))
     keys = ", ".join(map(quoted, order_keys(stored.version)))
+    # Each thread holds blocks of wide rows that cannot be spilled: two of them have exceeded the limit.
+    settings: dict[str, Any] = {"memory_limit": _SORT_MEMORY, "threads": 1}
     with (
         TemporaryDirectory() as folder,
-        duckdb.connect(":memory:", config={"memory_limit": _SORT_MEMORY, "temp_directory": folder}) as connection,
+        duckdb.connect(":memory:", config={**settings, "temp_directory": folder}) as connection,
     ):
         failure = stored.warehouse.register(connection)
         query = f"SELECT {columns} FROM {parquet(stored.files)} ORDER BY {keys}"

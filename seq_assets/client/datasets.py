@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from seq_assets.client.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
 from seq_assets.client.naming import what_is_wrong_with
+from seq_assets.client.versions import Versions
 from seq_assets.environments import Environment, current_environment
 from seq_assets.errors import InputError, LostFilesError, NotPublishedError
 from seq_assets.models import SUBSETS, Subset
@@ -329,8 +330,10 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
     return ObservationDataset(model, subset, found.id, _metadata(found), files, rows, found, warehouse)
 
 
-def versions(model: str, *, sequence_length: int | None = None, subset: Subset = "train") -> "list[Version]":
+def versions(model: str, *, sequence_length: int | None = None, subset: Subset = "train") -> "Versions":
     """The published versions, newest first: of the sequences of a length, or of the raw observations where none is named.
+
+    It is a list, which shows itself as a table.
 
     Raises:
         NotPublishedError: There is no such model, or it is a raw one, without sequences.
@@ -343,7 +346,7 @@ def versions(model: str, *, sequence_length: int | None = None, subset: Subset =
     found = warehouse.versions(dataset)
     if not found and (wrong := what_is_wrong_with(model, environment, warehouse, with_sequences=sequence_length is not None)):
         raise NotPublishedError(wrong)
-    return found
+    return Versions(found)
 
 
 def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnection":

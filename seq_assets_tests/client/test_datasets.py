@@ -333,6 +333,19 @@ def test_an_old_version_is_loaded_with_the_schema_that_it_was_published_with(wor
 
 
 @pytest.mark.usefixtures("home_with_history")
+def test_versions_show_themselves_as_a_table() -> None:
+    found = seq_assets.versions("plain", sequence_length=4)
+    header, *lines = repr(found).splitlines()
+    assert header.split() == ["table", "version", "committed_at", "rows", "pad_ratio", "raw_version", "source_fingerprint"]
+    assert [line.split()[1] for line in lines] == [str(version.id) for version in found]
+    assert [line.split()[3:5] for line in lines] == [["1", "0.2500"], ["1", "0.7500"]]
+    assert {line.index("1", line.index("+00:00")) for line in lines} == {header.index("rows") + 3}
+    raw = repr(seq_assets.versions("plain")).splitlines()[1]
+    assert raw.split()[4:6] == ["-", "-"]
+    assert repr(seq_assets.versions("plain", sequence_length=3)) == "no versions"
+
+
+@pytest.mark.usefixtures("home_with_history")
 def test_loading_one_subset_warns_when_the_other_is_of_other_raw_observations() -> None:
     with pytest.warns(UserWarning, match=r"plain_sequenced_train_4 .* plain_sequenced_validation_4 .*load_split") as caught:
         newest = seq_assets.load("plain", sequence_length=4)
