@@ -139,7 +139,7 @@ def run_session(document: Path, block: Block, names: dict[str, Any]) -> None:
     session = doctest.DocTestParser().get_doctest(block.text, names, document.name, str(document), block.line)
     assert session.examples, f"{document}:{block.line}: no session of >>>"
     told: list[str] = []
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner = doctest.DocTestRunner(optionflags=_ELLIPSIS)
     runner.run(session, out=told.append, clear_globs=False)
     names.update(session.globs)
     assert not told, "".join(told)

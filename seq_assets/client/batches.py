@@ -1,14 +1,15 @@
-"""Published rows as numpy arrays: all at once, or streamed to a training loop in batches.
+"""Published rows as numpy arrays: all at once, some by their places, or streamed to a training loop in batches.
 
 Belongs here: in which order rows come, which of them each rank gets, and how many are in memory at once. Not here: which
-version is read (`client`), how files are written (`warehouse.files`).
+version is read (`datasets`), how files are written (`warehouse.storage`).
 """
 
 import hashlib
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -98,7 +99,7 @@ class StoredRows:
     @property
     def bytes_per_row(self) -> int:
         """What a row takes in memory, as arrays."""
-        sizes = ((_dtype(column), 1 if column.length is None else column.length) for column in self.columns)
+        sizes = ((dtype_of(column), 1 if column.length is None else column.length) for column in self.columns)
         return sum((dtype.itemsize + (_OBJECT_BYTES if dtype.kind == "O" else 0)) * length for dtype, length in sizes)
 
     @cached_property
@@ -111,6 +112,11 @@ class StoredRows:
             for file, footer in zip(self.files, footers, strict=True)
             for number in range(footer.num_row_groups)
         )
+
+    @cached_property
+    def order(self) -> "np.ndarray | None":
+        """Which stored row is at each place of the table's order; None where the files hold them in it."""
+        return None if self.version.is_ordered else _stored_order(self)
 
     def read(self, group: RowGroup, rows: int, columns: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
         """A row group in batches of at most so many rows.
@@ -139,23 +145,75 @@ class StoredRows:
             return pq.read_metadata(opened)
 
 
-def read_arrays(stored: StoredRows) -> "Arrays":
-    """All rows in the table's order, each value copied once, from what was decoded to its place."""
+def read_arrays(stored: StoredRows, names: Sequence[str] = ()) -> "Arrays":
+    """All rows in the table's order, each value copied once, from what was decoded to its place.
+
+    Args:
+        stored: The rows.
+        names: The columns that are read; none are all.
+    """
     import numpy as np
 
     groups = stored.row_groups
     starts = np.cumsum([0, *(group.rows for group in groups)])
-    arrays = _empty_arrays(stored.columns, int(starts[-1]))
-    places = None if stored.version.is_ordered else _places_in_order(stored)
+    columns = [column for column in stored.columns if not names or column.name in names]
+    arrays = _empty_arrays(columns, int(starts[-1]))
+    places = None if stored.order is None else _inverse(stored.order)
 
     def read(group: RowGroup, start: int) -> None:
-        for batch in stored.read(group, stored.rows_at_once):
+        for batch in stored.read(group, stored.rows_at_once, names):
             stop = start + batch.num_rows
-            _fill(arrays, slice(start, stop) if places is None else places[start:stop], batch, stored.columns)
+            _fill(arrays, slice(start, stop) if places is None else places[start:stop], batch, columns)
             start = stop
 
     with ThreadPoolExecutor(_READERS) as pool:
         deque(pool.map(read, groups, map(int, starts)), maxlen=0)
+    return arrays
+
+
+def read_rows(stored: StoredRows, places: range) -> "pa.Table":
+    """Some rows, by their places in the table's order, in the order of the places; in the stored schema.
+
+    Of the files, only the row groups are read that hold one of them. A version whose files are in no order is asked for what
+    its rows are ordered by, once.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    schema = stored.version.schema.stored()
+    numbers = np.arange(places.start, places.stop, places.step)
+    if stored.order is not None:
+        numbers = stored.order[numbers]
+    parts, found = [], [np.empty(0, np.int64)]
+    for start, batch in _batches_with(stored, numbers):
+        inside = np.flatnonzero((numbers >= start) & (numbers < start + batch.num_rows))
+        parts.append(batch.take(pa.array(numbers[inside] - start)).cast(schema))
+        found.append(inside)
+    return pa.Table.from_batches(parts, schema).take(pa.array(np.argsort(np.concatenate(found))))
+
+
+def _batches_with(stored: StoredRows, numbers: "np.ndarray") -> "Iterator[tuple[int, pa.RecordBatch]]":
+    """What is decoded to get at some stored rows, each with the number of its first row."""
+    start = 0
+    for group in stored.row_groups:
+        inside = numbers[(numbers >= start) & (numbers < start + group.rows)]
+        if inside.size:
+            at = start
+            with closing(cast("Generator[pa.RecordBatch]", stored.read(group, stored.rows_at_once))) as batches:
+                while at <= inside.max():
+                    batch = next(batches)
+                    yield at, batch
+                    at += batch.num_rows
+        start += group.rows
+
+
+def arrays_of(table: "pa.Table", columns: "Sequence[TableColumn]") -> "Arrays":
+    """Rows in the stored schema as arrays."""
+    arrays = _empty_arrays(columns, table.num_rows)
+    start = 0
+    for batch in table.to_batches():
+        _fill(arrays, slice(start, start + batch.num_rows), batch, columns)
+        start += batch.num_rows
     return arrays
 
 
@@ -458,9 +516,8 @@ def _clusters(groups: Iterable[RowGroup], capacity: int, mixed: int) -> Iterator
 # Versions whose files are in no order
 
 
-def _places_in_order(stored: StoredRows) -> "np.ndarray":
-    """The place of each stored row in the table's order; reads only what rows are ordered by."""
-    import numpy as np
+def _stored_order(stored: StoredRows) -> "np.ndarray":
+    """Which stored row is at each place of the table's order; reads only what rows are ordered by."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -471,7 +528,13 @@ def _places_in_order(stored: StoredRows) -> "np.ndarray":
     schema = stored.version.schema.stored()
     stored_keys = pa.schema([schema.field(key) for key in keys])
     table = pa.Table.from_batches((batch.cast(stored_keys) for group in groups for batch in group), stored_keys)
-    order = pc.sort_indices(table, [(key, "ascending") for key in keys]).to_numpy()
+    return cast("np.ndarray", pc.sort_indices(table, [(key, "ascending") for key in keys]).to_numpy().astype("int64"))
+
+
+def _inverse(order: "np.ndarray") -> "np.ndarray":
+    """The place of each stored row in the table's order."""
+    import numpy as np
+
     places: np.ndarray = np.empty_like(order)
     places[order] = np.arange(len(order))
     return places
@@ -522,11 +585,11 @@ def _empty_arrays(columns: "Iterable[TableColumn]", rows: int) -> "Arrays":
     import numpy as np
 
     return {
-        column.name: np.empty(rows if column.length is None else (rows, column.length), _dtype(column)) for column in columns
+        column.name: np.empty(rows if column.length is None else (rows, column.length), dtype_of(column)) for column in columns
     }
 
 
-def _dtype(column: "TableColumn") -> "np.dtype[Any]":
+def dtype_of(column: "TableColumn") -> "np.dtype[Any]":
     """Of a column's values; integers that may be null are objects, because numpy has no null among them."""
     import numpy as np
 

@@ -3,14 +3,24 @@
 Loads neither Dagster nor, before data is read, an engine.
 """
 
+import operator
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex, cast
 
-from seq_assets.client.batches import DEFAULT_BUFFER, StoredRows, read_arrays, stream_batches
+from seq_assets.client.batches import (
+    DEFAULT_BUFFER,
+    StoredRows,
+    arrays_of,
+    dtype_of,
+    read_arrays,
+    read_rows,
+    stream_batches,
+)
+from seq_assets.client.display import html_of, named, text_of, when
 from seq_assets.client.naming import what_is_wrong_with
 from seq_assets.client.versions import Versions
 from seq_assets.environments import Environment, current_environment
@@ -28,11 +38,17 @@ if TYPE_CHECKING:
     from seq_assets.client.export import Export, ExportFormat
     from seq_assets.sequencing.plans import Dataset
     from seq_assets.warehouse.interface import Version, Warehouse
+_ROWS_OF_AN_ITERATION: Final = 256
+"""That are in memory as one batch while they are iterated over."""
+_NOT_ON_AN_ITEM: Final = ("is_pad_sequence", "is_repeat_sequence", "is_context_sequence")
+"""The columns that are 0 on an item that is scored, as far as a version has them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _PublishedRows:
-    """A handle of the rows of one version; nothing is read before a `to_…` method is called.
+    """A handle of the rows of one version; nothing is read before rows are asked for.
+
+    Two handles are equal that are of the same rows. A handle can be pickled, and be used in a process that was forked.
 
     Attributes:
         model: The model's name.
@@ -44,18 +60,96 @@ class _PublishedRows:
     model: str
     subset: Subset | None
     version: int
-    metadata: dict[str, Any]
-    _files: tuple[str, ...] = field(repr=False)
-    _rows: int = field(repr=False)
-    _version: "Version" = field(repr=False)
-    _warehouse: "Warehouse" = field(repr=False)
+    metadata: dict[str, Any] = field(compare=False)
+    _files: tuple[str, ...] = field(compare=False)
+    _rows: int = field(compare=False)
+    _version: "Version" = field(compare=False)
+    _warehouse: "Warehouse" = field(compare=False)
 
     def __len__(self) -> int:
         """The number of rows."""
         return self._rows
 
+    def __getitem__(self, rows: "SupportsIndex | slice") -> "dict[str, Any]":
+        """One row, or those of a slice: `ds[7]`, `ds[-1]`, `ds[10:20]`; names and types are those of `to_numpy()`.
+
+        Of the files, only the row groups are read that hold them. Who wants every row once has them quicker by iterating.
+
+        Args:
+            rows: A place in the table's order, from 0, negative ones from the end; or a slice of places.
+
+        Returns:
+            Of one row: an array (L,) for a `<feature>_sequence`, a value for others. Of a slice of n: (n, L) and (n,).
+
+        Raises:
+            IndexError: There is no such row.
+            TypeError: It is neither an integer nor a slice.
+        """
+        if isinstance(rows, slice):
+            return self._rows_at(range(len(self))[rows])
+        try:
+            place = operator.index(rows)
+        except TypeError:
+            raise TypeError(f"found {type(rows).__name__} in the brackets; allowed: an integer, or a slice of them") from None
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"row {place}: there is none among {len(self)} rows, which count from 0, or from the end from -1")
+        found = self._rows_at(range(len(self))[place : place + 1 or None])
+        return {name: array[0] for name, array in found.items()}
+
+    def __iter__(self) -> "Iterator[dict[str, Any]]":
+        """Each row as `ds[i]` gives it, in the table's order; streamed, in the memory of `batches()`."""
+        for batch in self.batches(_ROWS_OF_AN_ITERATION):
+            names = list(batch)
+            for values in zip(*batch.values(), strict=True):
+                yield dict(zip(names, values, strict=True))
+
+    def __repr__(self) -> str:
+        """What it is, in a few lines."""
+        return text_of(self)
+
+    def _repr_html_(self) -> str:
+        """What it is, and its first rows, for a notebook."""
+        return html_of(self)
+
+    def __dir__(self) -> list[str]:
+        """What people may use, for completion."""
+        return sorted(name for name in object.__dir__(self) if not name.startswith("_"))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What it was made of, without what it has looked up since."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @property
+    def columns(self) -> "Mapping[str, np.dtype[Any]]":
+        """The columns, by name, in their order, with the type of their values as numpy has them."""
+        return {column.name: dtype_of(column) for column in self._version.schema.columns}
+
+    def head(self, rows: int = 3) -> "pd.DataFrame":
+        """The first rows as a pandas DataFrame; no more is read than holds them.
+
+        Example:
+            >>> ds.head(2)[["pupilid", "sequence_size"]].shape
+            (2, 2)
+        """
+        schema = self._version.schema.presented()
+        return read_rows(self._stored, range(len(self))[: max(rows, 0)]).cast(schema).to_pandas()
+
+    @property
+    def _facts(self) -> tuple[str, ...]:
+        """What people want to know first, a line each."""
+        published = when(self._version.committed_at)
+        return f"{len(self):,} rows, published {published}", f"columns: {named(self.columns)}"
+
+    def _rows_at(self, places: range) -> "dict[str, np.ndarray]":
+        return arrays_of(read_rows(self._stored, places), self._version.schema.columns)
+
     def to_arrow(self) -> "pa.Table":
-        """The rows as an Arrow table in the model's types; a `<feature>_sequence` is a fixed-size list."""
+        """The rows as an Arrow table in the model's types; a `<feature>_sequence` is a fixed-size list.
+
+        Example:
+            >>> ds.to_arrow().schema.field("correct_sequence").type
+            FixedSizeListType(fixed_size_list<element: int8 not null>[100])
+        """
         import pyarrow as pa
 
         schema = self._version.schema.presented()
@@ -77,6 +171,10 @@ class _PublishedRows:
         """The columns as arrays of n rows: (n, L) for a `<feature>_sequence`, (n,) for others; texts are objects.
 
         Every value is copied once, from the decoded Parquet page to its place.
+
+        Example:
+            >>> ds.to_numpy()["correct_sequence"].shape
+            (677, 100)
         """
         return read_arrays(self._stored)
 
@@ -120,8 +218,11 @@ class _PublishedRows:
                 batches.
 
         Example:
-            >>> for batch in ds.batches(256, shuffle=True, epoch=epoch):  # doctest: +SKIP
-            ...     train(batch["correct_sequence"], batch["is_pad_sequence"])
+            >>> for batch in ds.batches(256, shuffle=True, epoch=0):
+            ...     print(batch["correct_sequence"].shape, int(ds.score_mask(batch).sum()) > 0)
+            (256, 100) True
+            (256, 100) True
+            (165, 100) True
         """
         return stream_batches(
             self._stored,
@@ -220,19 +321,91 @@ class _PublishedRows:
                     yield from parquet.read_row_group(group, columns=columns).to_batches()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SequenceDataset(_PublishedRows):
-    """Sequences of one model, subset and length, at one version."""
+    """Sequences of one model, subset and length, at one version.
+
+    Attributes:
+        sequence_length: L, the positions of each sequence.
+
+    Example:
+        >>> ds = seq_assets.load("dkt", sequence_length=100, subset="train")
+        >>> len(ds), list(ds.features)
+        (677, ['pupilid', 'skillid', 'correct', 'elapsed'])
+        >>> ds[0]["correct_sequence"].shape  # one sequence; negative places count from the end
+        (100,)
+        >>> ds[10:20]["correct_sequence"].shape
+        (10, 100)
+    """
 
     sequence_length: int = 0
 
+    @property
+    def features(self) -> "Mapping[str, np.dtype[Any]]":
+        """The model's features, in its order, with the type of their items; `<name>_sequence` is the column of each.
 
-@dataclass(frozen=True)
+        Example:
+            >>> ds.features["correct"]
+            dtype('int8')
+        """
+        columns = self._version.schema.columns
+        return {
+            column.name.removesuffix("_sequence"): dtype_of(column)
+            for column in columns
+            if column.length is not None and column.origin is not None
+        }
+
+    @property
+    def _facts(self) -> tuple[str, ...]:
+        shape = f"{len(self):,} sequences of {self.sequence_length} positions, {self.pad_ratio:.1%} padding"
+        return f"{shape}, published {when(self._version.committed_at)}", f"features: {named(self.features)}"
+
+    @property
+    def pad_ratio(self) -> float:
+        """Padding positions / all positions; 0 without sequences. It was counted when the version was made.
+
+        Example:
+            >>> round(ds.pad_ratio, 2)
+            0.36
+        """
+        from seq_assets.sequencing.accounting import SequenceAccounting
+
+        return SequenceAccounting(**self.metadata["accounting"]).pad_ratio
+
+    def score_mask(self, rows: "Mapping[str, np.ndarray] | None" = None) -> "np.ndarray":
+        """Which items count in a score: those that are no padding and no repetition of an item of an earlier sequence.
+
+        Over all sequences of a subset, each sequenced item counts once.
+
+        Args:
+            rows: Rows as `batches()`, `ds[a:b]` or `to_numpy()` gives them; None reads the masks of all rows.
+
+        Returns:
+            An array (n, L) of truth values: True on an item that counts.
+
+        Example:
+            >>> int(ds.score_mask().sum()) == ds.metadata["accounting"]["sequenced"]
+            True
+        """
+        masks = [name for name in self._version.schema.names if name in _NOT_ON_AN_ITEM]
+        arrays = read_arrays(self._stored, masks) if rows is None else rows
+        return cast("np.ndarray", reduce(operator.and_, (arrays[name] == 0 for name in masks)))
+
+
+@dataclass(frozen=True, repr=False)
 class ObservationDataset(_PublishedRows):
-    """Raw observations of one model at one version."""
+    """Raw observations of one model at one version, in the order of entity and time.
+
+    Example:
+        >>> observations = seq_assets.load_observations("irt", subset="train")
+        >>> len(observations), observations[0]["correct"] in (0, 1)
+        (43327, True)
+        >>> observations.columns["correct"]
+        dtype('int8')
+    """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RejectedDataset(_PublishedRows):
     """What one model's contract rejected at one version: file, row, column, value, detail, reason, a row per failed column."""
 
@@ -265,8 +438,8 @@ def load(
         InputError: An argument is none of the allowed.
 
     Example:
-        >>> ds = load("dkt", sequence_length=100)  # doctest: +SKIP
-        >>> ds.to_numpy()["correct_sequence"].shape  # doctest: +SKIP
+        >>> ds = seq_assets.load("dkt", sequence_length=100, subset="train")
+        >>> ds.to_numpy()["correct_sequence"].shape
         (677, 100)
     """
     environment = current_environment()
@@ -285,6 +458,11 @@ def load_split(model: str, *, sequence_length: int | None = None) -> tuple[Seque
         NotPublishedError: There is no such pair.
         LostFilesError: Files of it are gone.
         InputError: No length is named; the error names those that there are.
+
+    Example:
+        >>> train, validation = seq_assets.load_split("dkt", sequence_length=100)
+        >>> len(train), len(validation)
+        (677, 117)
     """
     environment = current_environment()
     warehouse = environment.warehouse()
@@ -313,6 +491,10 @@ def load_observations(model: str, *, subset: Subset | None = None, version: int 
     Raises:
         NotPublishedError: There is no such table or version.
         LostFilesError: Files of it are gone.
+
+    Example:
+        >>> len(seq_assets.load_observations("irt"))
+        50010
     """
     from seq_assets.sequencing.plans import Dataset
 
@@ -337,6 +519,10 @@ def versions(model: str, *, sequence_length: int | None = None, subset: Subset =
 
     Raises:
         NotPublishedError: There is no such model, or it is a raw one, without sequences.
+
+    Example:
+        >>> [version.rows for version in seq_assets.versions("dkt", sequence_length=100)]
+        [677]
     """
     from seq_assets.sequencing.plans import Dataset
 
@@ -357,6 +543,10 @@ def connect(environment: Environment | None = None) -> "duckdb.DuckDBPyConnectio
     The table `metrics` has the columns' metrics of every version of every model's raw observations: `model`, `version`,
     `committed_at`, `column_name`, `count`, `unique`, `min` and `max` (as text), `mean`, `variance`, `standard_deviation`, and
     `labels`, a map of counts.
+
+    Example:
+        >>> seq_assets.connect().sql("SELECT count(*) FROM dkt_sequenced_train_100").fetchall()
+        [(677,)]
     """
     import duckdb
 

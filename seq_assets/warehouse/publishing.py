@@ -5,13 +5,14 @@ Belongs here: the order of things, what stands unchanged, what a version remembe
 """
 
 import logging
+import os
 import shutil
 import time
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -136,16 +137,28 @@ class PublishingWarehouse(Warehouse):
     _looked_up: dict[Dataset, list[Version]] | None = field(default=None, init=False, repr=False)
     _resting: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _counted_histories: dict[tuple[int, Subset], Histories] = field(default_factory=dict, init=False, repr=False)
+    _opened: "tuple[int, Tables] | None" = field(default=None, init=False, repr=False)
 
     @property
     @abstractmethod
     def storage(self) -> Storage:
         """Where the tables keep their files."""
 
-    @property
     @abstractmethod
+    def _open_tables(self) -> "Tables":
+        """The tables, with connections of their own."""
+
+    @property
     def tables(self) -> "Tables":
-        """The tables."""
+        """The tables; opened on first use, and again in a process that was forked: connections are one process' own."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = os.getpid(), self._open_tables()
+        return self._opened[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What it was made with: in another process, it opens everything anew."""
+        made_with = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        return _made_with, (type(self), made_with)
 
     @abstractmethod
     def _find_source(self, plan: IngestPlan) -> Source:
@@ -510,6 +523,10 @@ def _place_in_run(file: str) -> PurePosixPath:
     """What is directly in the folder of the run that made a file: the file, or a folder above it."""
     _, _, below = file.rpartition(_RUNS)
     return PurePosixPath(PurePosixPath(below).parts[1])
+
+
+def _made_with(kind: type[PublishingWarehouse], made_with: Mapping[str, Any]) -> PublishingWarehouse:
+    return kind(**made_with)
 
 
 def _identity(plan: IngestPlan, source: Source) -> str:

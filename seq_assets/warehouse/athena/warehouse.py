@@ -71,6 +71,10 @@ UNORDERED: Final = {"ordered": False}
 """Athena writes rows in any order, into as many files as it likes."""
 
 
+def _athena_client() -> Any:
+    return boto3_client("athena")
+
+
 @dataclass(frozen=True)
 class _Counted:
     """What was counted in the stage table.
@@ -97,7 +101,7 @@ class AthenaWarehouse(PublishingWarehouse):
 
     cloud: Cloud = field(kw_only=True)
     workgroup: str = field(kw_only=True)
-    open_athena: Callable[[], Any] = field(default=lambda: boto3_client("athena"), kw_only=True)
+    open_athena: Callable[[], Any] = field(default=_athena_client, kw_only=True)
     is_temporary: bool = field(default=False, kw_only=True)
 
     @cached_property
@@ -105,8 +109,7 @@ class AthenaWarehouse(PublishingWarehouse):
         """The prefix on S3."""
         return self.cloud.storage
 
-    @cached_property
-    def tables(self) -> "Tables":
+    def _open_tables(self) -> "Tables":
         """The tables in the Glue catalog."""
         return self.cloud.open_tables()
 

@@ -29,8 +29,7 @@ class StagingWarehouse(LocalWarehouse):
         """The prefix on S3."""
         return self.cloud.storage
 
-    @cached_property
-    def tables(self) -> "Tables":
+    def _open_tables(self) -> "Tables":
         """The tables in the Glue catalog."""
         return self.cloud.open_tables()
 

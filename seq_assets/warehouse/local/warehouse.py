@@ -56,9 +56,8 @@ class LocalWarehouse(PublishingWarehouse):
         """The folder of the database."""
         return LocalStorage(self.home / "warehouse" / self.database)
 
-    @cached_property
-    def tables(self) -> "Tables":
-        """The tables; makes the home and its catalog on first use.
+    def _open_tables(self) -> "Tables":
+        """The tables; makes the home and its catalog where they are new.
 
         Raises:
             DamagedError: There are tables, but no catalog.
@@ -96,7 +95,7 @@ class LocalWarehouse(PublishingWarehouse):
         aside = file.aside()
         with file.replacement(aside) as catalog:
             repaired = repair_tables(self._bound(catalog), file.hints(self.database))
-        self.__dict__.pop("tables", None)  # of the catalog that was there before
+        self._opened = None  # of the catalog that was there before
         kept = f"; it is kept as {aside}" if aside.exists() else ""
         return replace(repaired, catalog=f"{file.path} {found}{kept}")
 

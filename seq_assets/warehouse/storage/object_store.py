@@ -193,25 +193,26 @@ def _stored(bucket: str, found: dict[str, Any]) -> StoredObject:
 
 
 def s3_client() -> Any:
-    """A boto3 client; the same one as long as the settings are the same.
+    """A boto3 client; in one process, the same one as long as the settings are the same.
 
     Raises:
         SettingsError: The endpoint is no address.
     """
-    return _client(*_place(), _credentials())
+    return _client(*_place(), _credentials(), os.getpid())
 
 
 def s3_filesystem() -> "S3FileSystem":
-    """Arrow's file system, whose paths are `bucket/key`; the same one as long as the settings are the same.
+    """Arrow's file system, whose paths are `bucket/key`; in one process, the same one as long as the settings are the same.
 
     Raises:
         SettingsError: The endpoint is no address.
     """
-    return _filesystem(*_place(), _credentials())
+    return _filesystem(*_place(), _credentials(), os.getpid())
 
 
 @lru_cache(maxsize=4)
-def _client(endpoint: str | None, region: str | None, credentials: int) -> Any:
+def _client(endpoint: str | None, region: str | None, credentials: int, process: int) -> Any:
+    # A process that was forked has its own: on a connection that two share, each gets the other's answers.
     import boto3
     from botocore.config import Config
 
@@ -222,7 +223,7 @@ def _client(endpoint: str | None, region: str | None, credentials: int) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _filesystem(endpoint: str | None, region: str | None, credentials: int) -> "S3FileSystem":
+def _filesystem(endpoint: str | None, region: str | None, credentials: int, process: int) -> "S3FileSystem":
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem
 
     # With an endpoint of its own, Arrow has the bucket in the path.
