@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seq_assets.client.catalog import catalog
     from seq_assets.client.datasets import (
         ObservationDataset,
         RejectedDataset,
@@ -31,6 +32,7 @@ __all__ = [
     "SeqAssetsError",
     "SequenceDataset",
     "SequenceModels",
+    "catalog",
     "connect",
     "diff",
     "load",
@@ -45,6 +47,7 @@ _MODULES = dict.fromkeys(__all__, "seq_assets.client.datasets") | {
     "Export": "seq_assets.client.export",
     "SeqAssetsError": "seq_assets.errors",
     "SequenceModels": "seq_assets.component",
+    "catalog": "seq_assets.client.catalog",
     "diff": "seq_assets.client.diff",
     "sequence": "seq_assets.sequencing.operation",
 }

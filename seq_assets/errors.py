@@ -32,6 +32,14 @@ class NotPublishedError(SeqAssetsError):
     """A table, or the version asked for, does not exist."""
 
 
+class NotInCatalogError(NotPublishedError, KeyError):
+    """Nothing of that name is built; what looks a key up in a mapping takes it for a key that is missing."""
+
+    def __str__(self) -> str:
+        """The message; a `KeyError` would put it into quotes."""
+        return str(self.args[0])
+
+
 class LostFilesError(SeqAssetsError):
     """Files of a published version are gone, or have been cut short."""
 

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import seq_assets
+from seq_assets import client
 from seq_assets.client import datasets
 from seq_assets.sequencing import operation
 
@@ -25,6 +27,13 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = modules_after("import seq_assets\ndir(seq_assets)")
     assert "seq_assets" in loaded
     assert loaded & set(HEAVY) == set()
+
+
+def test_the_client_needs_neither_dagster_nor_aws_nor_what_extras_bring() -> None:
+    names = [f"seq_assets.client.{file.stem}" for file in sorted(Path(client.__file__).parent.glob("[!_]*.py"))]
+    assert "seq_assets.client.catalog" in names
+    loaded = modules_after(f"import {', '.join(names)}")
+    assert loaded & {"dagster", "dagster_aws", "boto3", "botocore", "duckdb", "polars", "torch", "datasets"} == set()
 
 
 @pytest.mark.usefixtures("bundled_home")

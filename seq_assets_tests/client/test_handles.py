@@ -1,7 +1,6 @@
 """A handle as people meet it: what it says of itself, its rows by their places, what completes, and how it travels."""
 
 import doctest
-import inspect
 import pickle
 import re
 import shutil
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 import seq_assets
 from seq_assets.client import datasets
 from seq_assets.client.batches import StoredRows, permutation
+from seq_assets.client.catalog import BuiltModel
 from seq_assets.client.datasets import SequenceDataset, dataset_of
 from seq_assets.environments import current_environment
 from seq_assets.sequencing.plans import Dataset
@@ -112,16 +112,20 @@ def test_completion_offers_what_people_use_and_nothing_private() -> None:
 
 
 def documented() -> list[Any]:
-    """What `help()` is asked for: the public functions and classes of the module of handles."""
-    named = (getattr(seq_assets, name) for name in seq_assets.__all__)
-    return [each for each in named if inspect.getmodule(each) is datasets]
+    """What `help()` is asked for: what is public of the client."""
+    named = [*(getattr(seq_assets, name) for name in seq_assets.__all__), BuiltModel]
+    return [each for each in named if is_of_the_client(each)]
+
+
+def is_of_the_client(each: Any) -> bool:
+    return str(each.__module__).startswith("seq_assets.client.")
 
 
 @pytest.mark.usefixtures("bundled_home")
 @pytest.mark.parametrize("documented", documented(), ids=lambda each: each.__name__)
 def test_the_examples_of_help_run_and_show_what_they_say(documented: Any) -> None:
     names = {"seq_assets": seq_assets, "ds": seq_assets.load("dkt", sequence_length=100)}
-    inherited = [base for base in getattr(documented, "__mro__", ()) if inspect.getmodule(base) is datasets]
+    inherited = [base for base in getattr(documented, "__mro__", ()) if is_of_the_client(base)]
     found = [test for each in inherited or [documented] for test in doctest.DocTestFinder().find(each, globs=names)]
     assert documented is datasets.RejectedDataset or any(test.examples for test in found), "there is an example"
     told: list[str] = []
