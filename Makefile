@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-slow test-dg test-browser chromium screenshots athena test-athena faults fuzz mutants bench bench-growth bench-guard check format lock clean
+.PHONY: help demo dev test test-slow test-dg test-torch test-browser chromium screenshots athena test-athena faults fuzz mutants bench bench-growth bench-guard bench-loaders check format lock clean
 
 help: ## Show what each target does.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,10 +27,22 @@ test: .venv/installed ## Run the tests.
 
 test-slow: EXAMPLES = 1
 test-slow: .venv/installed ## Run the tests that take long, and the properties with all their examples; EXAMPLES=10 has ten times as many.
-	SEQ_ASSETS_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m '(slow or hypothesis) and not athena and not browser and not dg and not faults'
+	SEQ_ASSETS_TEST_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -m '(slow or hypothesis) and not athena and not browser and not dg and not faults and not torch'
 
 test-dg: .venv/installed ## Run `dg` in the checkout, in the project of examples/, and in one with the component.
 	$(BIN)/pytest -n 0 -m dg
+
+.venv-torch/installed: requirements.lock requirements-torch.lock pyproject.toml
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock --requirement requirements-torch.lock
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+test-torch: .venv-torch/installed ## Run the tests that need torch and datasets, in an environment of their own (the first time, 3 GB are downloaded).
+	.venv-torch/bin/pytest -n 0 -m torch
+
+bench-loaders: .venv-torch/installed ## Measure rows/s into a training loop beside a TensorDataset and Hugging Face's streaming.
+	.venv-torch/bin/python -m benchmarks loaders
 
 chromium:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || { apt-get update && apt-get install --yes chromium; } \
@@ -82,10 +94,11 @@ format: .venv/installed ## Format the code and mend what the linter can.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lock: .venv/installed ## Resolve both locks anew from pyproject.toml.
+lock: .venv/installed ## Resolve the three locks anew from pyproject.toml.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-annotate --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra torch --extra huggingface --constraint requirements.lock --no-annotate --no-header --output-file requirements-torch.lock
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --extra athena --constraint requirements.lock --no-annotate --no-header --output-file requirements-athena.lock
 
 clean: ## Remove the virtual environment and the caches; built tables stay.
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .venv-torch .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import goals, growth, guard, texts, unchanged
+from benchmarks import goals, growth, guard, loaders, texts, unchanged
 from benchmarks.generating import HISTORIES, Observations
 from benchmarks.report import keep, rows_of
 from benchmarks.workbench import default_folder
@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif asked.what == "texts":
         text, data = texts.run(folder, asked.rows, asked.files)
         keep(folder / "results", "texts", text, data, in_readme=False)
+    elif asked.what == "loaders":
+        text, data = loaders.run(folder, asked.rows)
+        keep(folder / "results", "loaders", text, data, in_readme=asked.readme)
     else:
         return guard.run(folder, asked.rows)
     return 0
@@ -46,7 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("--times", type=int, help="how often the main contenders run; default: 3, or 2 above 17 M rows")
     grown = commands.add_parser("growth", help="time and memory over rows, lengths, skew, and lengths in one backfill")
     grown.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 17_000_000], help="sizes; default: 1 and 17 M")
-    for command in (judged, grown):
+    loaded = commands.add_parser("loaders", help="rows/s into a training loop; needs torch and datasets: make bench-loaders")
+    loaded.add_argument("--rows", type=int, default=loaders.ROWS)
+    for command in (judged, grown, loaded):
         command.add_argument("--readme", action="store_true", help="put the result into the README too")
     idle = commands.add_parser("unchanged", help="what `seq-assets materialize` takes of many models, all unchanged")
     idle.add_argument("--models", type=int, default=unchanged.MODELS)

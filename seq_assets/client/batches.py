@@ -7,17 +7,19 @@ version is read (`datasets`), how files are written (`warehouse.storage`).
 import hashlib
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from seq_assets.client.workers import Worker, current_worker
 from seq_assets.errors import InputError
 from seq_assets.models import ColumnType
+from seq_assets.warehouse.side_by_side import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +36,7 @@ _MIXED_ROW_GROUPS: Final = 8
 """Neighbours in a table belong to the same entity; so many places of it, at least, are mixed where it has them."""
 _WINDOWS_IN_MEMORY: Final = 3
 """One that batches are taken of, one that is read meanwhile, and, as large as one, what its readers hold."""
-_READERS: Final = min((os.cpu_count() or 1) + 1, 8)
-"""One may wait for its store while the others decode."""
+_MOST_READERS: Final = 8
 _FOOTER_READERS: Final = 16
 """Reading a footer is waiting for a store."""
 _FETCHED_WHOLE: Final = 8 << 20
@@ -145,6 +146,11 @@ class StoredRows:
             return pq.read_metadata(opened)
 
 
+def _readers() -> int:
+    """How many row groups are decoded at a time; one may wait for its store while the others decode."""
+    return min(available_cores() + 1, _MOST_READERS)
+
+
 def read_arrays(stored: StoredRows, names: Sequence[str] = ()) -> "Arrays":
     """All rows in the table's order, each value copied once, from what was decoded to its place.
 
@@ -166,7 +172,7 @@ def read_arrays(stored: StoredRows, names: Sequence[str] = ()) -> "Arrays":
             _fill(arrays, slice(start, stop) if places is None else places[start:stop], batch, columns)
             start = stop
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(_readers()) as pool:
         deque(pool.map(read, groups, map(int, starts)), maxlen=0)
     return arrays
 
@@ -217,37 +223,38 @@ def arrays_of(table: "pa.Table", columns: "Sequence[TableColumn]") -> "Arrays":
     return arrays
 
 
-def stream_batches(
-    stored: StoredRows,
-    batch_size: int,
-    *,
-    shuffle: bool,
-    seed: int,
-    epoch: int,
-    rank: int,
-    world_size: int,
-    drop_last: bool,
-    buffer: int,
-) -> "Iterator[Arrays]":
-    """Batches as `client` documents them. Wrong arguments are told at once, not when the first batch is taken."""
-    _require_integers(
-        batch_size=(batch_size, 1), seed=(seed, None), epoch=(epoch, 0), world_size=(world_size, 1), buffer=(buffer, 1)
-    )
-    _require_integers(rank=(rank, 0))
-    if rank >= world_size:
-        raise InputError(f"rank: found {rank}; allowed: 0 to world_size - 1, which is {world_size - 1}")
-    for name, value in (("shuffle", shuffle), ("drop_last", drop_last)):
-        if not isinstance(value, bool):
-            raise InputError(f"{name}: found {value!r}; allowed: True or False")
-    rows = sum(group.rows for group in stored.row_groups)
-    cuts = _cuts(rows, batch_size, rank, world_size, drop_last)
-    capacity = max(1, buffer // _WINDOWS_IN_MEMORY // stored.bytes_per_row)
-    if shuffle:
-        key = f"{stored.version.dataset.table} {stored.version.id} {seed} {epoch}"
-        return _cut(_shuffled_windows(stored, capacity, key, cuts), cuts, stored.columns)
-    if stored.version.is_ordered or not cuts:
-        return _cut(_windows(stored, stored.row_groups, capacity, 1, cuts), cuts, stored.columns)
-    return _cut(_sorted_windows(stored, capacity, rows, cuts), cuts, stored.columns)
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings:
+    """What decides which rows are in which batch of a rank, as `batches()` of a handle documents it.
+
+    Raises:
+        InputError: One of them is none of the allowed.
+    """
+
+    batch_size: int
+    shuffle: bool
+    seed: int
+    epoch: int
+    rank: int
+    world_size: int
+    drop_last: bool
+    even_batches: bool
+    buffer: int
+
+    def __post_init__(self) -> None:
+        """Checks them all; integers of numpy become Python's, so that a state is made of plain values."""
+        minima = {"batch_size": 1, "seed": None, "epoch": 0, "world_size": 1, "buffer": 1, "rank": 0}
+        for name, minimum in minima.items():
+            object.__setattr__(self, name, _integer(name, getattr(self, name), minimum))
+        if self.rank >= self.world_size:
+            raise InputError(f"rank: found {self.rank}; allowed: 0 to world_size - 1, which is {self.world_size - 1}")
+        for name in ("shuffle", "drop_last", "even_batches"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name}: found {getattr(self, name)!r}; allowed: True or False")
+
+    def identity(self, stored: StoredRows) -> dict[str, Any]:
+        """What a state is of: the rows, and all that decides the batches."""
+        return {"table": stored.version.dataset.table, "version": stored.version.id, **asdict(self)}
 
 
 def ordered_batches(stored: StoredRows, columns: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
@@ -274,37 +281,157 @@ def _batches_in_order(stored: StoredRows, columns: Sequence[str]) -> "Iterator[p
         yield from _sorted_by_engine(stored, stored.rows_at_once, columns)
 
 
-def _require_integers(**values: tuple[object, int | None]) -> None:
+def _integer(name: str, value: object, minimum: int | None) -> int:
     """Refuses what is no integer, or below its minimum; truth values are none."""
     import numpy as np
 
-    for name, (value, minimum) in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or (minimum is not None and value < minimum):
-            allowed = "integers" if minimum is None else f"integers from {minimum}"
-            raise InputError(f"{name}: found {value!r}; allowed: {allowed}")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or (minimum is not None and value < minimum):
+        allowed = "integers" if minimum is None else f"integers from {minimum}"
+        raise InputError(f"{name}: found {value!r}; allowed: {allowed}")
+    return int(value)
 
 
-def _cuts(rows: int, batch_size: int, rank: int, world_size: int, drop_last: bool) -> list[int]:
+class Batches(Iterator["Arrays"]):
+    """The batches of one rank in one epoch: an iterator that says where it is, and that goes on where another one was.
+
+    Wrong arguments are told at once; rows are read when the first batch is taken, and ahead of those that follow.
+    """
+
+    def __init__(self, stored: StoredRows, settings: BatchSettings, worker: Worker | None = None) -> None:
+        """Reads the footers alone.
+
+        Args:
+            stored: The rows.
+            settings: Which of them come when.
+            worker: Whose share of the batches comes; None are all.
+
+        Raises:
+            InputError: There are too few rows to give all ranks the same number of batches.
+        """
+        self._stored = stored
+        self._settings = settings
+        cuts = _cuts(_rows_of(stored), settings)
+        share = (worker or Worker()).share(len(cuts) - 1)
+        self._cuts = cuts[share.start : share.stop + 1]
+        self._taken = 0
+        self._reading: tuple[int, Generator[Arrays]] | None = None
+
+    def __len__(self) -> int:
+        """How many batches there are in all."""
+        return len(self._cuts) - 1
+
+    def __next__(self) -> "Arrays":
+        """The next batch, whose arrays are the caller's own."""
+        if self._taken == len(self):
+            raise StopIteration
+        if self._reading is None or self._reading[0] != os.getpid():
+            # In a process that was forked there is nobody who reads ahead.
+            self._reading = os.getpid(), _read(self._stored, self._settings, self._cuts[self._taken :])
+        batch = next(self._reading[1])
+        self._taken += 1
+        if self._taken == len(self):
+            self.close()
+        return batch
+
+    def close(self) -> None:
+        """Closes the files; the next batch, if one is asked for, opens them again."""
+        reading, self._reading = self._reading, None
+        if reading is not None and reading[0] == os.getpid():
+            reading[1].close()
+
+    def skip(self, batches: int) -> None:
+        """Goes on behind so many batches of the beginning, none of which is read.
+
+        Raises:
+            InputError: There are not so many.
+        """
+        if _integer("batches", batches, 0) > len(self):
+            raise InputError(f"batches: found {batches}; allowed: integers from 0 to {len(self)}")
+        self.close()
+        self._taken = int(batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it is, as plain values: what decides the batches, and how many of them were taken."""
+        return {**self._settings.identity(self._stored), "batches": self._taken}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on where another iterator over the same batches was, on whichever machine that ran.
+
+        Raises:
+            InputError: It was over other batches: of another version, or made with other arguments.
+        """
+        require_same(state, self._settings.identity(self._stored))
+        self.skip(state["batches"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Where it is, without what it reads: in another process, it goes on there."""
+        return {**self.__dict__, "_reading": None}
+
+
+def require_same(state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Refuses a state that is of something else.
+
+    Raises:
+        InputError: Naming all that differs.
+    """
+    wanted = {*identity, "batches"}
+    if set(state) != wanted:
+        raise InputError(f"state: found the keys {', '.join(state) or 'none'}; allowed: what state_dict() of the same gives")
+    others = [f"{name} {state[name]!r} in place of {value!r}" for name, value in identity.items() if state[name] != value]
+    if others:
+        raise InputError(f"state: found {', '.join(others)}; allowed: the state of the same version and arguments")
+
+
+def stream_batches(stored: StoredRows, settings: BatchSettings, worker: Callable[[], Worker] = current_worker) -> Batches:
+    """Batches of all rows of a rank, for whoever does not share them out to workers.
+
+    Raises:
+        InputError: This is one of several workers of a DataLoader, each of which would get all of them; or there are too few
+            rows to give all ranks the same number of batches.
+    """
+    found = worker()
+    if found.workers > 1:
+        raise InputError(
+            f"batches(): called in worker {found.number} of {found.workers} of a DataLoader, each of which would get all rows; "
+            "allowed: to_torch_dataset(), which shares them out, or num_workers=0, as batches() reads ahead by itself"
+        )
+    return Batches(stored, settings)
+
+
+def _rows_of(stored: StoredRows) -> int:
+    return sum(group.rows for group in stored.row_groups)
+
+
+def _cuts(rows: int, settings: BatchSettings) -> list[int]:
     """Where the batches of a rank begin in the order of all rows, and where the last of them ends.
 
     Each rank has one stretch of the rows, and all have the same number of batches: distributed training waits forever for a
     batch that one of them lacks. Where a rank's rows would fill one batch less than another's, one row of its last batch but
-    one makes its last.
+    one makes its last; or, with `even_batches`, each rank has as many rows, and behind the last the first come again.
 
     Raises:
         InputError: There are too few rows to give each rank as many batches.
     """
-    start, stop = rows * rank // world_size, rows * (rank + 1) // world_size
+    batch_size, rank, world_size = settings.batch_size, settings.rank, settings.world_size
     fewest, most = rows // world_size, -(-rows // world_size)
-    if drop_last:
+    start, stop = rows * rank // world_size, rows * (rank + 1) // world_size
+    if settings.even_batches:
+        fewest, start, stop = most, most * rank, most * (rank + 1)
+    if settings.drop_last:
         return [start + batch_size * number for number in range(fewest // batch_size + 1)]
     count = -(-most // batch_size)
     if fewest < count:
         raise InputError(
             f"world_size: found {world_size} with batch_size {batch_size}; {rows} rows cannot be given to so many ranks in "
-            "equally many batches. Allowed: drop_last=True, a larger batch_size or fewer ranks."
+            "equally many batches. Allowed: even_batches=True, which repeats some; drop_last=True, a larger batch_size or "
+            "fewer ranks."
         )
     return [min(start + batch_size * number, stop - (count - number)) for number in range(count + 1)]
+
+
+def _read(stored: StoredRows, settings: BatchSettings, cuts: Sequence[int]) -> "Generator[Arrays]":
+    """The batches between the cuts; behind the last row comes the first again."""
+    return _cut(_repeated_windows(stored, settings, cuts[0], cuts[-1]), cuts, stored.columns)
 
 
 # Windows: rows that are in memory together
@@ -330,7 +457,31 @@ class _Window:
         return self.start + len(self.order)
 
 
-def _cut(windows: Iterator[_Window], cuts: Sequence[int], columns: "Sequence[TableColumn]") -> "Iterator[Arrays]":
+def _repeated_windows(stored: StoredRows, settings: BatchSettings, first: int, last: int) -> Iterator[_Window]:
+    """The windows that hold the places from the first to before the last; each round of all rows is like the one before."""
+    rows = _rows_of(stored)
+    for before in range(first // rows * rows, last, rows):
+        bounds = max(first - before, 0), min(last - before, rows)
+        windows = _windows_in_order(stored, settings, rows, bounds)
+        try:
+            for window in windows:
+                yield replace(window, start=before + window.start)
+                del window  # or it would stay while the next one is read
+        finally:
+            cast(Any, windows).close()
+
+
+def _windows_in_order(stored: StoredRows, settings: BatchSettings, rows: int, bounds: tuple[int, int]) -> Iterator[_Window]:
+    capacity = max(1, settings.buffer // _WINDOWS_IN_MEMORY // stored.bytes_per_row)
+    if settings.shuffle:
+        key = f"{stored.version.dataset.table} {stored.version.id} {settings.seed} {settings.epoch}"
+        return _shuffled_windows(stored, capacity, key, bounds)
+    if stored.version.is_ordered:
+        return _windows(stored, stored.row_groups, capacity, 1, bounds)
+    return _sorted_windows(stored, capacity, rows, bounds)
+
+
+def _cut(windows: Iterator[_Window], cuts: Sequence[int], columns: "Sequence[TableColumn]") -> "Generator[Arrays]":
     """The batches between the cuts, out of the windows that hold them; each batch's arrays are its own."""
     window: _Window | None = None
     try:
@@ -412,11 +563,11 @@ class _Planned:
     part: int
 
 
-def _shuffled_windows(stored: StoredRows, capacity: int, key: str, cuts: Sequence[int]) -> Iterator[_Window]:
+def _shuffled_windows(stored: StoredRows, capacity: int, key: str, bounds: tuple[int, int]) -> Iterator[_Window]:
     """Windows of row groups in a random order, whose rows are in a random order."""
     groups = stored.row_groups
     mixed = [groups[number] for number in permutation(len(groups), key)]
-    windows = _windows(stored, mixed, capacity, _MIXED_ROW_GROUPS, cuts)
+    windows = _windows(stored, mixed, capacity, _MIXED_ROW_GROUPS, bounds)
     try:
         for window in windows:
             yield _Window(window.start, window.arrays, permutation(len(window.order), f"{key} {window.start}"))
@@ -438,17 +589,17 @@ def permutation(count: int, key: str) -> "np.ndarray":
 
 
 def _windows(
-    stored: StoredRows, groups: Sequence[RowGroup], capacity: int, mixed: int, cuts: Sequence[int]
+    stored: StoredRows, groups: Sequence[RowGroup], capacity: int, mixed: int, bounds: tuple[int, int]
 ) -> Iterator[_Window]:
-    """The windows that hold what is cut, in the order of the row groups; the next one is read while one is used."""
+    """The windows that hold what is within the bounds, in the row groups' order; the next one is read while one is used."""
     readers: tuple[_Reader, ...] = ()
-    pool = ThreadPoolExecutor(_READERS)
+    pool = ThreadPoolExecutor(_readers())
     loading: _Loading | None = None
     try:
         for planned in _plans(stored, groups, capacity, mixed):
-            if planned.start >= cuts[-1] or cuts[0] == cuts[-1]:
+            if planned.start >= bounds[1]:
                 break
-            if planned.start + planned.rows <= cuts[0]:
+            if planned.start + planned.rows <= bounds[0]:
                 continue
             readers = planned.readers
             # What the one before it holds is read by now, so that no row group is read by two threads.
@@ -540,7 +691,7 @@ def _inverse(order: "np.ndarray") -> "np.ndarray":
     return places
 
 
-def _sorted_windows(stored: StoredRows, capacity: int, rows: int, cuts: Sequence[int]) -> Iterator[_Window]:
+def _sorted_windows(stored: StoredRows, capacity: int, rows: int, bounds: tuple[int, int]) -> Iterator[_Window]:
     """The rows in the table's order: sorted in memory where they fit, else by DuckDB, which spills to a temporary folder."""
     import numpy as np
 
@@ -549,7 +700,7 @@ def _sorted_windows(stored: StoredRows, capacity: int, rows: int, cuts: Sequence
         return
     start = 0
     for batch in _sorted_by_engine(stored, capacity):
-        if start + batch.num_rows > cuts[0]:
+        if start + batch.num_rows > bounds[0]:
             arrays = _empty_arrays(stored.columns, batch.num_rows)
             _fill(arrays, slice(0, batch.num_rows), batch, stored.columns)
             yield _Window(start, arrays, np.arange(batch.num_rows))

@@ -9,10 +9,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, reduce
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, SupportsIndex, cast
 
 from seq_assets.client.batches import (
     DEFAULT_BUFFER,
+    Batches,
+    BatchSettings,
     StoredRows,
     arrays_of,
     dtype_of,
@@ -34,8 +37,10 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
     import torch
+    from datasets import Dataset as HuggingFaceDataset
 
     from seq_assets.client.export import Export, ExportFormat
+    from seq_assets.client.torch_dataset import TorchDataset
     from seq_assets.sequencing.plans import Dataset
     from seq_assets.warehouse.interface import Version, Warehouse
 _ROWS_OF_AN_ITERATION: Final = 256
@@ -188,15 +193,20 @@ class _PublishedRows:
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
+        even_batches: bool = False,
         buffer: int = DEFAULT_BUFFER,
-    ) -> "Iterator[dict[str, np.ndarray]]":
+    ) -> Batches:
         """Streams the rows as dictionaries of arrays with the names and types of `to_numpy()`; each array is the caller's own.
 
         The order of all rows is the table's, or, shuffled, decided by the version, `seed`, `epoch` and `buffer` alone: it is
         the same on every machine, for every batch size and number of ranks. Each rank gets one stretch of that order; over all
         ranks, every row comes once. All ranks get the same number of batches, `ceil(ceil(rows / world_size) / batch_size)`, and
         rows that differ by one at most: where those of a rank would fill one batch less, one row of its last batch but one is
-        its last batch.
+        its last batch. Like this, there must be a row for each batch; `even_batches` gives up that each row comes once instead.
+
+        What is returned is an iterator that knows its length. Its `state_dict()` says where it is; `load_state_dict()` of
+        another one, over the same version with the same arguments, goes on there, on any machine, and gives no batch before it.
+        Each worker of a DataLoader would get every row, which is refused: `to_torch_dataset()` shares them out.
 
         Shuffling mixes row groups, then the rows of as many of them as a third of the buffer holds, or of parts of at least 8.
         A version that Athena wrote keeps its rows in any order: shuffled, it is read like others; else it is sorted before its
@@ -210,12 +220,14 @@ class _PublishedRows:
             rank: Which part of the rows, from 0.
             world_size: How many parts there are.
             drop_last: Leave out what does not fill a batch on every rank, so that all batches are of the same size.
+            even_batches: Give all ranks as many rows, `ceil(rows / world_size)`: behind the last row come as many of the first
+                again as are lacking. As in Hugging Face's Accelerate; torch's DistributedSampler does so unless told otherwise.
             buffer: Bytes that the rows in memory take, at most, as arrays; a text counts 64. Decoding takes a few MB more for
                 each of at most 8 row groups.
 
         Raises:
-            InputError: An argument is none of the allowed, or there are too few rows to give all ranks the same number of
-                batches.
+            InputError: An argument is none of the allowed, there are too few rows to give all ranks the same number of
+                batches, or this is one of several workers of a DataLoader.
 
         Example:
             >>> for batch in ds.batches(256, shuffle=True, epoch=0):
@@ -223,18 +235,98 @@ class _PublishedRows:
             (256, 100) True
             (256, 100) True
             (165, 100) True
+            >>> batches = ds.batches(256, shuffle=True)
+            >>> first, state = next(batches), batches.state_dict()
+            >>> resumed = ds.batches(256, shuffle=True)
+            >>> resumed.load_state_dict(state)
+            >>> all((batch["pupilid"] == same["pupilid"]).all() for batch, same in zip(batches, resumed, strict=True))
+            True
         """
-        return stream_batches(
-            self._stored,
-            batch_size,
+        settings = BatchSettings(
+            batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
             epoch=epoch,
             rank=rank,
             world_size=world_size,
             drop_last=drop_last,
+            even_batches=even_batches,
             buffer=buffer,
         )
+        return stream_batches(self._stored, settings)
+
+    def to_torch_dataset(
+        self,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        epoch: int = 0,
+        rank: int | None = None,
+        world_size: int | None = None,
+        drop_last: bool = False,
+        even_batches: bool = False,
+        buffer: int = DEFAULT_BUFFER,
+    ) -> "TorchDataset":
+        """An `IterableDataset` over the `batches()` of each epoch, as tensors without a copy. Needs the extra `torch`.
+
+        It gives whole batches, so that the DataLoader is to make none: `DataLoader(dataset, batch_size=None, num_workers=2)`.
+        Ranks and workers share the rows, each row once; a worker gets a stretch of its rank's batches, so that with other
+        numbers of workers the same batches come in another order. Each worker has a buffer of its own. Its length is the number
+        of its rank's batches. `set_epoch(n)` before each epoch has it shuffled anew, also for workers that live on.
+
+        Its `state_dict()` and `load_state_dict()` are those that torchdata's `StatefulDataLoader` asks for, so that a training
+        run resumes at the batch where it stopped, with the same number of workers. Texts and times, which are no tensors, are
+        left out.
+
+        Args:
+            batch_size: Rows of a batch, as all that follows, as for `batches()`.
+            shuffle: Whether rows come in a random order.
+            seed: Decides the random order.
+            epoch: The first epoch.
+            rank: Which part of the rows; None is that of torch's process group, 0 where there is none.
+            world_size: How many parts there are; None is those of torch's process group, 1 where there is none.
+            drop_last: Leave out what does not fill a batch on every rank.
+            even_batches: Repeat rows where that gives all ranks as many.
+            buffer: Bytes that the rows in memory take, at most, as arrays, in each worker.
+
+        Raises:
+            InputError: An argument is none of the allowed, there are too few rows to give all ranks the same number of batches,
+                only one of rank and world_size is given, or torch is not installed.
+        """
+        if (rank is None) != (world_size is None):
+            raise InputError(f"rank: found {rank} with world_size {world_size}; allowed: both, or none of them")
+        try:
+            from seq_assets.client.torch_dataset import TorchDataset, rank_and_world_size
+        except ImportError as error:
+            raise InputError("to_torch_dataset() needs the package torch; install seq-assets[torch].") from error
+        if rank is None or world_size is None:
+            rank, world_size = rank_and_world_size()
+        settings = BatchSettings(
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            epoch=epoch,
+            rank=rank,
+            world_size=world_size,
+            drop_last=drop_last,
+            even_batches=even_batches,
+            buffer=buffer,
+        )
+        return TorchDataset(self._stored, settings)
+
+    def to_huggingface(self) -> "HuggingFaceDataset":
+        """The rows as a `datasets.Dataset` over the memory of `to_arrow()`. Needs the extra `huggingface`.
+
+        A `<feature>_sequence` is a list of fixed length L. What `map` and others cache is found again for the same version.
+        """
+        try:
+            from datasets import Dataset
+            from datasets.table import InMemoryTable
+        except ImportError as error:
+            raise InputError("to_huggingface() needs the package datasets; install seq-assets[huggingface].") from error
+        name = f"{self._version.dataset.table} {self.subset} {self.version}"
+        return Dataset(InMemoryTable(self.to_arrow()), fingerprint=sha256(name.encode()).hexdigest()[:16])
 
     def to_torch(self) -> "dict[str, torch.Tensor]":
         """The numeric columns as tensors that share memory with `to_numpy()`'s arrays. Needs the extra `torch`."""

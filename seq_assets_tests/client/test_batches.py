@@ -1,9 +1,12 @@
 """Streaming batches: every row once over all ranks, in an order that repeats, in bounded memory, from the first second on."""
 
 import gc
+import json
 import math
+import pickle
 import tracemalloc
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -128,6 +131,37 @@ def test_where_a_rank_would_lack_a_batch_it_gets_one_row_of_the_one_before(tmp_p
     assert sizes == [[3, 1], [4, 1]]
 
 
+@settings(max_examples=examples(30))
+@given(
+    files=layouts(),
+    batch_size=st.integers(1, 9),
+    world_size=st.integers(1, 9),
+    capacity=st.integers(1, 40),
+    shuffle=st.booleans(),
+    ordered=st.booleans(),
+    drop_last=st.booleans(),
+)
+def test_even_batches_repeat_the_first_rows_until_all_ranks_have_as_many(
+    files: list[list[list[int]]],
+    batch_size: int,
+    world_size: int,
+    capacity: int,
+    shuffle: bool,
+    ordered: bool,
+    drop_last: bool,
+) -> None:
+    with TemporaryDirectory() as folder:
+        ds = dataset(Path(folder), files, ordered=ordered)
+        arguments: dict[str, Any] = {"shuffle": shuffle, "buffer": capacity * ROW_BYTES * WINDOWS}
+        order = pupils(ds.batches(len(ds) + 1, **arguments))
+        arguments |= {"world_size": world_size, "even_batches": True, "drop_last": drop_last}
+        ranks = [pupils(ds.batches(batch_size, rank=rank, **arguments)) for rank in range(world_size)]
+    rows = math.ceil(len(ds) / world_size)
+    repeated = [order[place % len(ds)] for place in range(rows * world_size)]
+    kept = rows // batch_size * batch_size if drop_last else rows
+    assert ranks == [repeated[rank * rows :][:kept] for rank in range(world_size)]
+
+
 # In which order
 
 
@@ -188,6 +222,93 @@ def test_rows_of_files_in_no_order_come_in_the_tables_order(tmp_path: Path, buff
     assert sorted(pupils(ds.batches(9, buffer=buffer, shuffle=True))) == list(range(100))
 
 
+# Going on where it stopped
+
+
+@settings(max_examples=examples(30))
+@given(
+    files=layouts(),
+    batch_size=st.integers(1, 9),
+    capacity=st.integers(1, 40),
+    shuffle=st.booleans(),
+    ordered=st.booleans(),
+    world_size=st.integers(1, 3),
+    data=st.data(),
+)
+def test_after_a_resume_the_same_batches_follow(
+    files: list[list[list[int]]],
+    batch_size: int,
+    capacity: int,
+    shuffle: bool,
+    ordered: bool,
+    world_size: int,
+    data: st.DataObject,
+) -> None:
+    rank = data.draw(st.integers(0, world_size - 1))
+    arguments: dict[str, Any] = {"shuffle": shuffle, "seed": 3, "epoch": 1, "rank": rank, "world_size": world_size}
+    with TemporaryDirectory() as first, TemporaryDirectory() as second:
+        here, there = (dataset(Path(folder), files, ordered=ordered) for folder in (first, second))
+        arguments |= {"even_batches": True, "buffer": capacity * ROW_BYTES * WINDOWS}
+        batches = here.batches(batch_size, **arguments)
+        taken = data.draw(st.integers(0, len(batches)))
+        before = pupils(islice(batches, taken))
+        state = json.loads(json.dumps(batches.state_dict()))
+        resumed, left = there.batches(batch_size, **arguments), pickle.loads(pickle.dumps(state))
+        resumed.load_state_dict(left)
+        assert resumed.state_dict() == state
+        after = pupils(resumed)
+        assert pupils(batches) == after, "the one that went on"
+        assert before + after == pupils(here.batches(batch_size, **arguments))
+        assert resumed.state_dict()["batches"] == len(resumed) == len(batches)
+
+
+def test_a_resume_reads_nothing_of_what_came_before(thousand: SequenceDataset) -> None:
+    warehouse: Any = thousand._warehouse
+    arguments: dict[str, Any] = {"shuffle": True, "buffer": SMALL_BUFFER}
+    batches = thousand.batches(10, **arguments)
+    batches.load_state_dict({**thousand.batches(10, **arguments).state_dict(), "batches": 99})
+    before = len(warehouse.opened)
+    assert len(list(batches)) == 1
+    assert len(warehouse.opened) - before <= 8
+
+
+def test_a_state_is_taken_back_to_as_well(thousand: SequenceDataset) -> None:
+    batches = thousand.batches(100)
+    state = batches.state_dict()
+    first = pupils(islice(batches, 3))
+    batches.load_state_dict(state)
+    assert pupils(islice(batches, 3)) == first
+
+
+@pytest.mark.usefixtures("bundled_home")
+def test_batches_that_were_pickled_go_on_where_they_were() -> None:
+    batches = seq_assets.load("dkt", sequence_length=50).batches(100, shuffle=True)
+    next(batches)
+    found = pickle.loads(pickle.dumps(batches))
+    assert [batch["pupilid"].tolist() for batch in found] == [batch["pupilid"].tolist() for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 8}, "state: found version 8 in place of 7; allowed: the state of the same version and arguments"),
+        ({"epoch": 1, "seed": 2}, "state: found seed 2 in place of 0, epoch 1 in place of 0; allowed"),
+        ({"batches": 101}, "batches: found 101; allowed: integers from 0 to 100"),
+        ({"batches": "1"}, "batches: found '1'; allowed: integers from 0"),
+        ({"more": 1}, "state: found the keys .*, more; allowed: what state_dict"),
+    ],
+)
+def test_a_state_of_other_batches_is_refused(thousand: SequenceDataset, change: dict[str, Any], message: str) -> None:
+    batches = thousand.batches(10)
+    with pytest.raises(InputError, match=message):
+        batches.load_state_dict({**batches.state_dict(), **change})
+
+
+def test_the_length_is_the_number_of_batches_of_the_rank(thousand: SequenceDataset) -> None:
+    assert [len(thousand.batches(300, rank=rank, world_size=3)) for rank in range(3)] == [2, 2, 2]
+    assert len(thousand.batches(300, drop_last=True)) == 3
+
+
 # How much is read and held
 
 
@@ -206,7 +327,7 @@ def test_the_first_batch_reads_a_few_row_groups_only(thousand: SequenceDataset, 
         assert read == [], "nothing is read before the first batch is asked for"
         next(batches)
         assert len(read) <= 2 * 8, "the rows to take from, and those after them"
-        batches.close()  # type: ignore[attr-defined]
+        batches.close()
 
 
 def test_a_rank_reads_its_own_stretch_only(thousand: SequenceDataset) -> None:
@@ -285,7 +406,8 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_batch(tmp_path: Path) -> 
         ({"buffer": 0}, "buffer: found 0; allowed: integers from 1"),
         ({"shuffle": 1}, "shuffle: found 1; allowed: True or False"),
         ({"drop_last": None}, "drop_last: found None; allowed: True or False"),
-        ({"world_size": 1_001}, "world_size: found 1001 with batch_size 4; 1000 rows .* drop_last=True"),
+        ({"even_batches": 1}, "even_batches: found 1; allowed: True or False"),
+        ({"world_size": 1_001}, "world_size: found 1001 with batch_size 4; 1000 rows .* even_batches=True, .* drop_last=True"),
         ({"batch_size": 1, "world_size": 3}, "world_size: found 3 with batch_size 1; 1000 rows .* a larger batch_size"),
     ],
 )
