@@ -56,6 +56,7 @@ _COMPONENT: Final = "component.py"
 _TEXT: Final = "warehouse/sources/text.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _BLOCKS: Final = "warehouse/sources/blocks.py"
+_TEXT_CACHE: Final = "warehouse/local/text_cache.py"
 _LOCATION: Final = "warehouse/sources/location.py"
 _DELIVERY: Final = "warehouse/storage/delivery.py"
 _OWNERSHIP: Final = "warehouse/ownership.py"
@@ -942,6 +943,34 @@ _READING_FAULTS: Final = (
         "_blocks(file, options.encoding, longest), 1)",
         "_blocks(file, options.encoding, longest), 0)",
         _TEST_THREE_LINE,
+    ),
+    Fault(
+        "what is kept of text is taken whatever became of it",
+        _TEXT_CACHE,
+        'if _hash_of(path) == path.name.split(".")[1]:',
+        "if path.is_file():",
+        ("warehouse/local/test_text_cache.py::test_what_is_damaged_is_read_again_and_replaced",),
+    ),
+    Fault(
+        "what is kept of text is taken whatever contract judged it",
+        _TEXT_CACHE,
+        ', spec.digest("columns"), judged]',
+        "]",
+        ("warehouse/local/test_text_cache.py::test_text_is_read_again_where_another_contract_judges_it",),
+    ),
+    Fault(
+        "text that changed while it was read is kept",
+        _TEXT_CACHE,
+        "self._source.files[index] in unchanged and rows",
+        "rows",
+        ("warehouse/local/test_text_cache.py::test_a_file_that_changes_while_it_is_read_is_not_kept",),
+    ),
+    Fault(
+        "what JSON marks as unreadable is accepted at a glance",
+        _SQL,
+        '"_unreadable IS NULL", ',
+        "",
+        _ingest("floats_and_nested_values_of_json_are_no_strings"),
     ),
     Fault(
         "files whose name begins with _ count",

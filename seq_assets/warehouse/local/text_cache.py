@@ -194,7 +194,7 @@ class KeptTexts:
         return ", ".join(quoted(name) for name in self._spec.columns)
 
     def _statement(self, stage: str, index: int, file: KeptFile, rows_at_once: int) -> str:
-        """Writes a kept file. Uncompressed: that is half as large as the text, and a third of the time."""
+        """Writes a kept file. Uncompressed, it is half as large as the text, and written and read more quickly."""
         rejections = "_rejections, " if file.has_rejections else ""
         size = f", ROW_GROUP_SIZE {rows_at_once}" if rows_at_once < BATCH_ROWS else ""
         return f"""
