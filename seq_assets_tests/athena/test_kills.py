@@ -26,7 +26,7 @@ _FIRST_RECORDS = 20
 def unnamed(place: Place, before: set[str]) -> list[str]:
     """What lies in a place since then and has none of the names by which it is found: of tables and of objects."""
     objects = re.compile(
-        rf"{re.escape(place.root)}/(scratch/{_HEX}/|query_results/|plain_[a-z_]+(_4)?/(data/{_HEX}/|metadata/|pages/))"
+        rf"{re.escape(place.root)}/(scratch/{_HEX}/|query_results/|leases/|plain_[a-z_]+(_4)?/(data/{_HEX}/|metadata/|pages/))"
     )
     tables = re.compile(rf"scratch_{_HEX}|plain_[a-z_]+(_4)?")
     found = [key for key in place.keys() - before if not objects.match(key)]

@@ -323,7 +323,7 @@ def test_credentials_that_the_store_does_not_know_are_an_error_without_them(obje
     with object_storage.refusing():
         with pytest.raises(SourceError, match="the credentials are refused; set AWS_PROFILE, or AWS_ACCESS_KEY_ID") as listing:
             find(object_storage.address)
-        with pytest.raises(SourceError, match="permission denied; allow it for these credentials") as opening:
+        with pytest.raises(SourceError, match="permission denied; allow s3:GetObject for these credentials") as opening:
             file.open()
     assert "hush" not in f"{listing.value}{opening.value}"
 

@@ -1,6 +1,7 @@
 """What tables' storages have in common, here and on S3, and what only S3 has."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -51,6 +52,19 @@ def test_folders_are_those_directly_in_a_folder(storage: Storage) -> None:
         write(storage, name)
     assert storage.folders(storage.root) == ["a c", "b"]
     assert storage.folders(f"{storage.root}/a c") == ["d"]
+
+
+def test_entries_are_files_with_sizes_and_times_and_can_be_removed(storage: Storage) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+    locations = [write(storage, name, [b"1234"]) for name in ("t/a b/x", "t/ü", "u/x")]
+    found = storage.entries(f"{storage.root}/t")
+    assert [(file.location, file.size, file.name) for file in found] == [(locations[0], 4, "x"), (locations[1], 4, "ü")]
+    assert all(before <= file.modified <= datetime.now(UTC) for file in found)
+    assert storage.entries(f"{storage.root}/none") == []
+    storage.remove_files([*locations[:2], f"{storage.root}/t/gone"])
+    storage.remove_empty_folders(f"{storage.root}/t", ["a b"], before)
+    assert storage.files(storage.root) == [locations[2]]
+    assert storage.folders(f"{storage.root}/t") == []
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [1, 2, 3], [6 << 20], [4 << 20] * 4])

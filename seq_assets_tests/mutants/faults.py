@@ -1831,6 +1831,57 @@ _LEFT_BEHIND_FAULTS: Final = (
     ),
 )
 
+_RETENTION: Final = "warehouse/retention.py"
+_EXPIRY: Final = "warehouse/storage/expiry.py"
+_TEST_RETENTION: Final = ("warehouse/test_retention.py",)
+
+_GARBAGE_FAULTS: Final = (
+    Fault("gc: a version with a tag goes", _RETENTION, "or version.tags or", "or", _TEST_RETENTION),
+    Fault(
+        "gc: what a version that stays names goes",
+        _RETENTION,
+        "for kind in (_is_sequenced, _is_raw):",
+        "for kind in ():",
+        _TEST_RETENTION,
+    ),
+    Fault("gc: the vocabulary that ids come from goes", _RETENTION, "set(_continued(tables, kept))", "set()", _TEST_RETENTION),
+    Fault(
+        "gc: a version that was just replaced goes",
+        _RETENTION,
+        " or versions[place - 1].committed_at >= replaced_before",
+        "",
+        _TEST_RETENTION,
+    ),
+    Fault(
+        "gc: what was just written goes",
+        _EXPIRY,
+        "if file.modified < self.cutoff.written and",
+        "if",
+        ("contract/test_garbage.py::test_what_was_replaced_or_written_less_long_ago_stays",),
+    ),
+    Fault(
+        "gc: what a running process writes goes",
+        "warehouse/storage/garbage.py",
+        "written=min([old, *since, *here])",
+        "written=min([old, *here])",
+        ("contract/test_garbage.py::test_what_is_written_under_a_lease_and_what_was_the_newest_then_stays",),
+    ),
+    Fault(
+        "gc: a dry run removes",
+        "warehouse/storage/garbage.py",
+        "if not self.dry_run:",
+        "if leftover:",
+        ("warehouse/storage/test_expired_versions.py::test_a_dry_run_leaves_what_lies_beside_the_tables",),
+    ),
+    Fault(
+        "gc: a tag that comes in between is taken away",
+        "warehouse/storage/expired_versions.py",
+        " or self.ids & referenced",
+        "",
+        ("warehouse/storage/test_expired_versions.py",),
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1844,5 +1895,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _COMPONENT_FAULTS
     + _DAMAGE_FAULTS
     + _LEFT_BEHIND_FAULTS
+    + _GARBAGE_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""

@@ -116,6 +116,7 @@ def temporary(cloud: Cloud, purpose: str) -> Iterator[Cloud]:
     """
     prefix = "/".join(part for part in (cloud.prefix, cloud.database, "scratch") if part)
     place = replace(cloud, prefix=prefix, database=f"{cloud.database}_{purpose}_{uuid.uuid4().hex}")
+    cloud._require_bucket()
     try:
         with lease(cloud.storage):
             yield place

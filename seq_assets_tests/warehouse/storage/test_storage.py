@@ -1,5 +1,7 @@
 """Tables' files on this machine; what every storage must do runs on S3 too, in `athena.test_s3_storage`."""
 
+import os
+from datetime import UTC, datetime, timedelta
 from errno import ENOSPC
 from pathlib import Path
 
@@ -84,3 +86,15 @@ def test_folders_are_those_directly_in_a_folder(storage: LocalStorage) -> None:
     for name in ("b/x", "a c/d/x", "x"):
         write(storage, name)
     assert storage.folders(storage.root) == ["a c", "b"]
+
+
+def test_only_folders_that_nobody_will_write_in_are_removed(storage: LocalStorage) -> None:
+    for name in ("over", "young", "old", "used"):
+        Path(storage.root, "data", name, "below").mkdir(parents=True)
+    file = write(storage, "data/used/below/x")
+    for folder in (Path(storage.root, "data", "old"), Path(storage.root, "data", "old", "below")):
+        os.utime(folder, times=(1, 1))
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    storage.remove_empty_folders(f"{storage.root}/data", ["over", "used"], an_hour_ago)
+    assert storage.folders(f"{storage.root}/data") == ["used", "young"]
+    assert storage.files(storage.root) == [file]
