@@ -9,10 +9,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -47,7 +48,14 @@ _DECODED: Final = 1 << 22
 """Bytes, as arrays, of the rows that a thread decodes at a time: what the processor's cache holds."""
 _OBJECT_BYTES: Final = 64
 """What a text counts in memory, whatever its length, so that the order of rows does not depend on it."""
+_PLACE: Final = "the place of a row in its table"
 _SORT_MEMORY: Final = "512MiB"
+_WIDE_ROW: Final = 1 << 10
+"""Bytes of a row from which on the keys of all rows are little beside the rows."""
+_SORTED_AT_ONCE: Final = 1 << 25
+"""Bytes of wide rows, as arrays, that are sorted in memory; they are there three times while they are."""
+_MOST_PARTS: Final = 256
+"""Files that are open at a time while rows are sorted."""
 
 
 @dataclass(frozen=True)
@@ -278,7 +286,7 @@ def _batches_in_order(stored: StoredRows, columns: Sequence[str]) -> "Iterator[p
         for group in stored.row_groups:
             yield from stored.read(group, stored.rows_at_once, columns)
     elif stored.files:
-        yield from _sorted_by_engine(stored, stored.rows_at_once, columns)
+        yield from _sorted_outside_memory(stored, stored.rows_at_once, columns)
 
 
 def _integer(name: str, value: object, minimum: int | None) -> int:
@@ -692,14 +700,14 @@ def _inverse(order: "np.ndarray") -> "np.ndarray":
 
 
 def _sorted_windows(stored: StoredRows, capacity: int, rows: int, bounds: tuple[int, int]) -> Iterator[_Window]:
-    """The rows in the table's order: sorted in memory where they fit, else by DuckDB, which spills to a temporary folder."""
+    """The rows in the table's order: sorted in memory where they fit, else with the help of a temporary folder."""
     import numpy as np
 
     if rows <= capacity * _WINDOWS_IN_MEMORY:
         yield _Window(0, read_arrays(stored), np.arange(rows))
         return
     start = 0
-    for batch in _sorted_by_engine(stored, capacity):
+    for batch in _sorted_outside_memory(stored, capacity, stored.version.schema.names):
         if start + batch.num_rows > bounds[0]:
             arrays = _empty_arrays(stored.columns, batch.num_rows)
             _fill(arrays, slice(0, batch.num_rows), batch, stored.columns)
@@ -707,16 +715,73 @@ def _sorted_windows(stored: StoredRows, capacity: int, rows: int, bounds: tuple[
         start += batch.num_rows
 
 
-def _sorted_by_engine(stored: StoredRows, rows: int, names: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
-    """All rows in the table's order, in batches of at most so many; of the named columns, or of all."""
+def _sorted_outside_memory(stored: StoredRows, rows: int, columns: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+    """The named columns of all rows in the table's order, in batches of at most so many rows."""
+    if stored.bytes_per_row < _WIDE_ROW:
+        return _sorted_by_engine(stored, rows, columns)
+    all_rows = sum(group.rows for group in stored.row_groups)
+    rows_per_part = max(_SORTED_AT_ONCE // stored.bytes_per_row, -(-all_rows // _MOST_PARTS), 1)
+    return sorted_in_parts(stored, rows, columns, rows_per_part)
+
+
+def sorted_in_parts(stored: StoredRows, rows: int, columns: Sequence[str], rows_per_part: int) -> "Iterator[pa.RecordBatch]":
+    """The rows in the table's order, each written once to the file of its part of that order, and sorted with it.
+
+    For wide rows: an engine that sorts them holds more of them than its limit of memory lets it spill.
+
+    Args:
+        stored: The rows.
+        rows: The most rows of a batch.
+        columns: Those that are wanted.
+        rows_per_part: Rows that are sorted in memory.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with TemporaryDirectory() as folder:
+        for part in _written_parts(stored, columns, rows_per_part, Path(folder)):
+            with pa.ipc.open_stream(str(part)) as reader:
+                table = reader.read_all()
+            part.unlink()
+            order = pc.sort_indices(table[_PLACE])
+            yield from table.select(list(columns)).take(order).combine_chunks().to_batches(rows)
+
+
+def _written_parts(stored: StoredRows, columns: Sequence[str], rows_per_part: int, folder: Path) -> list[Path]:
+    """Files of parts of the table's order, each with its rows in any order, and their places."""
+    import numpy as np
+    import pyarrow as pa
+
+    places = _places_in_order(stored)
+    kept = stored.version.schema.stored()
+    schema = pa.schema([*(kept.field(name) for name in columns), pa.field(_PLACE, pa.int64())])
+    files = [folder / str(number) for number in range(-(-len(places) // rows_per_part))]
+    start = 0
+    with ExitStack() as opened:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        sinks = [opened.enter_context(pa.OSFile(str(file), "wb")) for file in files]
+        writers = [opened.enter_context(pa.ipc.new_stream(sink, schema, options=options)) for sink in sinks]
+        for group in stored.row_groups:
+            for batch in stored.read(group, stored.rows_at_once, columns):
+                here = places[start : start + batch.num_rows]
+                start += batch.num_rows
+                table = pa.Table.from_batches([batch]).append_column(_PLACE, pa.array(here)).cast(schema)
+                parts = here // rows_per_part
+                for part in np.unique(parts):
+                    writers[part].write_table(table.filter(pa.array(parts == part)))
+    return files
+
+
+def _sorted_by_engine(stored: StoredRows, rows: int, names: Sequence[str]) -> "Iterator[pa.RecordBatch]":
+    """The named columns of all rows in the table's order, in batches of at most so many rows."""
     import duckdb
 
     from seq_assets.warehouse.engine import failures_told, parquet, quoted
     from seq_assets.warehouse.storage.parquet_files import order_keys
 
-    columns = ", ".join(map(quoted, names or stored.version.schema.names))
+    columns = ", ".join(map(quoted, names))
     keys = ", ".join(map(quoted, order_keys(stored.version)))
-    # Each thread holds blocks of wide rows that cannot be spilled: two of them have exceeded the limit.
+    # Each thread holds blocks that cannot be spilled: of rows of 2 KiB, two of them have exceeded the limit.
     settings: dict[str, Any] = {"memory_limit": _SORT_MEMORY, "threads": 1}
     with (
         TemporaryDirectory() as folder,

@@ -210,7 +210,7 @@ class _PublishedRows:
 
         Shuffling mixes row groups, then the rows of as many of them as a third of the buffer holds, or of parts of at least 8.
         A version that Athena wrote keeps its rows in any order: shuffled, it is read like others; else it is sorted before its
-        first batch, in memory where it fits into the buffer, else by DuckDB in a temporary folder.
+        first batch, in memory where it fits into the buffer, else with the help of a temporary folder.
 
         Args:
             batch_size: Rows of a batch; the last one has the rest.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seq_assets.client.batches import StoredRows
+from seq_assets.client.batches import StoredRows, sorted_in_parts
 from seq_assets.client.comparing import MOST_NAMED, Compared, compare
 from seq_assets.models import ColumnType
 from seq_assets.sequencing.plans import Dataset
@@ -122,3 +122,15 @@ def test_an_entity_that_is_longer_than_many_batches_is_compared_as_one(tmp_path:
     found = compare(*stored_pair(tmp_path, *tables), "pupil", COLUMNS)
     assert (found.added, found.removed, found.altered, found.first_altered) == (1, 0, 1, [1])
     assert {name: count for name, count in found.columns.items() if count} == {"items": 1}
+
+
+@given(pair=versions(), rows=st.integers(1, 3), rows_per_part=st.integers(1, 5))
+@settings(max_examples=examples(20))
+def test_wide_rows_in_any_order_are_sorted_part_by_part(pair: tuple[Made, Made], rows: int, rows_per_part: int) -> None:
+    table = pair[0]
+    with TemporaryDirectory() as folder:
+        batches = list(sorted_in_parts(table.store(Path(folder)), rows, ["words", "number"], rows_per_part))
+    assert [row for batch in batches for row in batch.to_pylist()] == [
+        {name: row[name] for name in ("words", "number")} for row in table.rows
+    ]
+    assert all(0 < batch.num_rows <= rows for batch in batches)
