@@ -52,6 +52,8 @@ _AUDIT_VOCABULARY: Final = "warehouse/rules/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client/datasets.py"
+_COMPARING: Final = "client/comparing.py"
+_EXPORTED_PEERS: Final = "client/exported_peers.py"
 _COMPONENT: Final = "component.py"
 _TEXT: Final = "warehouse/sources/text.py"
 _LINES: Final = "warehouse/sources/lines.py"
@@ -69,6 +71,7 @@ _TEST_OPERATION: Final = ("sequencing/test_operation.py",)
 _TEST_ACCOUNTING: Final = ("sequencing/test_accounting.py",)
 _TEST_CASTS: Final = ("warehouse/local/test_casts.py",)
 _TEST_LOCATION: Final = ("warehouse/sources/test_location.py",)
+_TEST_COMPARING: Final = ("client/test_comparing.py",)
 _TEST_DELIVERY: Final = ("warehouse/storage/test_delivery.py",)
 _TEST_OWNERSHIP: Final = ("warehouse/test_ownership.py",)
 _TEST_TEXT: Final = ("warehouse/sources/test_text.py",)
@@ -1882,6 +1885,65 @@ _GARBAGE_FAULTS: Final = (
     ),
 )
 
+_VERSION_FAULTS: Final = (
+    Fault(
+        "diff: a null that becomes a value is no change",
+        _COMPARING,
+        "pc.xor(pc.is_null(one), pc.is_null(other))",
+        "False",
+        _TEST_COMPARING,
+    ),
+    Fault(
+        "diff: an entity with another number of rows is unchanged",
+        _COMPARING,
+        "differs = np.ones(len(both), bool)",
+        "differs = np.zeros(len(both), bool)",
+        _TEST_COMPARING,
+    ),
+    Fault(
+        "diff: an entity is compared before all of its rows are read",
+        _COMPARING,
+        "return bool(entity < self.entity)",
+        "return bool(entity <= self.entity)",
+        _TEST_COMPARING,
+    ),
+    Fault(
+        "diff: where an observation stood counts as its change",
+        "client/diff.py",
+        "name not in _PROVENANCE",
+        "name is not _PROVENANCE",
+        ("client/test_diff.py::test_observations_are_compared_subset_by_subset_and_by_what_was_observed",),
+    ),
+    Fault(
+        "export: an item counts as often as windows have it",
+        _EXPORTED_PEERS,
+        "field.filter(own)",
+        "field",
+        ("client/test_export.py::test_recbole_has_every_item_once",),
+    ),
+    Fault(
+        "export: padding is written as items",
+        _EXPORTED_PEERS,
+        'is_item = pc.equal(batch.column("is_pad_sequence").flatten(), 0)',
+        'is_item = pc.less(batch.column("is_pad_sequence").flatten(), 2)',
+        ("client/test_export.py::test_three_lines_are_a_sequence_without_its_padding",),
+    ),
+    Fault(
+        "export: an empty text and a null are the same in CSV",
+        "client/texts.py",
+        "]|^$'",
+        "]'",
+        ("client/test_export.py::test_an_empty_text_and_a_null_stay_different_in_csv",),
+    ),
+    Fault(
+        "export: a file that is there is replaced unasked",
+        "warehouse/storage/whole_files.py",
+        "if place.exists() and not replace:",
+        "if place.exists() and replace is None:",
+        ("client/test_export.py::test_what_is_there_is_refused_unless_it_is_to_be_replaced",),
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1896,5 +1958,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _DAMAGE_FAULTS
     + _LEFT_BEHIND_FAULTS
     + _GARBAGE_FAULTS
+    + _VERSION_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""
