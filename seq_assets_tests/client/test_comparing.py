@@ -89,7 +89,7 @@ def stored_pair(folder: str | Path, before: Made, after: Made) -> tuple[StoredRo
 
 
 @given(pair=versions())
-@settings(max_examples=examples(40))
+@settings(max_examples=examples(30))
 def test_entities_are_what_one_at_a_time_finds(pair: tuple[Made, Made]) -> None:
     before, after = pair
     with TemporaryDirectory() as folder:

@@ -170,6 +170,7 @@ def test_times_are_readable(workspace: Workspace) -> None:
     assert seq_assets.diff("plain").metrics["time"]["min"] == ("2024-01-01T10:00:00+00:00", "2024-01-02T10:00:00+00:00")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [{"mode": "sliding", "stride": 1}, {"mode": "prefix"}])
 def test_real_versions_are_compared_as_one_entity_at_a_time_is(workspace: Workspace, mode: dict[str, Any]) -> None:
     histories = {pupil: [pupil * 3 + item for item in range(pupil % 7 + 1)] for pupil in range(40)}

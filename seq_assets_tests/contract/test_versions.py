@@ -50,8 +50,7 @@ def history(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return workspace
 
 
-@pytest.mark.usefixtures("history")
-def test_an_export_has_what_the_handle_has() -> None:
+def assert_an_export_has_what_the_handle_has() -> None:
     ds = seq_assets.load("plain", sequence_length=3)
     arrays, table = ds.to_numpy(), ds.to_arrow()
     for format_ in ("parquet", "npz", "jsonl"):
@@ -64,19 +63,17 @@ def test_an_export_has_what_the_handle_has() -> None:
     assert rows == table.to_pylist()
 
 
-@pytest.mark.usefixtures("history")
-def test_observations_are_exported_in_their_order() -> None:
+def assert_observations_are_exported_in_their_order() -> None:
     observations = seq_assets.load_observations("plain")
-    observations.export("out.parquet")
-    assert pq.read_table("out.parquet").equals(observations.to_arrow())
+    observations.export("observations.parquet")
+    assert pq.read_table("observations.parquet").equals(observations.to_arrow())
     done = observations.export("out.inter", "recbole", columns={"item_id": "item"})
     assert done.records == len(observations)
     lines = [line.split("\t") for line in Path("out.inter").read_text(encoding="utf-8").splitlines()[1:]]
     assert [int(item) for _, item, _ in lines] == observations.to_numpy()["item"].tolist()
 
 
-@pytest.mark.usefixtures("history")
-def test_a_difference_names_who_came_went_and_changed() -> None:
+def assert_a_difference_names_who_came_went_and_changed() -> None:
     for found in (seq_assets.diff("plain"), seq_assets.diff("plain", sequence_length=3)):
         [entities] = [each for each in found.entities if each.subset == "train"]
         assert (entities.first_removed, entities.first_added, entities.first_altered) == (("b0",), ("b20",), ("é11",))
@@ -84,3 +81,11 @@ def test_a_difference_names_who_came_went_and_changed() -> None:
         changed = {name for name, count in found.altered_columns.items() if count}
         assert changed == {"item" if found.table.endswith("observations") else "item_sequence"}
     assert found.metrics["item"]["mean"][0] < found.metrics["item"]["mean"][1]
+
+
+@pytest.mark.usefixtures("history")
+def test_versions_are_exported_and_compared_alike_in_every_environment() -> None:
+    # One test, because building the history is dear.
+    assert_an_export_has_what_the_handle_has()
+    assert_observations_are_exported_in_their_order()
+    assert_a_difference_names_who_came_went_and_changed()
