@@ -52,6 +52,7 @@ _AUDIT_VOCABULARY: Final = "warehouse/rules/audit_vocabulary.py"
 _PUBLISHING: Final = "warehouse/publishing.py"
 _WAREHOUSE: Final = "warehouse/local/warehouse.py"
 _CLIENT: Final = "client/datasets.py"
+_BATCHES: Final = "client/batches.py"
 _COMPARING: Final = "client/comparing.py"
 _EXPORTED_PEERS: Final = "client/exported_peers.py"
 _COMPONENT: Final = "component.py"
@@ -1633,6 +1634,34 @@ _AUDIT_FAULTS: Final = (
         "in reversed(warehouse.versions(",
         "in (warehouse.versions(",
         ("client/test_datasets.py::test_a_split_is_the_newest_pair_of_one_raw_version",),
+    ),
+    Fault(
+        "a repeated item counts twice in a score",
+        _CLIENT,
+        '("is_pad_sequence", "is_repeat_sequence", "is_context_sequence")',
+        '("is_pad_sequence", "is_context_sequence")',
+        ("client/test_handles.py::test_each_sequenced_item_counts_once_whatever_overlaps",),
+    ),
+    Fault(
+        "a row of a version in no order is the one that is stored there",
+        _BATCHES,
+        "numbers = stored.order[numbers]",
+        "numbers = stored.order[stored.order][numbers]",
+        ("client/test_handles.py::test_a_slice_has_the_rows_that_a_slice_of_the_arrays_has",),
+    ),
+    Fault(
+        "a resumed iterator gives the last batch again",
+        _BATCHES,
+        "self._taken = int(batches)",
+        "self._taken = max(int(batches) - 1, 0)",
+        ("client/test_batches.py::test_after_a_resume_the_same_batches_follow",),
+    ),
+    Fault(
+        "each worker of a DataLoader gets all batches",
+        "client/workers.py",
+        "range(count * self.number // self.workers, count * (self.number + 1) // self.workers)",
+        "range(count)",
+        ("client/test_loaders.py::test_workers_and_ranks_share_the_batches_each_once",),
     ),
     Fault(
         "rejected observations are the newest, not those of the raw version",
