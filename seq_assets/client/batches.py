@@ -122,6 +122,11 @@ class StoredRows:
             for number in range(footer.num_row_groups)
         )
 
+    @property
+    def rows(self) -> int:
+        """How many there are; reads the footers."""
+        return sum(group.rows for group in self.row_groups)
+
     @cached_property
     def order(self) -> "np.ndarray | None":
         """Which stored row is at each place of the table's order; None where the files hold them in it."""
@@ -261,8 +266,9 @@ class BatchSettings:
                 raise InputError(f"{name}: found {getattr(self, name)!r}; allowed: True or False")
 
     def identity(self, stored: StoredRows) -> dict[str, Any]:
-        """What a state is of: the rows, and all that decides the batches."""
-        return {"table": stored.version.dataset.table, "version": stored.version.id, **asdict(self)}
+        """What a state is of: the rows, counted, as subsets may be of one table and version, and what decides the batches."""
+        version = stored.version
+        return {"table": version.dataset.table, "version": version.id, "rows": stored.rows, **asdict(self)}
 
 
 def ordered_batches(stored: StoredRows, columns: Sequence[str] = ()) -> "Iterator[pa.RecordBatch]":
@@ -318,7 +324,7 @@ class Batches(Iterator["Arrays"]):
         """
         self._stored = stored
         self._settings = settings
-        cuts = _cuts(_rows_of(stored), settings)
+        cuts = _cuts(stored.rows, settings)
         share = (worker or Worker()).share(len(cuts) - 1)
         self._cuts = cuts[share.start : share.stop + 1]
         self._taken = 0
@@ -335,7 +341,11 @@ class Batches(Iterator["Arrays"]):
         if self._reading is None or self._reading[0] != os.getpid():
             # In a process that was forked there is nobody who reads ahead.
             self._reading = os.getpid(), _read(self._stored, self._settings, self._cuts[self._taken :])
-        batch = next(self._reading[1])
+        try:
+            batch = next(self._reading[1])
+        except BaseException:
+            self.close()  # so that the same batch can be asked for again, and the end is never mistaken for one
+            raise
         self._taken += 1
         if self._taken == len(self):
             self.close()
@@ -406,10 +416,6 @@ def stream_batches(stored: StoredRows, settings: BatchSettings, worker: Callable
     return Batches(stored, settings)
 
 
-def _rows_of(stored: StoredRows) -> int:
-    return sum(group.rows for group in stored.row_groups)
-
-
 def _cuts(rows: int, settings: BatchSettings) -> list[int]:
     """Where the batches of a rank begin in the order of all rows, and where the last of them ends.
 
@@ -467,7 +473,7 @@ class _Window:
 
 def _repeated_windows(stored: StoredRows, settings: BatchSettings, first: int, last: int) -> Iterator[_Window]:
     """The windows that hold the places from the first to before the last; each round of all rows is like the one before."""
-    rows = _rows_of(stored)
+    rows = stored.rows
     for before in range(first // rows * rows, last, rows):
         bounds = max(first - before, 0), min(last - before, rows)
         windows = _windows_in_order(stored, settings, rows, bounds)

@@ -293,6 +293,7 @@ def test_batches_that_were_pickled_go_on_where_they_were() -> None:
     [
         ({"version": 8}, "state: found version 8 in place of 7; allowed: the state of the same version and arguments"),
         ({"epoch": 1, "seed": 2}, "state: found seed 2 in place of 0, epoch 1 in place of 0; allowed"),
+        ({"rows": 5}, "state: found rows 5 in place of 1000"),
         ({"batches": 101}, "batches: found 101; allowed: integers from 0 to 100"),
         ({"batches": "1"}, "batches: found '1'; allowed: integers from 0"),
         ({"more": 1}, "state: found the keys .*, more; allowed: what state_dict"),
@@ -387,6 +388,20 @@ def test_a_file_that_cannot_be_read_is_an_error_of_the_batch(tmp_path: Path) -> 
     (tmp_path / "0.parquet").unlink()
     with pytest.raises(FileNotFoundError, match=r"0\.parquet"):
         next(batches)
+
+
+def test_a_batch_that_could_not_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    ds = dataset(tmp_path, [in_groups(100, 10)])
+    file, away = tmp_path / "0.parquet", tmp_path / "away.parquet"
+    batches = ds.batches(10, buffer=1)
+    first = pupils(islice(batches, 1))
+    batches.close()
+    file.rename(away)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match=r"0\.parquet"):
+            next(batches)
+    away.rename(file)
+    assert first + pupils(batches) == list(range(100))
 
 
 # Mistakes
