@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seq_assets.models import SUBSETS, ColumnType, ModelSpec, parse_model
 from seq_assets.sequencing.accounting import IngestAccounting
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, raw_schema
-from seq_assets.warehouse.athena.audit_raw import raw_findings
+from seq_assets.warehouse.athena.audit_raw import raw_checks
 from seq_assets.warehouse.athena.casts import Carrier
 from seq_assets.warehouse.athena.client import AthenaClient
 from seq_assets.warehouse.athena.ingest_sql import (
@@ -25,9 +25,9 @@ from seq_assets.warehouse.athena.ingest_sql import (
     stage_query,
     ties_question,
 )
-from seq_assets.warehouse.athena.queries import AthenaQueries
+from seq_assets.warehouse.athena.queries import AthenaQueries, found_by
 from seq_assets.warehouse.athena.sql import quoted, text_literal
-from seq_assets.warehouse.rules.metrics import column_metrics, count_questions
+from seq_assets.warehouse.rules.metrics import ColumnMetrics, count_questions
 from seq_assets.warehouse.rules.questions import only_rows
 from seq_assets_tests.athena import fixtures
 from seq_assets_tests.athena.test_client import client_of
@@ -178,7 +178,8 @@ def problems(
     source_has_positions: bool = True,
 ) -> dict[str, tuple[str, ...]]:
     raw, rejected = values_table(RAW, rows), values_table(REJECTED_SCHEMA, REJECTED)
-    findings = raw_findings(queries_of(athena), spec, raw, rejected, accounting, source_has_positions)
+    queries = queries_of(athena)
+    findings = found_by(queries, raw_checks(queries, spec, raw, rejected, accounting, source_has_positions))
     assert [finding.check for finding in findings] == ["contract", "nothing_lost", "no_leakage", "well_formed"]
     return {finding.check: finding.problems for finding in findings if finding.problems}
 
@@ -191,7 +192,8 @@ def test_what_is_right_has_no_problems_and_the_first_rejected_are_in_the_order_o
     athena: fixtures.AthenaClient,
 ) -> None:
     raw, rejected = values_table(RAW, ROWS), values_table(REJECTED_SCHEMA, REJECTED)
-    findings = raw_findings(queries_of(athena), SPEC, raw, rejected, ACCOUNTING, True)
+    queries = queries_of(athena)
+    findings = found_by(queries, raw_checks(queries, SPEC, raw, rejected, ACCOUNTING, True))
     assert [finding.problems for finding in findings] == [(), (), (), ()]
     assert str(findings[0].numbers["first_rejected"]).split("\n") == [
         "f, row 2, column 'time', value 'x': unreadable",
@@ -243,7 +245,8 @@ def test_lost_rows_of_a_table_are_found_without_positions(athena: fixtures.Athen
 
 def test_metrics_are_the_same_as_of_any_engine(athena: fixtures.AthenaClient) -> None:
     queries, rows = queries_of(athena), values_table(RAW, ROWS)
-    found = column_metrics(queries, MEASURES, SPEC, rows, only_rows(queries, count_questions(MEASURES, SPEC, rows)))
+    metrics = ColumnMetrics(MEASURES, SPEC, rows, only_rows(queries, count_questions(MEASURES, SPEC, rows)))
+    found = metrics.of(queries.answers(metrics.questions()))
     tenth = 0.10000000149011612
     assert found["score"] == {
         **{"count": 9, "unique": 1, "min": tenth, "max": tenth, "mean": tenth, "variance": 0.0, "standard_deviation": 0.0},

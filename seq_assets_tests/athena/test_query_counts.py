@@ -1,12 +1,13 @@
-"""How many queries production takes, each of which costs a second and ten megabytes; `docs/production.md` has these numbers.
+"""How many queries production takes, each of which costs a second and ten megabytes, and how often it waits for them.
 
-What stands in the history is asserted query by query, so that one more is seen at once.
+What stands in the history is asserted query by query, so that one more is seen at once; `docs/production.md` has the numbers.
 """
 
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -27,11 +28,12 @@ MOST_PER_LENGTH: Final = 5
 WITHOUT_VOCABULARY: Final = {"item": {"pad_value": -1, "fill_null": 0}}
 WITH_VOCABULARY: Final = {"score": {"pad_value": -1}, "name": {"encode": "vocabulary"}, "passed": {"encode": "vocabulary"}}
 
-AUDIT: Final = "contract, nothing_lost, no_leakage"
+AUDIT: Final = ["contract, nothing_lost, no_leakage", "well_formed"]
+METRICS: Final = "moments, labels"
 FILES: Final = "accounting, counts of columns"
 TABLE: Final = "accounting, records of the source, ties, counts of columns"
 ROWS: Final = ["train rows", "validation rows", "rejected rows"]
-VALUES: Final = ["values", "values for the audit"]
+WITH_ALL: Final = ["values", "first rejected", "values for the audit"]
 
 _SAID: Final = re.compile(r"(?:UNLOAD \()?/\* (\w+): ([\w, ]+) \*/ ")
 
@@ -44,29 +46,52 @@ def workspace(production: AthenaClient, tmp_path: Path) -> Workspace:
     return Workspace(folder, current_environment().warehouse())
 
 
+@dataclass
+class History:
+    """What the queries of some time say of themselves, in the order in which they were started.
+
+    Attributes:
+        said: Which table each is about, and what it is for.
+        rounds: How many were started each time before anybody waited for the last of them.
+    """
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+    rounds: list[int] = field(default_factory=list)
+    running: set[str] = field(default_factory=set)
+
+    def started(self, sql: str, query_id: str) -> None:
+        found = _SAID.match(sql)
+        assert found is not None, f"a query that does not say what it is for: {sql[:200]}"
+        self.said.append((found[1], found[2]))
+        if not self.running:
+            self.rounds.append(0)
+        self.rounds[-1] += 1
+        self.running.add(query_id)
+
+    def purposes(self, *tables: str) -> list[str]:
+        """What the queries are for, which are about these tables alone."""
+        assert {table for table, _ in self.said} == set(tables)
+        return [purpose for _, purpose in self.said]
+
+
 @contextmanager
-def history() -> Iterator[list[tuple[str, str]]]:
-    """What the queries that are started meanwhile say of themselves: which table they are about, and what they are for."""
+def history() -> Iterator[History]:
+    """What is asked of Athena meanwhile."""
     from seq_assets_tests.athena.api import AthenaApi
 
-    said: list[tuple[str, str]] = []
+    found = History()
     answer = AthenaApi.answer
 
     def noted(self: Any, operation: str, body: bytes, *arguments: Any) -> Any:
+        status, content = answer(self, operation, body, *arguments)
         if operation == "StartQueryExecution":
-            found = _SAID.match(json.loads(body)["QueryString"])
-            assert found is not None, f"a query that does not say what it is for: {body.decode()[:200]}"
-            said.append((found[1], found[2]))
-        return answer(self, operation, body, *arguments)
+            found.started(json.loads(body)["QueryString"], content["QueryExecutionId"])
+        elif operation == "GetQueryExecution" and content["QueryExecution"]["Status"]["State"] == "SUCCEEDED":
+            found.running.discard(content["QueryExecution"]["QueryExecutionId"])
+        return status, content
 
     with patch.object(AthenaApi, "answer", noted):
-        yield said
-
-
-def purposes(said: list[tuple[str, str]], *tables: str) -> list[str]:
-    """What the queries are for, which are about these tables alone."""
-    assert {table for table, _ in said} == set(tables)
-    return [purpose for _, purpose in said]
+        yield found
 
 
 def spec_of(workspace: Workspace, athena: AthenaClient, kind: str, features: Any, is_rejecting: bool) -> ModelSpec:
@@ -79,69 +104,65 @@ def spec_of(workspace: Workspace, athena: AthenaClient, kind: str, features: Any
 
 
 @pytest.mark.parametrize(
-    ("kind", "features", "is_rejecting", "expected"),
+    ("kind", "features", "is_rejecting", "expected", "rounds"),
     [
-        ("files", WITHOUT_VOCABULARY, False, ["stage", FILES, *ROWS, AUDIT, "well_formed", "moments, labels"]),
-        (
-            "files",
-            WITH_VOCABULARY,
-            True,
-            ["stage", FILES, *ROWS, AUDIT, "first rejected", "well_formed", "moments, labels", *VALUES],
-        ),
-        ("table", WITHOUT_VOCABULARY, False, ["stage", TABLE, *ROWS, AUDIT, "well_formed", "moments, labels"]),
-        (
-            "table",
-            WITH_VOCABULARY,
-            True,
-            ["stage", TABLE, *ROWS, AUDIT, "first rejected", "well_formed", "moments, labels", *VALUES],
-        ),
+        ("files", WITHOUT_VOCABULARY, False, ["stage", FILES, *ROWS, *AUDIT, METRICS], [1, 4, 3]),
+        ("files", WITH_VOCABULARY, True, ["stage", FILES, *ROWS, *AUDIT, METRICS, *WITH_ALL], [1, 4, 4, 1, 1]),
+        ("table", WITHOUT_VOCABULARY, False, ["stage", TABLE, *ROWS, *AUDIT, METRICS], [1, 4, 3]),
+        ("table", WITH_VOCABULARY, True, ["stage", TABLE, *ROWS, *AUDIT, METRICS, *WITH_ALL], [1, 4, 4, 1, 1]),
     ],
     ids=["files", "files, vocabulary, rejected rows", "table", "table, vocabulary, rejected rows"],
 )
 def test_the_queries_of_an_ingest(
-    production: AthenaClient, workspace: Workspace, kind: str, features: Any, is_rejecting: bool, expected: list[str]
+    production: AthenaClient,
+    workspace: Workspace,
+    kind: str,
+    features: Any,
+    is_rejecting: bool,
+    expected: list[str],
+    rounds: list[int],
 ) -> None:
     spec = spec_of(workspace, production, kind, features, is_rejecting)
-    with history() as said:
+    with history() as asked:
         published = workspace.ingest(spec).version
     tables = ["plain_raw_observations", *(["plain_vocabulary"] if spec.encoded else [])]
-    assert purposes(said, *tables) == expected
-    assert len(said) <= MOST_PER_INGEST
+    assert asked.purposes(*tables) == expected
+    assert asked.rounds == rounds
+    assert len(expected) <= MOST_PER_INGEST
     assert published.rows == 40 - is_rejecting
-    remembered = [": ".join(one) for one in said if one[1] != "values for the audit"]
-    assert published.metadata["athena"]["purposes"] == remembered
+    remembered = [": ".join(one) for one in asked.said if one[1] != "values for the audit"]
+    assert sorted(published.metadata["athena"]["purposes"]) == sorted(remembered)
 
-    with history() as said:
+    with history() as asked:
         assert workspace.ingest(spec).unchanged
-    assert said == []
+    assert asked.said == []
 
 
 def test_the_queries_of_the_sequences_of_one_subset_and_length(production: AthenaClient, workspace: Workspace) -> None:
     spec = spec_of(workspace, production, "files", WITH_VOCABULARY, is_rejecting=True)
     workspace.ingest(spec)
+    audit = ["nothing_lost", "accounting, no_leakage, well_formed"]
     with history() as first:
         published = workspace.sequence(spec, "train", 4).version
-    audit = ["accounting, no_leakage, well_formed", "nothing_lost"]
-    assert purposes([one for one in first if one[0] != "plain_raw_observations"], "plain_sequenced_train_4") == [
-        "sequences",
-        *audit,
-    ]
-    assert [one for one in first if one[0] == "plain_raw_observations"] == [("plain_raw_observations", "lengths of histories")]
-    assert len(first) <= MOST_PER_LENGTH
-    assert published.metadata["athena"]["purposes"] == [": ".join(one) for one in first]
+    assert first.purposes("plain_raw_observations", "plain_sequenced_train_4") == ["sequences", "lengths of histories", *audit]
+    assert first.rounds == [1, 1, 2]
+    assert len(first.said) <= MOST_PER_LENGTH
+    assert sorted(published.metadata["athena"]["purposes"]) == sorted(": ".join(one) for one in first.said)
 
     with history() as further:
         workspace.sequence(spec, "train", 8)
-    assert purposes(further, "plain_sequenced_train_8") == ["sequences", *audit], "lengths of histories are known by then"
+    assert further.purposes("plain_sequenced_train_8") == ["sequences", *audit], "lengths of histories are known by then"
+    assert further.rounds == [1, 2]
 
 
 def test_the_queries_of_the_checks_of_what_is_published(production: AthenaClient, workspace: Workspace) -> None:
     spec = spec_of(workspace, production, "files", WITHOUT_VOCABULARY, is_rejecting=False)
     raw = workspace.ingest(spec).version
     sequences = workspace.sequence(spec, "train", 4).version
-    with history() as said:
+    with history() as asked:
         assert all(not finding.problems for finding in workspace.warehouse.inspect(raw))
-    assert purposes(said, "plain_raw_observations") == [AUDIT, "well_formed"]
-    with history() as said:
+    assert (asked.purposes("plain_raw_observations"), asked.rounds) == (AUDIT, [2])
+    with history() as asked:
         assert all(not finding.problems for finding in workspace.warehouse.inspect(sequences))
-    assert purposes(said, "plain_sequenced_train_4") == ["nothing_lost", "no_leakage, well_formed"]
+    expected = ["nothing_lost", "no_leakage, well_formed"]
+    assert (asked.purposes("plain_sequenced_train_4"), asked.rounds) == (expected, [2])

@@ -12,10 +12,10 @@ from seq_assets.warehouse.athena.sql import quoted
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.rules.audit_raw import RawAudit, order_finding
 from seq_assets.warehouse.rules.lookups import NO_LOOKUPS, Lookups
-from seq_assets.warehouse.rules.questions import Check, Queries, Question, Row, findings
+from seq_assets.warehouse.rules.questions import Check, Queries, Question, Row
 
 
-def raw_findings(
+def raw_checks(
     queries: Queries,
     spec: ModelSpec,
     raw: str,
@@ -23,11 +23,13 @@ def raw_findings(
     accounting: IngestAccounting,
     source_has_positions: bool,
     lookups: Lookups = NO_LOOKUPS,
-) -> list[Finding]:
-    """What the four conditions say.
+) -> list[list[Check]]:
+    """How the four conditions are found, in groups that are each asked together.
+
+    The order of all rows is a query of its own: it sorts them, and its memory is that of nothing else.
 
     Args:
-        queries: Answers the questions.
+        queries: Answers what is asked about a problem.
         spec: The model.
         raw: Accepted observations, as a table or subquery over the finished files.
         rejected: Rejected observations, likewise.
@@ -36,8 +38,7 @@ def raw_findings(
         lookups: The tables of accepted values, of the columns that have one.
     """
     audit = RawAudit(queries, CONTRACT, spec, raw, rejected, accounting, source_has_positions, lookups=lookups)
-    # The order of all rows is a query of its own: it sorts them, and its memory is that of nothing else.
-    return [*audit.findings(), *findings(queries, [_well_formed(spec, raw, source_has_positions)])]
+    return [audit.checks(), [_well_formed(spec, raw, source_has_positions)]]
 
 
 def _well_formed(spec: ModelSpec, raw: str, source_has_positions: bool) -> Check:

@@ -13,12 +13,13 @@ from seq_assets.sequencing.accounting import SequenceAccounting
 from seq_assets.sequencing.plans import SequencePlan
 from seq_assets.sequencing.windows import First, Prefix, Sliding
 from seq_assets.warehouse.athena.ingest_sql import CONTRACT
+from seq_assets.warehouse.athena.queries import AthenaQueries
 from seq_assets.warehouse.athena.sequence_sql import is_pad_sequence, is_repeat_sequence, items_query
 from seq_assets.warehouse.athena.sql import literal_sql, quoted
 from seq_assets.warehouse.interface import Finding
 from seq_assets.warehouse.rules.audit_sequences import form_finding, leakage_check
 from seq_assets.warehouse.rules.coverage import coverage_of
-from seq_assets.warehouse.rules.questions import Check, Queries, Question, Row, findings, judged, only_rows, questions_of
+from seq_assets.warehouse.rules.questions import Check, Question, Row, judged, questions_of
 
 _ENTITIES_SHOWN: Final = 5
 
@@ -36,7 +37,7 @@ class SequenceAudit:
         sequences: The finished files, as a table.
     """
 
-    queries: Queries
+    queries: AthenaQueries
     plan: SequencePlan
     spec: ModelSpec
     raw: str
@@ -45,7 +46,9 @@ class SequenceAudit:
 
     def findings(self, accounting: SequenceAccounting) -> list[Finding]:
         """What the three conditions say, given what was counted when the files were made."""
-        return [self._nothing_lost(accounting), *findings(self.queries, self._form())]
+        form = self._form()
+        ([[lost]], rows), _ = self.queries.side_by_side([[self._lost_question()], questions_of(form)])
+        return [_lost_finding(lost, self.plan, accounting), *judged(form, [row for [row] in rows])]
 
     def counted(self, expected: SequenceAccounting) -> tuple[SequenceAccounting, list[Finding]]:
         """What the files hold, and what the three conditions say.
@@ -53,16 +56,16 @@ class SequenceAudit:
         Args:
             expected: Where every observation should go; what the files can tell is counted there.
         """
-        counts, *rows = only_rows(self.queries, [counts_question(self.plan, self.sequences), *questions_of(self._form())])
+        form = self._form()
+        shown = [counts_question(self.plan, self.sequences), *questions_of(form)]
+        ([[lost]], [[counts], *rows]), _ = self.queries.side_by_side([[self._lost_question()], shown])
         accounting = replace(expected, **counts)
-        return accounting, [self._nothing_lost(accounting), *judged(self._form(), rows)]
+        return accounting, [_lost_finding(lost, self.plan, accounting), *judged(form, [row for [row] in rows])]
 
-    def _nothing_lost(self, accounting: SequenceAccounting) -> Finding:
-        """Asked alone: it compares all items with all others, and its memory is that of nothing else."""
+    def _lost_question(self) -> Question:
+        """To be asked alone: it compares all items with all others, and its memory is that of nothing else."""
         columns = ("observations", "sequenced", "dropped_min_length", "dropped_truncation", "different")
-        question = Question("nothing_lost", columns, lost_query(self.plan, self.raw, self.vocabulary, self.sequences))
-        [found] = only_rows(self.queries, [question])
-        return _lost_finding(found, self.plan, accounting)
+        return Question("nothing_lost", columns, lost_query(self.plan, self.raw, self.vocabulary, self.sequences))
 
     def _form(self) -> list[Check]:
         """What the files show by themselves."""

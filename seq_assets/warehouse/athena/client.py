@@ -8,13 +8,13 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import count
-from typing import Any, Final
+from itertools import count, islice
+from typing import Any, Final, TypeAlias, TypeVar
 
 from seq_assets.errors import (
     PassingQueryError,
@@ -30,7 +30,13 @@ from seq_assets.warehouse.cancellation import pause, tidying
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+Work: TypeAlias = Generator[float, None, Result]
+"""Work that gives the seconds that it wants to wait, again and again, until it is done; closed, it stops its query."""
+
 MAXIMUM_QUERY_BYTES: Final = 262_144
+MOST_AT_A_TIME: Final = 4
+"""Queries that one client has running: an account has so many, for all who use it."""
 TIMEOUT_SECONDS: Final = 3600.0
 ATTEMPTS: Final = 4
 # Athena's price list, https://aws.amazon.com/athena/pricing: per terabyte scanned, ten megabytes of it at least for every query
@@ -38,6 +44,7 @@ ATTEMPTS: Final = 4
 _DOLLARS_PER_BYTE: Final = 5 / 10**12
 _MINIMUM_BYTES: Final = 10 * 10**6
 _SHORTEST_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.05, 3.0, 1.5
+_STOPPING_PAUSE, _STOPPING_SECONDS = 0.2, 5.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 20.0
 _LONGEST_REASON, _LONGEST_HEAD = 1000, 80
 _FINAL_STATES: Final = ("SUCCEEDED", "FAILED", "CANCELLED")
@@ -162,11 +169,40 @@ class QueryResult:
     rows: list[dict[str, Any]]
 
 
-class AthenaClient:
-    """Runs queries in one workgroup and database; every method returns when its query is over.
+@dataclass(frozen=True)
+class Select:
+    """A query with a small result.
 
-    A query that is given up, because of its time limit, a signal, cancellation or an answer that never came, is stopped. One
-    that fails is started again only where Athena says that this may help, as a query of its own.
+    Attributes:
+        sql: The query.
+        purpose: What it is for, in a few words without quotes.
+    """
+
+    sql: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Unload:
+    """A query whose rows become Parquet files.
+
+    Attributes:
+        select: The query.
+        folder: Where the folder of its result is made, `s3://…`.
+        purpose: What it is for, in a few words without quotes.
+    """
+
+    select: str
+    folder: str
+    purpose: str
+
+
+class AthenaClient:
+    """Runs queries in one workgroup and database; every method returns when its queries are over.
+
+    A query that is given up, because of its time limit, a signal, cancellation, an answer that never came, or the failure of
+    one at its side, is stopped. One that fails is started again only where Athena says that this may help, as a query of its
+    own.
 
     Attributes:
         finished: What each query took that succeeded since the last `taken`.
@@ -205,6 +241,7 @@ class AthenaClient:
         self._sleep = sleep
         self._clock = clock
         self.finished: list[QueryStatistics] = []
+        self._stopped: list[str] = []
 
     def execute(self, sql: str, purpose: str = "") -> QueryStatistics:
         """Runs a statement of any kind to its end.
@@ -219,7 +256,7 @@ class AthenaClient:
             RetryableError: Athena throttles or does not answer, or the query failed for what may pass.
             SettingsError: Credentials, permissions or the workgroup do not allow it.
         """
-        return self._execute(lambda _: _commented(purpose, sql), purpose)
+        return self._done(self._execute(lambda _: _commented(purpose, sql), purpose))
 
     def unload(self, select: str, folder: str, purpose: str = "") -> str:
         """Writes the rows of a query as Parquet files, into a folder of their own.
@@ -238,15 +275,23 @@ class AthenaClient:
         Raises:
             SeqAssetsError: As `execute`.
         """
-        tried: list[str] = []
+        return self._done(self._unload(Unload(select, folder, purpose)))
 
-        def statement(attempt: str) -> str:
-            tried.append(f"{folder.rstrip('/')}/{attempt}/")
-            query = _commented(purpose, select)
-            return f"UNLOAD ({query}) TO {text_literal(tried[-1])} WITH (format = 'PARQUET', compression = 'ZSTD')"
+    def side_by_side(
+        self, selects: Sequence[Select], unloads: Sequence[Unload] = ()
+    ) -> tuple[list[list[dict[str, Any]]], list[str]]:
+        """Runs queries that do not need each other, a few at a time, started in their order.
 
-        self._execute(statement, purpose)
-        return tried[-1]
+        What one of them raises is raised here, after the others were stopped.
+
+        Returns:
+            As `rows` and `unload`: the rows of each, and the folder of each.
+
+        Raises:
+            SeqAssetsError: As `execute`.
+        """
+        done = self._all_done([*map(self._select, selects), *map(self._unload, unloads)])
+        return [self._result(query_id).rows for query_id in done[: len(selects)]], done[len(selects) :]
 
     def result(self, sql: str, purpose: str = "") -> QueryResult:
         """The columns and all rows of a small result of a SELECT.
@@ -254,10 +299,12 @@ class AthenaClient:
         Raises:
             SeqAssetsError: As `execute`.
         """
-        statistics = self.execute(sql, purpose)
+        return self._result(self.execute(sql, purpose).query_id)
+
+    def _result(self, query_id: str) -> QueryResult:
         columns: tuple[ResultColumn, ...] = ()
         cells: list[list[dict[str, str]]] = []
-        for page in self._pages(statistics.query_id):
+        for page in self._pages(query_id):
             columns = tuple(ResultColumn(one["Name"], one["Type"]) for one in page["ResultSetMetadata"]["ColumnInfo"])
             cells.extend(row["Data"] for row in page["Rows"])
         names = [column.name for column in columns]
@@ -288,7 +335,7 @@ class AthenaClient:
             RetryableError: Athena throttles or does not answer.
         """
         try:
-            found = self._call("get_work_group", WorkGroup=self._workgroup)["WorkGroup"]
+            found = self._done(self._call("get_work_group", WorkGroup=self._workgroup))["WorkGroup"]
         except PermissionDeniedError:
             # Who may not look at a workgroup may still be allowed to run queries in it.
             return
@@ -301,22 +348,66 @@ class AthenaClient:
         console = _CONSOLES.get(meta.partition, "console.aws.amazon.com")
         return f"https://{console}/athena/home?region={meta.region_name}#/query-editor/history/{query_id}"
 
-    def _execute(self, statement: Callable[[str], str], purpose: str) -> QueryStatistics:
+    def _done(self, work: Work[Result]) -> Result:
+        [result] = self._all_done([work])
+        return result
+
+    def _all_done(self, works: Sequence[Work[Result]]) -> list[Result]:
+        """What each work returns; they take turns, and wait together."""
+        results: dict[int, Result] = {}
+        pauses: dict[int, float] = {}
+        numbers = iter(range(len(works)))
+        with ExitStack() as given_up:
+            if len(works) > 1:
+                given_up.callback(self._await_stopped)
+            # One that is done has nothing more to stop.
+            for work in works:
+                given_up.callback(work.close)
+            while len(results) < len(works):
+                pauses |= dict.fromkeys(islice(numbers, MOST_AT_A_TIME - len(pauses)), 0.0)
+                shortest = min(pauses.values())
+                if shortest > 0:
+                    self._sleep(shortest)
+                pauses = {number: pause - shortest for number, pause in pauses.items()}
+                for number in [number for number, pause in pauses.items() if pause <= 0]:
+                    try:
+                        pauses[number] = next(works[number])
+                    except StopIteration as done:
+                        results[number] = done.value
+                        del pauses[number]
+        return [results[number] for number in range(len(works))]
+
+    def _select(self, select: Select) -> Work[str]:
+        statistics = yield from self._execute(lambda _: _commented(select.purpose, select.sql), select.purpose)
+        return statistics.query_id
+
+    def _unload(self, unload: Unload) -> Work[str]:
+        tried: list[str] = []
+
+        def statement(attempt: str) -> str:
+            tried.append(f"{unload.folder.rstrip('/')}/{attempt}/")
+            query = _commented(unload.purpose, unload.select)
+            return f"UNLOAD ({query}) TO {text_literal(tried[-1])} WITH (format = 'PARQUET', compression = 'ZSTD')"
+
+        yield from self._execute(statement, unload.purpose)
+        return tried[-1]
+
+    def _execute(self, statement: Callable[[str], str], purpose: str) -> Work[QueryStatistics]:
         """Runs a query, given by the name of its attempt, until an attempt succeeds or no other would help."""
         for number in count(1):
             attempt = uuid.uuid4().hex
             sql = statement(attempt)
-            execution = self._attempt(sql, attempt)
+            execution = yield from self._attempt(sql, attempt)
             if execution["Status"]["State"] == "SUCCEEDED":
                 return self._recorded(execution, purpose)
             error = self._failure(execution, sql, number)
             if number == self._attempts or not isinstance(error, RetryableError):
                 raise error
             logger.warning("%s It is started again.", error)
-            self._sleep(_backoff(number))
+            yield _backoff(number)
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(self, sql: str, attempt: str) -> dict[str, Any]:
+    def _attempt(self, sql: str, attempt: str) -> Work[dict[str, Any]]:
         """One query until it is over; whatever keeps us from waiting for that stops it."""
         refuse_if_too_long(sql)
         request: dict[str, Any] = {
@@ -330,8 +421,8 @@ class AthenaClient:
             request["ResultConfiguration"] = {"OutputLocation": self._output_location}
         query_id: str | None = None
         try:
-            query_id = self._call("start_query_execution", **request)["QueryExecutionId"]
-            return self._over(query_id, sql)
+            query_id = (yield from self._call("start_query_execution", **request))["QueryExecutionId"]
+            return (yield from self._over(query_id, sql))
         except BaseException as error:
             with tidying():
                 if query_id is not None:
@@ -340,12 +431,12 @@ class AthenaClient:
                     self._stop_unseen(request)
             raise
 
-    def _over(self, query_id: str, sql: str) -> dict[str, Any]:
+    def _over(self, query_id: str, sql: str) -> Work[dict[str, Any]]:
         """The query in its final state, for which it is asked again and again, ever less often."""
         end, pause = self._clock() + self._timeout_seconds, _SHORTEST_PAUSE
         while True:
-            execution = self._known(query_id)
-            if execution is not None and execution["Status"]["State"] in _FINAL_STATES:
+            execution = yield from self._known(query_id)
+            if execution is not None and _is_over(execution):
                 return execution
             left = end - self._clock()
             if left <= 0:
@@ -360,30 +451,43 @@ class AthenaClient:
                     f"timeout_seconds of the Athena client, now {seconds}. Raise it, or see in the console whether the query "
                     "waited in the queue: then the workgroup needs more capacity."
                 )
-            self._sleep(min(pause, left))
+            yield min(pause, left)
             pause = min(pause * _GROWTH, _LONGEST_PAUSE)
 
-    def _known(self, query_id: str) -> dict[str, Any] | None:
+    def _known(self, query_id: str) -> Work[dict[str, Any] | None]:
         """What Athena knows of a query; None while it is too busy to say, which is no reason to give the query up."""
         try:
-            execution: dict[str, Any] = self._call("get_query_execution", QueryExecutionId=query_id)["QueryExecution"]
+            answer = yield from self._call("get_query_execution", QueryExecutionId=query_id)
         except ThrottledError:
             return None
+        execution: dict[str, Any] = answer["QueryExecution"]
         return execution
 
     def _stop(self, query_id: str) -> None:
         """Stops a query as well as it can: what made us stop it is told, not what came of that."""
         try:
-            self._call("stop_query_execution", QueryExecutionId=query_id)
+            self._done(self._call("stop_query_execution", QueryExecutionId=query_id))
         except SeqAssetsError as error:
             logger.warning("Athena query %s could not be stopped: %s See %s", query_id, error, self.console_link(query_id))
         else:
+            self._stopped.append(query_id)
             logger.info("Athena query %s was stopped: %s", query_id, self.console_link(query_id))
+
+    def _await_stopped(self) -> None:
+        """Waits a little for queries that were stopped: until they are over they may write files, which are to be removed."""
+        stopped, self._stopped = self._stopped, []
+        end = self._clock() + _STOPPING_SECONDS
+        with tidying():
+            try:
+                while self._clock() < end and any(not _is_over(self._done(self._known(query_id))) for query_id in stopped):
+                    self._sleep(_STOPPING_PAUSE)
+            except SeqAssetsError as error:
+                logger.warning("Athena does not say whether the queries that were stopped are over: %s", error)
 
     def _stop_unseen(self, request: dict[str, Any]) -> None:
         """Stops the query of a request whose answer did not come; asked again, Athena names the query that it has started."""
         try:
-            query_id = self._call("start_query_execution", **request)["QueryExecutionId"]
+            query_id = self._done(self._call("start_query_execution", **request))["QueryExecutionId"]
         except SeqAssetsError as error:
             logger.warning("An Athena query may have been started that nobody waits for: %s", error)
         else:
@@ -437,13 +541,13 @@ class AthenaClient:
     def _pages(self, query_id: str) -> Iterator[dict[str, Any]]:
         arguments = {"QueryExecutionId": query_id}
         while True:
-            answer = self._call("get_query_results", **arguments)
+            answer = self._done(self._call("get_query_results", **arguments))
             yield answer["ResultSet"]
             if "NextToken" not in answer:
                 return
             arguments["NextToken"] = answer["NextToken"]
 
-    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+    def _call(self, operation: str, **arguments: Any) -> Work[dict[str, Any]]:
         """One call, repeated while it is throttled or not answered, beyond boto3's own, few retries; each may be done twice."""
         for number in count(1):
             try:
@@ -453,7 +557,7 @@ class AthenaClient:
             except RetryableError:
                 if number == self._attempts:
                     raise
-            self._sleep(_backoff(number))
+            yield _backoff(number)
         raise AssertionError("the last attempt returns or raises")
 
 
@@ -555,6 +659,11 @@ def refuse_if_too_long(sql: str) -> None:
             f"{_head(sql)}: found a query of {size:,} bytes; allowed: {MAXIMUM_QUERY_BYTES:,}, Athena's limit. What a model "
             "declares stands in its queries: fewer columns, or shorter lists of values (is_in, split), shorten them."
         )
+
+
+def _is_over(execution: Mapping[str, Any] | None) -> bool:
+    """Whether a query is in its final state, as far as it is known."""
+    return execution is not None and execution["Status"]["State"] in _FINAL_STATES
 
 
 def _commented(purpose: str, sql: str) -> str:

@@ -6,13 +6,14 @@ is asked, and how a query is run (`client`).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seq_assets.warehouse.athena.client import MAXIMUM_QUERY_BYTES, AthenaClient
-from seq_assets.warehouse.rules.questions import Question
+from seq_assets.warehouse.athena.client import MAXIMUM_QUERY_BYTES, AthenaClient, Select, Unload
+from seq_assets.warehouse.interface import Finding
+from seq_assets.warehouse.rules.questions import Check, Question, judged, questions_of
 
 MOST_TOGETHER: Final = 12
 """Questions, each of which scans a table: a query has a most number of stages, and memory that all of them share."""
@@ -21,6 +22,10 @@ MOST_COLUMNS_TOGETHER: Final = 500
 _PURPOSE_BYTES: Final = 1_000
 """Left for the purpose that the client writes before a query."""
 _QUESTION: Final = "_question"
+
+
+Answer: TypeAlias = list[dict[str, Any]]
+"""The rows of a question, by column."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +40,59 @@ class AthenaQueries:
     client: AthenaClient
     about: str
 
-    def answers(self, questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
+    def answers(self, questions: Sequence[Question]) -> list[Answer]:
         """The rows of each question, by column, from as few queries as Athena's limits allow.
 
         Raises:
             SeqAssetsError: As `AthenaClient.execute`.
         """
-        return [rows for batch in batches(questions) for rows in self._together(batch)]
+        [answers], _ = self.side_by_side([questions])
+        return answers
 
-    def unload(self, purpose: str, select: str, folder: str) -> str:
-        """Writes the rows of a query as Parquet files into a folder of their own, which is returned.
+    def unloading(self, purpose: str, select: str, folder: str) -> Unload:
+        """A query about the table whose rows become Parquet files, to be run by `side_by_side`."""
+        return Unload(select, folder, self._said(purpose))
+
+    def side_by_side(
+        self, groups: Sequence[Sequence[Question]], unloads: Sequence[Unload] = ()
+    ) -> tuple[list[list[Answer]], list[str]]:
+        """Asks and unloads at the same time.
+
+        Args:
+            groups: Questions; those of one group are asked together.
+            unloads: Queries whose rows become files.
+
+        Returns:
+            Of each group the rows of each question, by column; and the folder with the result of each unload.
 
         Raises:
             SeqAssetsError: As `AthenaClient.execute`.
         """
-        return self.client.unload(select, folder, self._said(purpose))
+        asked = [list(batches(group)) for group in groups]
+        found, folders = self.client.side_by_side([self._select(batch) for batched in asked for batch in batched], unloads)
+        rows = iter(found)
+        answers = [[answer for batch in batched for answer in answers_of(batch, next(rows))] for batched in asked]
+        return answers, folders
 
-    def _together(self, questions: Sequence[Question]) -> list[list[dict[str, Any]]]:
-        purpose = self._said(", ".join(dict.fromkeys(question.purpose for question in questions)))
-        if len(questions) > 1:
-            return answers_of(questions, self.client.rows(combined(questions), purpose))
-        [question] = questions
-        rows = self.client.rows(question.query, purpose)
-        return [[dict(zip(question.columns, row.values(), strict=True)) for row in rows]]
+    def _select(self, questions: Sequence[Question]) -> Select:
+        purpose = ", ".join(dict.fromkeys(question.purpose for question in questions))
+        return Select(combined(questions) if len(questions) > 1 else questions[0].query, self._said(purpose))
 
     def _said(self, purpose: str) -> str:
         return f"{self.about}: {purpose}"
+
+
+def found_by(queries: AthenaQueries, groups: Sequence[Sequence[Check]]) -> list[Finding]:
+    """What checks find; those of one group are asked together, the groups at the same time."""
+    answers, _ = queries.side_by_side([questions_of(checks) for checks in groups])
+    return judged_groups(groups, answers)
+
+
+def judged_groups(groups: Sequence[Sequence[Check]], answers: Sequence[Sequence[Answer]]) -> list[Finding]:
+    """What the answers say to the questions of each group of checks."""
+    return [
+        finding for checks, asked in zip(groups, answers, strict=True) for finding in judged(checks, [row for [row] in asked])
+    ]
 
 
 def batches(questions: Sequence[Question]) -> Iterator[list[Question]]:
@@ -94,9 +126,11 @@ def combined(questions: Sequence[Question]) -> str:
     return " UNION ALL ".join(parts)
 
 
-def answers_of(questions: Sequence[Question], rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The rows of each question, out of those of `combined`."""
-    answers: list[list[dict[str, Any]]] = [[] for _ in questions]
+def answers_of(questions: Sequence[Question], rows: Answer) -> list[Answer]:
+    """The rows of each question, out of those of `combined`, or of the only question itself."""
+    if len(questions) == 1:
+        return [[dict(zip(questions[0].columns, row.values(), strict=True)) for row in rows]]
+    answers: list[Answer] = [[] for _ in questions]
     for row in rows:
         number = row[_QUESTION]
         columns = enumerate(questions[number].columns)

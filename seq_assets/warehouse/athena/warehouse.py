@@ -23,10 +23,10 @@ from seq_assets.sequencing.accounting import IngestAccounting, SequenceAccountin
 from seq_assets.sequencing.advice import Histories, advise
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.sequencing.schemas import REJECTED_SCHEMA, TableSchema, stored_type
-from seq_assets.warehouse.athena.audit_raw import raw_findings
+from seq_assets.warehouse.athena.audit_raw import raw_checks
 from seq_assets.warehouse.athena.audit_sequences import SequenceAudit
 from seq_assets.warehouse.athena.casts import Carrier, is_readable
-from seq_assets.warehouse.athena.client import AthenaClient, clear_errors, refuse_if_too_long, totals
+from seq_assets.warehouse.athena.client import AthenaClient, Unload, clear_errors, refuse_if_too_long, totals
 from seq_assets.warehouse.athena.external_tables import ExternalTables, columns_of
 from seq_assets.warehouse.athena.glue_source import SCHEME as GLUE
 from seq_assets.warehouse.athena.glue_source import GlueSource, find_table
@@ -43,7 +43,7 @@ from seq_assets.warehouse.athena.ingest_sql import (
     ties_question,
 )
 from seq_assets.warehouse.athena.leftovers import CatalogLeftovers
-from seq_assets.warehouse.athena.queries import AthenaQueries, answer_table, combined
+from seq_assets.warehouse.athena.queries import AthenaQueries, answer_table, combined, found_by, judged_groups
 from seq_assets.warehouse.athena.records import Records, write_records
 from seq_assets.warehouse.athena.sequence_sql import sequence_query
 from seq_assets.warehouse.athena.sql import ATHENA_TYPES, hive_type, quoted, table_name
@@ -52,9 +52,9 @@ from seq_assets.warehouse.interface import Finding, Progress, SourceSample, Vers
 from seq_assets.warehouse.local.sampling import sample_files
 from seq_assets.warehouse.publishing import BuiltObservations, BuiltSequences, PublishingWarehouse, Source
 from seq_assets.warehouse.rules.lookups import VALUE, Lookups, looked_up, lookup_table
-from seq_assets.warehouse.rules.metrics import column_metrics, count_questions
+from seq_assets.warehouse.rules.metrics import ColumnMetrics, count_questions
 from seq_assets.warehouse.rules.number_formats import NumberFormat, number_format
-from seq_assets.warehouse.rules.questions import Question, Row, only_rows
+from seq_assets.warehouse.rules.questions import Question, Row, questions_of
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
 from seq_assets.warehouse.sources.records import SourceFindings, wanted_columns
 from seq_assets.warehouse.storage.cloud import Cloud, boto3_client, glue_explained
@@ -76,14 +76,18 @@ def _athena_client() -> Any:
 
 
 @dataclass(frozen=True)
-class _Counted:
-    """What was counted in the stage table.
+class _Written:
+    """What was made of the stage table.
 
     Attributes:
+        raw: Files of accepted observations.
+        rejected: Files of rejected observations.
         accounting: Where every record went.
         columns: The rows of `count_questions`.
     """
 
+    raw: Mapping[Subset, Sequence[str]]
+    rejected: Sequence[str]
     accounting: IngestAccounting
     columns: Sequence[Row]
 
@@ -173,16 +177,20 @@ class AthenaWarehouse(PublishingWarehouse):
             return self._counted_labels("values for the audit", spec, rows, scratch)
 
     def _counted_labels(self, purpose: str, spec: ModelSpec, rows: str, scratch: str) -> dict[str, pa.Table]:
-        """The labels of encoded features and their counts; there may be millions, so they are unloaded, all by one query."""
+        """The labels of encoded features and their counts."""
+        unloads = self._label_unloads(purpose, spec, rows, scratch)
+        _, folders = self._queries(Dataset.vocabulary(spec.name)).side_by_side((), unloads)
+        return self._read_labels(spec, folders)
+
+    def _label_unloads(self, purpose: str, spec: ModelSpec, rows: str, scratch: str) -> list[Unload]:
+        """One query for the labels of all encoded features, which are unloaded, as there may be millions; none without any."""
         if not spec.encoded:
-            return {}
+            return []
         questions = [
             Question(purpose, ("value", "count"), CONTRACT.label_counts_query(spec, name, rows)) for name in spec.encoded
         ]
-        folder = f"{scratch}/{uuid.uuid4().hex}"
-        files = self._unload(self._queries(Dataset.vocabulary(spec.name)), purpose, combined(questions), folder)
-        types = [stored_type(spec.columns[name].type) for name in spec.encoded]
-        return dict(zip(spec.encoded, self._read_labels(files, types), strict=True))
+        queries = self._queries(Dataset.vocabulary(spec.name))
+        return [queries.unloading(purpose, combined(questions), f"{scratch}/{uuid.uuid4().hex}")]
 
     def _build_observations(
         self, plan: IngestPlan, source: Source, raw_folder: str, rejected_folder: str, progress: Progress
@@ -193,12 +201,15 @@ class AthenaWarehouse(PublishingWarehouse):
         self.tables.create_database()
         with self._prefix() as scratch, ExitStack() as tables:
             records, read, found = self._records(plan, source, scratch, tables, progress)
-            written = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
+            numbers = None if isinstance(source, GlueSource) else number_format(plan.spec.source.options, source.format)
             lookups = tables.enter_context(self._lookups(plan.spec))
-            stage = self._staged(plan, records, written, lookups, scratch, tables)
-            counted = self._counted(plan, source, stage, read)
-            progress("read", counted.accounting.read)
-            return self._finished(plan, stage, lookups, counted, found, raw_folder, rejected_folder, scratch, progress)
+            stage = self._staged(plan, records, numbers, lookups, scratch, tables)
+            if read is not None:
+                progress("read", read)
+            written = self._written(plan, source, stage, read, raw_folder, rejected_folder)
+            for subset in SUBSETS:
+                progress(f"sort and write {subset}", written.accounting.read)
+            return self._audited(plan, stage, lookups, written, found, scratch)
 
     def _records(
         self, plan: IngestPlan, source: SourceFiles | GlueSource, scratch: str, tables: ExitStack, progress: Progress
@@ -236,25 +247,42 @@ class AthenaWarehouse(PublishingWarehouse):
         tables: ExitStack,
     ) -> str:
         """The stage table, a part for each shape of the records: together their queries might be too long."""
-        spec, parts = plan.spec, []
+        spec, queries, unloads = plan.spec, self._queries(plan.dataset), []
         for number, part in enumerate(records):
             unfit = {name for name, column in spec.columns.items() if not is_readable(part.carriers[name], column)}
             details = {name: written for name, written in part.written.items() if name in unfit}
             query = stage_query(spec, part.relation, part.carriers, part.texts, details, numbers, lookups)
-            folder = self._queries(plan.dataset).unload("stage", query, f"{scratch}/stage_{number}")
-            parts.append(tables.enter_context(self._external.over(folder, stage_columns(spec))))
-        return _union(parts)
+            unloads.append(queries.unloading("stage", query, f"{scratch}/stage_{number}"))
+        _, folders = queries.side_by_side((), unloads)
+        return _union([tables.enter_context(self._external.over(folder, stage_columns(spec))) for folder in folders])
 
-    def _counted(self, plan: IngestPlan, source: SourceFiles | GlueSource, stage: str, read: int | None) -> _Counted:
-        """What one query counts in the stage table, and of a table of others the records and the ties that none may have."""
-        spec = plan.spec
+    def _written(
+        self,
+        plan: IngestPlan,
+        source: SourceFiles | GlueSource,
+        stage: str,
+        read: int | None,
+        raw_folder: str,
+        rejected_folder: str,
+    ) -> _Written:
+        """What follows from the stage table alone: the finished files, where every record went, and what columns hold.
+
+        Raises:
+            SourceError: A table of others has no rows, or ties that no order of rows decides.
+        """
+        spec, queries = plan.spec, self._queries(plan.dataset)
         asked = {"accounting": accounting_question(stage)}
         if isinstance(source, GlueSource):
             asked["records"] = source.records_question()
             if spec.ties != "any":
                 asked["ties"] = ties_question(spec, stage)
-        columns = count_questions(MEASURES, spec, _accepted(stage))
-        rows = only_rows(self._queries(plan.dataset), [*asked.values(), *columns])
+        questions = [*asked.values(), *count_questions(MEASURES, spec, _accepted(stage))]
+        unloads = [
+            queries.unloading(f"{subset} rows", raw_query(spec, stage, subset), f"{raw_folder}/{subset}") for subset in SUBSETS
+        ]
+        unloads.append(queries.unloading("rejected rows", rejected_query(stage), rejected_folder))
+        [answers], folders = queries.side_by_side([questions], unloads)
+        rows = [row for [row] in answers]
         found = dict(zip(asked, rows, strict=False))
         if read is None:
             read = found["records"]["records"]
@@ -264,41 +292,40 @@ class AthenaWarehouse(PublishingWarehouse):
                 f"{plan.location}: {found['ties']['ties']} accepted rows have the same {spec.entity} and order_by as another "
                 "one of their subset, and a table has no order of rows; add columns to order_by, or set `ties: any`."
             )
-        return _Counted(accounting_of(found["accounting"], read), rows[len(asked) :])
+        *raw, rejected = map(self._finished, folders)
+        accounting = accounting_of(found["accounting"], read)
+        return _Written(dict(zip(SUBSETS, raw, strict=True)), rejected, accounting, rows[len(asked) :])
 
-    def _finished(
+    def _audited(
         self,
         plan: IngestPlan,
         stage: str,
         lookups: Lookups,
-        counted: _Counted,
+        written: _Written,
         found: Mapping[str, Any],
-        raw_folder: str,
-        rejected_folder: str,
         scratch: str,
-        progress: Progress,
     ) -> BuiltObservations:
-        """The files that are to be published, and what was counted in the stage table."""
-        spec, queries, accounting = plan.spec, self._queries(plan.dataset), counted.accounting
-        raw: dict[Subset, list[str]] = {}
-        for subset in SUBSETS:
-            raw[subset] = self._unload(queries, f"{subset} rows", raw_query(spec, stage, subset), f"{raw_folder}/{subset}")
-            progress(f"sort and write {subset}", accounting.read)
-        rejected = self._unload(queries, "rejected rows", rejected_query(stage), rejected_folder)
+        """The files that are to be published with what their audit says, and what else was counted in the stage table."""
+        spec, queries, accounting = plan.spec, self._queries(plan.dataset), written.accounting
+        metrics = ColumnMetrics(MEASURES, spec, _accepted(stage), written.columns)
+        train = f"(SELECT * FROM {stage} WHERE _rejections IS NULL AND subset = 'train')"
         with (
-            self._files([*raw["train"], *raw["validation"]], plan.schema) as rows,
-            self._files(rejected, REJECTED_SCHEMA) as rejected_rows,
+            self._files([*written.raw["train"], *written.raw["validation"]], plan.schema) as rows,
+            self._files(written.rejected, REJECTED_SCHEMA) as rejected_rows,
         ):
             has_positions = not plan.location.startswith(GLUE)
-            findings = raw_findings(queries, spec, rows, rejected_rows, accounting, has_positions, lookups)
-        train = f"(SELECT * FROM {stage} WHERE _rejections IS NULL AND subset = 'train')"
+            groups = raw_checks(queries, spec, rows, rejected_rows, accounting, has_positions, lookups)
+            (*audited, measured), folders = queries.side_by_side(
+                [*map(questions_of, groups), metrics.questions()], self._label_unloads("values", spec, train, scratch)
+            )
+            findings = judged_groups(groups, audited)
         return BuiltObservations(
-            raw=raw,
-            rejected=rejected,
-            rejected_rows=self._rows(rejected),
+            raw=written.raw,
+            rejected=written.rejected,
+            rejected_rows=self._rows(written.rejected),
             accounting=accounting,
-            metrics=column_metrics(queries, MEASURES, spec, _accepted(stage), counted.columns),
-            label_counts=self._counted_labels("values", spec, train, scratch),
+            metrics=metrics.of(measured),
+            label_counts=self._read_labels(spec, folders),
             source=found,
             findings=findings,
             details=self._details(),
@@ -313,14 +340,15 @@ class AthenaWarehouse(PublishingWarehouse):
             self._lookups(spec) as lookups,
         ):
             queries = self._queries(raw.dataset)
-            return raw_findings(queries, spec, rows, rejected_rows, accounting, has_positions, lookups)
+            return found_by(queries, raw_checks(queries, spec, rows, rejected_rows, accounting, has_positions, lookups))
 
     def _build_sequences(self, plan: SequencePlan, raw: Version, folder: str, progress: Progress) -> BuiltSequences:
         """One query makes the sequences; what was dropped follows from the lengths of histories."""
         self.athena.taken()
         queries = self._queries(plan.dataset)
         query = sequence_query(plan, self._at(raw), self._vocabulary_at(raw))
-        files = self._unload(queries, "sequences", query, f"{folder}/{plan.subset}")
+        _, [made] = queries.side_by_side((), [queries.unloading("sequences", query, f"{folder}/{plan.subset}")])
+        files = self._finished(made)
         expected = advise(plan, self.histories(raw, plan.subset)).accounting
         with self._files(files, plan.schema) as sequences:
             accounting, findings = self._audit_of(plan, raw, sequences).counted(expected)
@@ -336,13 +364,13 @@ class AthenaWarehouse(PublishingWarehouse):
         spec, queries = ModelSpec.model_validate(raw.metadata["model"]), self._queries(plan.dataset)
         return SequenceAudit(queries, plan, spec, self._at(raw), self._vocabulary_at(raw), sequences)
 
-    def _unload(self, queries: AthenaQueries, purpose: str, query: str, folder: str) -> list[str]:
-        """The files of a query's result; what attempts before the last one left is removed."""
-        finished = queries.unload(purpose, query, folder)
+    def _finished(self, made: str) -> list[str]:
+        """The files of a query's result, given its folder; what attempts before the last one left beside it is removed."""
+        folder = made.rstrip("/").rpartition("/")[0]
         found = self.storage.files(folder)
-        for left in {file[: file.index("/", len(folder) + 1)] for file in found if not file.startswith(finished)}:
+        for left in {file[: file.index("/", len(folder) + 1)] for file in found if not file.startswith(made)}:
             self.storage.remove(left)
-        return [file for file in found if file.startswith(finished)]
+        return [file for file in found if file.startswith(made)]
 
     def _at(self, version: Version) -> str:
         """A version of a table, as Athena reads it."""
@@ -393,16 +421,18 @@ class AthenaWarehouse(PublishingWarehouse):
                 # What ended its use is what must be told.
                 logger.warning("%s is left for gc: %s", folder, error)
 
-    def _read_labels(self, files: Sequence[str], types: Sequence[pa.DataType]) -> Iterator[pa.Table]:
-        """Of each feature whose values have these types: `value` and `count`, from the files of their common query."""
-        schemas = [pa.schema([("value", type_), ("count", pa.int64())]) for type_ in types]
-        parts = [[schema.empty_table()] for schema in schemas]
-        for file in files:
+    def _read_labels(self, spec: ModelSpec, folders: Sequence[str]) -> dict[str, pa.Table]:
+        """Of each encoded feature, `value` and `count`, from what their common query made."""
+        schemas = {
+            name: pa.schema([("value", stored_type(spec.columns[name].type)), ("count", pa.int64())]) for name in spec.encoded
+        }
+        parts = {name: [schema.empty_table()] for name, schema in schemas.items()}
+        for file in (file for folder in folders for file in self._finished(folder)):
             with self.storage.open_input(file) as opened:
                 found = pq.ParquetFile(opened).read()
-            for number, schema in enumerate(schemas):
-                parts[number].append(answer_table(found, number, schema))
-        return map(pa.concat_tables, parts)
+            for number, (name, schema) in enumerate(schemas.items()):
+                parts[name].append(answer_table(found, number, schema))
+        return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
     def _rows(self, files: Sequence[str]) -> int:
         """The rows of finished files, as their footers say."""

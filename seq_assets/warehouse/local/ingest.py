@@ -33,7 +33,7 @@ from seq_assets.warehouse.local.ingest_sql import (
 from seq_assets.warehouse.local.text_cache import KeptTexts, TextCache
 from seq_assets.warehouse.local.unique_values import unique_counts
 from seq_assets.warehouse.rules.contract_sql import REASONS
-from seq_assets.warehouse.rules.metrics import column_metrics, count_questions
+from seq_assets.warehouse.rules.metrics import ColumnMetrics, count_questions
 from seq_assets.warehouse.rules.number_formats import number_format
 from seq_assets.warehouse.rules.questions import only_rows
 from seq_assets.warehouse.sources.location import SourceFiles, find_files
@@ -157,12 +157,13 @@ def ingest(
     # Metrics do not ask for the subset, which may cost a join.
     accepted = f"(SELECT * FROM {STAGE} WHERE _rejections IS NULL)"
     counted = only_rows(engine, count_questions(MEASURES, spec, accepted, _unique_counts(engine, spec, accepted)))
+    metrics = ColumnMetrics(MEASURES, spec, accepted, counted)
     result = IngestResult(
         raw=raw,
         rejected=rejected,
         rejected_rows=rejected_rows,
         accounting=stage_accounting(engine, staged.read),
-        metrics=column_metrics(engine, MEASURES, spec, accepted, counted),
+        metrics=metrics.of(engine.answers(metrics.questions())),
         label_counts=label_counts(engine, spec, f"(SELECT * FROM {ACCEPTED} WHERE subset = 'train')"),
         source=findings.metadata(wanted_columns(spec)),
     )

@@ -46,7 +46,11 @@ class RawAudit:
 
     def findings(self) -> list[Finding]:
         """What `contract`, `nothing_lost` and `no_leakage` say."""
-        return findings(self.queries, [self._contract(), self._nothing_lost(), self._no_leakage()])
+        return findings(self.queries, self.checks())
+
+    def checks(self) -> list[Check]:
+        """How `contract`, `nothing_lost` and `no_leakage` are found."""
+        return [self._contract(), self._nothing_lost(), self._no_leakage()]
 
     def _contract(self) -> Check:
         """No accepted value breaks the contract, table-wide validations hold, and not too much was rejected."""

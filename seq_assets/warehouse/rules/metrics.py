@@ -2,14 +2,14 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
 from seq_assets.models import ColumnType, ModelSpec
 from seq_assets.warehouse.rules.contract_sql import Dialect
-from seq_assets.warehouse.rules.questions import Queries, Question, Row
+from seq_assets.warehouse.rules.questions import Question, Row
 
 MOST_LABELS: Final = 50
 LONGEST_TEXT: Final = 100
@@ -55,39 +55,60 @@ def count_questions(measures: Measures, spec: ModelSpec, rows: str, unique: Mapp
     return questions
 
 
-def column_metrics(
-    queries: Queries, measures: Measures, spec: ModelSpec, rows: str, counted: Iterable[Row]
-) -> dict[str, Mapping[str, Any]]:
-    """Measures every column: to what was counted come moments, and labels where there are few.
+@dataclass(frozen=True)
+class ColumnMetrics:
+    """The metrics of every column, of which the first were counted: moments, and labels where there are few.
 
     Per column: count of non-nulls, exact unique count, min and max; mean, sample variance and standard deviation of numbers (in
     float64, after subtracting the minimum, which keeps large values precise); counts per label where there are at most 50.
 
-    Args:
-        queries: Answers the questions.
-        measures: How its engine measures.
+    Attributes:
+        measures: How the engine measures.
         spec: The model.
         rows: A table expression with the contract's columns.
         counted: The rows of `count_questions`.
     """
-    values = _values(measures, spec)
-    found: dict[str, dict[str, Any]] = {name: {} for name in values}
-    for row in counted:
-        _note(found, list(values), row)
-    numbers = [name for name, column in found.items() if spec.columns[name].type.is_number and column["count"]]
-    labeled = [name for name, column in found.items() if column["unique"] <= MOST_LABELS]
-    moments = [_moments_question(measures, spec, found, numbers, rows)] if numbers else []
-    answers = queries.answers([*moments, *(_labels_question(values[name], rows) for name in labeled)])
-    for [row] in answers[: len(moments)]:
-        _note(found, numbers, row)
-    for name in numbers:
-        column = found[name]
-        column["mean"] += float(column["min"])
-        column["standard_deviation"] = None if column["variance"] is None else math.sqrt(column["variance"])
-    for name, labels in zip(labeled, answers[len(moments) :], strict=True):
-        counts = sorted((row["label"], row["count"]) for row in labels)
-        found[name]["labels"] = {_plain(label): count for label, count in counts}
-    return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
+
+    measures: Measures
+    spec: ModelSpec
+    rows: str
+    counted: Sequence[Row]
+
+    def questions(self) -> list[Question]:
+        """What is asked after the counts."""
+        values, found = _values(self.measures, self.spec), self._found()
+        labels = [_labels_question(values[name], self.rows) for name in self._labeled(found)]
+        numbers = self._numbers(found)
+        return [*([_moments_question(self.measures, self.spec, found, numbers, self.rows)] if numbers else []), *labels]
+
+    def of(self, answers: Sequence[Sequence[Row]]) -> dict[str, Mapping[str, Any]]:
+        """The metrics by column, given the answers to `questions`."""
+        found = self._found()
+        numbers, left = self._numbers(found), iter(answers)
+        labeled = self._labeled(found)
+        if numbers:
+            [moments] = next(left)
+            _note(found, numbers, moments)
+        for name in numbers:
+            column = found[name]
+            column["mean"] += float(column["min"])
+            column["standard_deviation"] = None if column["variance"] is None else math.sqrt(column["variance"])
+        for name, labels in zip(labeled, left, strict=True):
+            counts = sorted((row["label"], row["count"]) for row in labels)
+            found[name]["labels"] = {_plain(label): count for label, count in counts}
+        return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
+
+    def _found(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {name: {} for name in self.spec.columns}
+        for row in self.counted:
+            _note(found, list(found), row)
+        return found
+
+    def _numbers(self, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        return [name for name, column in found.items() if self.spec.columns[name].type.is_number and column["count"]]
+
+    def _labeled(self, found: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        return [name for name, column in found.items() if column["unique"] <= MOST_LABELS]
 
 
 def _values(measures: Measures, spec: ModelSpec) -> dict[str, str]:

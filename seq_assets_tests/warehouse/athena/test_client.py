@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 from seq_assets.errors import PassingQueryError, QueryError, RetryableError, SeqAssetsError, SettingsError, ThrottledError
 from seq_assets.warehouse.athena.client import (
     MAXIMUM_QUERY_BYTES,
+    MOST_AT_A_TIME,
     AthenaClient,
     QueryStatistics,
     ResultColumn,
+    Select,
+    Unload,
     clear_errors,
     totals,
 )
@@ -311,6 +314,87 @@ def test_a_query_that_takes_too_long_is_stopped() -> None:
     assert clock.now == pytest.approx(120)
 
 
+def side_by_side(fake: FakeAthena, **settings: Any) -> Any:
+    """Runs as many queries as the fake has at the same time, the last of them an UNLOAD."""
+    *selects, unload = [f"SELECT {number} AS n" for number in range(1, len(fake.queries) + 1)]
+    fake.pages = [page({"n": "integer"}, ["n"], ["7"])]
+    client = client_of(fake, **settings)
+    return client.side_by_side([Select(sql, "m: n") for sql in selects], [Unload(unload, "s3://b/files", "m: files")])
+
+
+def test_queries_run_side_by_side_wait_together_and_have_their_results_in_order() -> None:
+    fake, clock = FakeAthena([RUNNING] * 5 + [SUCCEEDED], [SUCCEEDED], [RUNNING, SUCCEEDED]), Clock()
+    rows, [folder] = side_by_side(fake, sleep=clock.sleep, clock=clock)
+    assert rows == [[{"n": 7}], [{"n": 7}]]
+    assert [request["QueryExecutionId"] for request in fake.requests("results")] == ["q1", "q2"]
+    started = [request["QueryString"] for request in fake.requests("start")]
+    assert started[:2] == ["/* m: n */ SELECT 1 AS n", "/* m: n */ SELECT 2 AS n"]
+    assert folder.startswith("s3://b/files/")
+    assert f"TO '{folder}'" in started[2]
+    assert [name for name, _ in fake.calls[:6]] == ["start", "get"] * 3, "all are started before anybody waits"
+    alone = Clock()
+    client_of(FakeAthena([RUNNING] * 5 + [SUCCEEDED]), sleep=alone.sleep, clock=alone).execute("SELECT 1")
+    assert clock.now == pytest.approx(alone.now), "the longest decides"
+
+
+def test_no_more_than_a_few_queries_run_at_a_time() -> None:
+    fake = FakeAthena(*[[RUNNING, RUNNING, SUCCEEDED]] * (2 * MOST_AT_A_TIME + 1))
+    side_by_side(fake)
+    running = most = 0
+    left = {f"q{number}": 3 for number in range(1, len(fake.queries) + 1)}
+    for name, request in fake.calls:
+        if name == "start":
+            running += 1
+        elif name == "get":
+            left[request["QueryExecutionId"]] -= 1
+            running -= left[request["QueryExecutionId"]] == 0
+        most = max(most, running)
+    assert (most, set(left.values())) == (MOST_AT_A_TIME, {0})
+
+
+def test_a_query_that_is_tried_again_holds_up_no_other() -> None:
+    fake = FakeAthena([RETRYABLE], [RUNNING, SUCCEEDED], [SUCCEEDED])
+    fake.pages = [page({"n": "integer"}, ["n"])]
+    client = client_of(fake)
+    client.side_by_side([Select("SELECT 1", "a"), Select("SELECT 2", "b")])
+    assert [one.query_id for one in client.taken()] == ["q2", "q3"]
+    assert [request["QueryString"] for request in fake.requests("start")] == [
+        *("/* a */ SELECT 1", "/* b */ SELECT 2", "/* a */ SELECT 1")
+    ]
+
+
+def test_where_one_query_fails_those_at_its_side_are_stopped_and_no_other_is_started() -> None:
+    fake = FakeAthena(*[[RUNNING]] * 2, [RUNNING, PERMANENT], *[[RUNNING]] * 3)
+    with pytest.raises(QueryError, match=r"q3.*DIVISION_BY_ZERO"):
+        side_by_side(fake)
+    assert len(fake.tokens) == MOST_AT_A_TIME == 4
+    assert sorted(fake.stopped) == ["q1", "q2", "q4"]
+
+
+def test_where_one_query_fails_those_at_its_side_are_over_before_it_is_told() -> None:
+    cancelled = {"Status": {"State": "CANCELLED"}}
+    fake = FakeAthena([RUNNING] * 4 + [cancelled], [RUNNING, PERMANENT], [RUNNING] * 6 + [cancelled])
+    with pytest.raises(QueryError, match=r"q2.*DIVISION_BY_ZERO"):
+        side_by_side(fake)
+    assert sorted(fake.stopped) == ["q1", "q3"]
+    assert [fake.queries[number] for number in (0, 2)] == [[cancelled], [cancelled]]
+
+
+def test_where_one_query_fails_it_is_told_although_another_never_ends() -> None:
+    clock, fake = Clock(), FakeAthena([RUNNING], [RUNNING, PERMANENT])
+    with pytest.raises(QueryError, match=r"q2.*DIVISION_BY_ZERO"):
+        side_by_side(fake, sleep=clock.sleep, clock=clock)
+    assert 104 < clock.now < 106
+
+
+def test_where_one_query_fails_the_others_are_stopped_even_if_stopping_one_is_refused() -> None:
+    fake = FakeAthena([RUNNING], [RUNNING, PERMANENT], [RUNNING])
+    fake.raised = {"stop": [refused("AccessDeniedException")]}
+    with pytest.raises(QueryError, match=r"q2.*DIVISION_BY_ZERO"):
+        side_by_side(fake)
+    assert sorted(fake.stopped) == ["q1", "q3"]
+
+
 class Terminated(BaseException):
     """As Dagster's DagsterExecutionInterruptedError: no Exception."""
 
@@ -324,6 +408,17 @@ def test_an_interrupt_while_waiting_stops_the_query(interrupt: type[BaseExceptio
     with pytest.raises(interrupt):
         client_of(fake, sleep=interrupted).execute("SELECT 1")
     assert fake.stopped == ["q1"]
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, Terminated])
+def test_an_interrupt_stops_all_queries_that_run_side_by_side(interrupt: type[BaseException]) -> None:
+    def interrupted(_: float) -> None:
+        raise interrupt
+
+    fake = FakeAthena([RUNNING], [SUCCEEDED], [RUNNING])
+    with pytest.raises(interrupt):
+        side_by_side(fake, sleep=interrupted)
+    assert sorted(fake.stopped) == ["q1", "q3"]
 
 
 UNANSWERED = [refused("InternalServerException", status=500), exceptions.ReadTimeoutError(endpoint_url="https://athena")]

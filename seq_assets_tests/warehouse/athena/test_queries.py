@@ -1,6 +1,6 @@
 """Questions that are asked together are answered as if each were asked alone; no query exceeds what Athena takes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from seq_assets.warehouse.athena.client import MAXIMUM_QUERY_BYTES
+from seq_assets.warehouse.athena.client import MAXIMUM_QUERY_BYTES, Select, Unload
 from seq_assets.warehouse.athena.queries import (
     MOST_COLUMNS_TOGETHER,
     MOST_TOGETHER,
@@ -49,10 +49,13 @@ class Client:
     connection: duckdb.DuckDBPyConnection
     purposes: list[str] = field(default_factory=list)
 
-    def rows(self, sql: str, purpose: str) -> list[dict[str, Any]]:
-        self.purposes.append(purpose)
-        found = self.connection.sql(sql)
-        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    def side_by_side(
+        self, selects: Sequence[Select], unloads: Sequence[Unload] = ()
+    ) -> tuple[list[list[dict[str, Any]]], list[str]]:
+        self.purposes += [select.purpose for select in selects] + [unload.purpose for unload in unloads]
+        found = [self.connection.sql(select.sql) for select in selects]
+        rows = [[dict(zip(one.columns, row, strict=True)) for row in one.fetchall()] for one in found]
+        return rows, [f"{unload.folder}/attempt/" for unload in unloads]
 
 
 def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -81,6 +84,16 @@ def test_a_query_says_which_table_it_is_about_and_once_what_each_question_is_for
     client: Any = Client(connection)
     AthenaQueries(client, "m_raw_observations").answers([*QUESTIONS[:2], QUESTIONS[0]])
     assert client.purposes == ["m_raw_observations: counts, labels"]
+
+
+def test_groups_are_asked_apart_each_with_its_answers(connection: duckdb.DuckDBPyConnection) -> None:
+    client: Any = Client(connection)
+    queries = AthenaQueries(client, "m")
+    many = [QUESTIONS[0]] * (MOST_TOGETHER + 1)
+    answers, folders = queries.side_by_side([QUESTIONS[:2], [], many], [queries.unloading("stage", "SELECT 1", "s3://b/stage")])
+    assert [[in_order(rows) for rows in group] for group in answers] == [ANSWERS[:2], [], [ANSWERS[0]] * len(many)]
+    assert folders == ["s3://b/stage/attempt/"]
+    assert client.purposes == ["m: counts, labels", "m: counts", "m: counts", "m: stage"]
 
 
 def test_a_question_that_is_asked_alone_keeps_its_order(connection: duckdb.DuckDBPyConnection) -> None:

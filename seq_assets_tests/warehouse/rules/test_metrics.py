@@ -11,7 +11,7 @@ import yaml
 
 from seq_assets.models import parse_model
 from seq_assets.warehouse.local.ingest_sql import MEASURES
-from seq_assets.warehouse.rules.metrics import Measures, column_metrics, count_questions
+from seq_assets.warehouse.rules.metrics import ColumnMetrics, Measures, count_questions
 from seq_assets.warehouse.rules.questions import Question, only_rows
 
 COLUMNS = 25
@@ -43,7 +43,8 @@ class Queries:
 
     def metrics(self, measures: Measures) -> dict[str, Mapping[str, Any]]:
         counted = only_rows(self, count_questions(measures, SPEC, "observations"))
-        return column_metrics(self, measures, SPEC, "observations", counted)
+        metrics = ColumnMetrics(measures, SPEC, "observations", counted)
+        return metrics.of(self.answers(metrics.questions()))
 
 
 @pytest.fixture
