@@ -56,6 +56,8 @@ _BATCHES: Final = "client/batches.py"
 _COMPARING: Final = "client/comparing.py"
 _EXPORTED_PEERS: Final = "client/exported_peers.py"
 _COMPONENT: Final = "component.py"
+_ATHENA_CLIENT: Final = "warehouse/athena/client.py"
+_ATHENA_QUERIES: Final = "warehouse/athena/queries.py"
 _TEXT: Final = "warehouse/sources/text.py"
 _LINES: Final = "warehouse/sources/lines.py"
 _BLOCKS: Final = "warehouse/sources/blocks.py"
@@ -80,6 +82,8 @@ _TEST_CSV: Final = ("warehouse/sources/test_csv_format.py",)
 _TEST_JSON: Final = ("warehouse/sources/test_json_format.py",)
 _TEST_THREE_LINE: Final = ("warehouse/sources/test_three_line_format.py",)
 _TEST_UNIQUE_VALUES: Final = ("warehouse/local/test_unique_values.py",)
+_TEST_ATHENA_CLIENT: Final = ("warehouse/athena/test_client.py",)
+_TEST_ATHENA_QUERIES: Final = ("warehouse/athena/test_queries.py",)
 _TEST_AUDIT_VOCABULARY: Final = ("warehouse/rules/test_audit_vocabulary.py",)
 
 
@@ -1973,6 +1977,58 @@ _VERSION_FAULTS: Final = (
     ),
 )
 
+_ATHENA_FAULTS: Final = (
+    Fault(
+        "athena: where one query fails, those at its side go on",
+        _ATHENA_CLIENT,
+        "given_up.callback(work.close)",
+        "given_up.callback(id, work)",
+        _TEST_ATHENA_CLIENT,
+    ),
+    Fault(
+        "athena: where one query fails, those at its side may still write when that is told",
+        _ATHENA_CLIENT,
+        "given_up.callback(self._await_stopped)",
+        "given_up.callback(self._stopped.clear)",
+        _TEST_ATHENA_CLIENT,
+    ),
+    Fault(
+        "athena: any number of queries runs at a time",
+        _ATHENA_CLIENT,
+        "MOST_AT_A_TIME - len(pauses)",
+        "len(works)",
+        _TEST_ATHENA_CLIENT,
+    ),
+    Fault(
+        "athena: the rows of several questions are taken for those of the first",
+        _ATHENA_QUERIES,
+        "number = row[_QUESTION]",
+        "number = 0",
+        _TEST_ATHENA_QUERIES,
+    ),
+    Fault(
+        "athena: any number of questions is one query",
+        _ATHENA_QUERIES,
+        "len(questions) > MOST_TOGETHER",
+        "len(questions) > 100 * MOST_TOGETHER",
+        _TEST_ATHENA_QUERIES,
+    ),
+    Fault(
+        "athena: questions are one query although it is too long",
+        _ATHENA_QUERIES,
+        "<= MAXIMUM_QUERY_BYTES - _PURPOSE_BYTES",
+        "<= 2 * MAXIMUM_QUERY_BYTES",
+        _TEST_ATHENA_QUERIES,
+    ),
+    Fault(
+        "athena: a query does not say what it is for",
+        _ATHENA_CLIENT,
+        'return f"/* {purpose} */ {sql.strip()}" if purpose else sql',
+        "return sql",
+        _TEST_ATHENA_CLIENT,
+    ),
+)
+
 FAULTS: Final[tuple[Fault, ...]] = (
     _WINDOW_FAULTS
     + _KERNEL_FAULTS
@@ -1988,5 +2044,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
     + _LEFT_BEHIND_FAULTS
     + _GARBAGE_FAULTS
     + _VERSION_FAULTS
+    + _ATHENA_FAULTS
 )
 """All of them, in the order in which data flow through the package, roughly."""
