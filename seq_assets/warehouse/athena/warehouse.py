@@ -206,9 +206,7 @@ class AthenaWarehouse(PublishingWarehouse):
             stage = self._staged(plan, records, numbers, lookups, scratch, tables)
             if read is not None:
                 progress("read", read)
-            written = self._written(plan, source, stage, read, raw_folder, rejected_folder)
-            for subset in SUBSETS:
-                progress(f"sort and write {subset}", written.accounting.read)
+            written = self._written(plan, source, stage, read, raw_folder, rejected_folder, progress)
             return self._audited(plan, stage, lookups, written, found, scratch)
 
     def _records(
@@ -264,6 +262,7 @@ class AthenaWarehouse(PublishingWarehouse):
         read: int | None,
         raw_folder: str,
         rejected_folder: str,
+        progress: Progress,
     ) -> _Written:
         """What follows from the stage table alone: the finished files, where every record went, and what columns hold.
 
@@ -292,6 +291,8 @@ class AthenaWarehouse(PublishingWarehouse):
                 f"{plan.location}: {found['ties']['ties']} accepted rows have the same {spec.entity} and order_by as another "
                 "one of their subset, and a table has no order of rows; add columns to order_by, or set `ties: any`."
             )
+        for subset in SUBSETS:
+            progress(f"sort and write {subset}", read)
         *raw, rejected = map(self._finished, folders)
         accounting = accounting_of(found["accounting"], read)
         return _Written(dict(zip(SUBSETS, raw, strict=True)), rejected, accounting, rows[len(asked) :])
