@@ -33,6 +33,8 @@ def run(folder: Path, rows: int) -> tuple[str, Any]:
         bench.ingest()
         bench.sequence()
     settings = bench.settings() | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hugging_face")}
+    # Where other programs are busy too, torch's threads spin for each other: 20 times the CPU time, and no batch sooner.
+    settings["OMP_NUM_THREADS"] = "1"
     found = {way: json.loads(measure(["-m", "benchmarks.loading", way], settings).output) for way in WAYS}
     sequences = next(iter(found.values()))["rows"]
     title = f"{machine()}; {sequences:,} sequences of {SEQUENCE_LENGTH}, of {rows_of(rows)}; batches of {BATCH_SIZE}."
