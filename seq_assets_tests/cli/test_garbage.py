@@ -34,6 +34,7 @@ def test_it_says_what_goes_and_how_many_bytes_and_a_dry_run_says_the_same(home: 
     assert run("gc", "--keep", "1", "--older-than", "0m").stdout == "Nothing to remove.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_each_model_file_says_how_many_versions_it_keeps_and_without_a_number_all_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,6 +56,7 @@ def test_what_is_no_number_or_duration_is_refused(option: str, found: str) -> No
     assert option in run("gc", option, found, code=2).stderr
 
 
+@pytest.mark.slow
 def test_tables_that_are_left_alone_are_said(home: Path) -> None:
     folder = home / "warehouse" / "seq_assets_local" / "plain_raw_observations" / "metadata"
     next(folder.glob("00002-*.metadata.json")).write_bytes(b"\x00")

@@ -46,6 +46,7 @@ def test_all_subsets_of_one_raw_version_get_the_name_and_are_loaded_by_it() -> N
     assert "no version is named 'production'" in run(*TAG, "--delete", "production", code=1).stderr
 
 
+@pytest.mark.slow
 def test_what_is_wrong_usage_or_not_there_is_said() -> None:
     assert "--version" in run(*TAG, "production", code=2).stderr
     assert "--version" in run(*TAG, "--version", "1", "--delete", "production", code=2).stderr

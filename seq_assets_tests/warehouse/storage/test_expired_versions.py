@@ -49,6 +49,7 @@ def test_a_tag_that_comes_in_between_keeps_its_version(warehouse: LocalWarehouse
     assert warehouse.find(RAW, "production") == before[2]
 
 
+@pytest.mark.slow
 def test_of_two_that_remove_versions_one_decides_anew_and_both_are_remembered(warehouse: LocalWarehouse) -> None:
     newest, older, oldest = warehouse.versions(RAW)
     table = table_of(warehouse)
@@ -61,6 +62,7 @@ def test_of_two_that_remove_versions_one_decides_anew_and_both_are_remembered(wa
     assert [one.id for one in expired_in(table_of(warehouse).metadata)] == [older.id, oldest.id]
 
 
+@pytest.mark.slow
 def test_a_publication_that_comes_in_between_is_no_hindrance(warehouse: LocalWarehouse, tmp_path: Path) -> None:
     *_, oldest = warehouse.versions(RAW)
     table = table_of(warehouse)
