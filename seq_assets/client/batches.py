@@ -758,8 +758,7 @@ def _written_parts(stored: StoredRows, columns: Sequence[str], rows_per_part: in
     import numpy as np
     import pyarrow as pa
 
-    assert stored.order is not None, "only what is in no order is sorted"
-    places = _inverse(stored.order)
+    places = _inverse(_stored_order(stored))
     kept = stored.version.schema.stored()
     schema = pa.schema([*(kept.field(name) for name in columns), pa.field(_PLACE, pa.int64())])
     files = [folder / str(number) for number in range(-(-len(places) // rows_per_part))]

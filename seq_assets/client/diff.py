@@ -83,6 +83,10 @@ class Difference:
         metrics: What was measured of the columns of the raw observations, of all subsets, by column and metric, where it
             differs: `nulls`, `unique`, `min`, `max`, `mean`, `standard_deviation`.
         label_shares: The share of each label, from 0 to 1, by column, where it differs; of columns with few labels.
+
+    Example:
+        >>> seq_assets.diff("dkt", sequence_length=100, from_version=ds.version, to_version=ds.version).is_empty
+        True
     """
 
     table: str

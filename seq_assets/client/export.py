@@ -28,6 +28,12 @@ class Export:
         version: The version's id.
         records: What the file has: rows; of `dkt` sequences or histories; of `recbole` items.
         bytes: Its size.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(ds.export(f"{folder}/train.npz", format="npz").records)
+        677
     """
 
     path: str
