@@ -13,12 +13,12 @@ from seq_assets.environments import current_environment
 if TYPE_CHECKING:
     from seq_assets.warehouse.interface import Garbage
 
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
-_DURATION: Final = re.compile(r"([0-9]{1,6})([mhd])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DURATION: Final = re.compile(r"([0-9]{1,5})([smhd])")
 
 
 class _Duration(click.ParamType[timedelta]):
-    """A number of minutes, hours or days."""
+    """A number of seconds, minutes, hours or days; not so many days that there was no such year."""
 
     name = "duration"
 
@@ -26,7 +26,8 @@ class _Duration(click.ParamType[timedelta]):
         """The duration that a text means."""
         match = _DURATION.fullmatch(str(value))
         if match is None:
-            self.fail(f"found {value!r}; allowed: a whole number and m, h or d, such as 90m, 24h or 7d", param, ctx)
+            allowed = "a whole number below 100000 and s, m, h or d, such as 90m, 24h or 7d"
+            self.fail(f"found {value!r}; allowed: {allowed}", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -31,7 +31,8 @@ def test_it_says_what_goes_and_how_many_bytes_and_a_dry_run_says_the_same(home: 
     assert older["version"] in [one["version"] for one in said["versions"]]
     assert (said["dry_run"], said["left_alone"]) == (True, [])
     assert run_json(*TRAIN) == [newest]
-    assert run("gc", "--keep", "1", "--older-than", "0m").stdout == "Nothing to remove.\n"
+    assert run("gc", "--keep", "1", "--older-than", "0s").stdout == "Nothing to remove.\n"
+    assert run("gc", "--keep", "1", "--older-than", "99999d").stdout == "Nothing to remove.\n"
 
 
 @pytest.mark.slow
@@ -51,7 +52,9 @@ def test_each_model_file_says_how_many_versions_it_keeps_and_without_a_number_al
     assert run_json("gc", "--keep", "2", "--older-than", "0m")["versions"] == [], "the command beats the file"
 
 
-@pytest.mark.parametrize(("option", "found"), [("--older-than", "24"), ("--older-than", "1w"), ("--keep", "0")])
+@pytest.mark.parametrize(
+    ("option", "found"), [("--older-than", "24"), ("--older-than", "1w"), ("--older-than", "100000d"), ("--keep", "0")]
+)
 def test_what_is_no_number_or_duration_is_refused(option: str, found: str) -> None:
     assert option in run("gc", option, found, code=2).stderr
 
