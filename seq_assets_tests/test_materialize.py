@@ -78,6 +78,7 @@ def test_an_outcome_has_what_was_built_by_the_fewest_ranges_of_wanted_lengths(ru
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_large_models_have_runs_of_their_own(runs_in_memory: DagsterInstance) -> None:
     a, raw = materialized("a", "raw", lengths=[2], are_small=False)
@@ -100,6 +101,7 @@ def test_a_failing_model_leaves_the_others_whole(models: Workspace, runs_in_memo
     assert [job for job, *_ in ranges(runs_in_memory)] == ["ingest", "ingest", "ingest"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("models")
 def test_models_that_are_unchanged_share_their_runs(models: Workspace, runs_in_memory: DagsterInstance) -> None:
     first = materialized("a", "raw")
@@ -166,6 +168,7 @@ def test_where_a_joint_run_fails_each_model_has_its_own(
     ]
 
 
+@pytest.mark.slow
 def test_what_a_joint_run_has_built_before_it_failed_is_not_built_again(
     models: Workspace, runs_in_memory: DagsterInstance
 ) -> None:

@@ -20,6 +20,7 @@ def location(school: School) -> Iterator[Hosted]:
         yield location
 
 
+@pytest.mark.slow
 def test_a_queue_that_dead_runs_stall_goes_on_when_the_sensor_has_looked(location: Hosted) -> None:
     dead, elsewhere = [add_run(location.instance, DEAD) for _ in range(2)], add_run(location.instance, ELSEWHERE, "NOT_STARTED")
     pools = location.instance.event_log_storage

@@ -42,6 +42,7 @@ def made_texts(tmp_path_factory: pytest.TempPathFactory) -> Texts:
     return Texts(tmp_path_factory.mktemp("texts"), 500, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*POLARS, *DUCKDB, *PANDAS])
 def test_a_competitors_sequences_equal_ours(form: str, source: Path, ours: list[Path], tmp_path: Path) -> None:
     given = Task(source, tmp_path / "theirs.parquet", LENGTH)

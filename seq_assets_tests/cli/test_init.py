@@ -23,6 +23,7 @@ def built(folder: Path, model: str) -> dict[str, int]:
     return {table["table"].removeprefix(f"{model}_"): table["rows"] for table in tables}
 
 
+@pytest.mark.slow
 def test_what_it_proposes_is_valid_and_can_be_built_as_it_is(workspace: Workspace) -> None:
     workspace.write("answers.tsv", SOURCE)
     output = workspace.folder / "answers.yaml"
@@ -99,6 +100,7 @@ def test_what_cannot_be_described_is_said(workspace: Workspace, source: str | No
     assert said in run("init", path, code=1).stderr
 
 
+@pytest.mark.slow
 def test_the_bundled_sample_is_described(workspace: Workspace) -> None:
     output = workspace.folder / "school.yaml"
     run("init", "sample://school", "--output", output)

@@ -83,6 +83,7 @@ def run_stopped(command: Callable[[Path], None], seconds: float, folder: Path, *
     return code, (folder / "stderr").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_command_that_listens_ends_by_itself_with_a_sentence(number: signal.Signals, code: int, tmp_path: Path) -> None:
     assert run_stopped(that_listens, LONG, tmp_path, number) == (code, "Stopped while it waited.\n")
@@ -111,6 +112,7 @@ def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
     assert run_stopped(that_listens, LONG, tmp_path, *signals) == (130, "Stopped while it waited.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "code"), [(that_exits, 2), (that_ends, 0)])
 def test_a_command_that_nobody_stops_ends_as_it_does(command: Callable[[Path], None], code: int, tmp_path: Path) -> None:
     assert run_stopped(command, LONG, tmp_path) == (code, "")
@@ -241,6 +243,7 @@ def test_materialize_that_is_told_to_stop_publishes_nothing_half_and_can_go_on(
     assert read_rows(large.warehouse.find(Dataset.sequenced("plain", "train", 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("interruptible")
 def test_sequence_that_is_told_to_stop_leaves_what_stood(large: Workspace, tmp_path: Path) -> None:
     out = tmp_path / "out"

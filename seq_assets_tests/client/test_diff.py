@@ -138,6 +138,7 @@ def test_a_version_and_itself_are_the_same_without_being_read(workspace: Workspa
     assert repr(found).splitlines()[1:] == ["nothing changed: it is the same version"]
 
 
+@pytest.mark.slow
 def test_columns_that_came_went_and_changed_are_named_and_others_compared(workspace: Workspace) -> None:
     text = "pupil,time,item,old,new\n1,1,10,1,1\n1,2,20,1,1\n"
     both = dict(PLAIN_COLUMNS)
@@ -218,6 +219,7 @@ def test_models_that_are_not_there_are_named() -> None:
         seq_assets.diff("recommender")
 
 
+@pytest.mark.slow
 def test_a_version_whose_files_are_gone_is_named(workspace: Workspace) -> None:
     publish(workspace, [OLD, OLD], ["train"])
     [newest, oldest] = seq_assets.versions("plain", sequence_length=2)

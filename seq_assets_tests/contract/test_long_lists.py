@@ -29,6 +29,7 @@ VALUES: Final[dict[str, tuple[list[Any], list[Any], int]]] = {
 """By type: what is listed, what stands in the source, and how much of that is accepted, nulls aside."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VALUES)
 def test_a_long_list_accepts_what_a_short_one_accepts(workspace: Workspace, name: str) -> None:
     listed, found, accepted = VALUES[name]
@@ -51,6 +52,7 @@ def test_a_long_list_accepts_what_a_short_one_accepts(workspace: Workspace, name
     assert len(values) + len(reasons) == len(found)
 
 
+@pytest.mark.slow
 def test_what_a_long_list_refuses_is_told_by_its_beginning(workspace: Workspace) -> None:
     from seq_assets.errors import AuditError
 

@@ -4,6 +4,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+import pytest
 
 from seq_assets.client.datasets import SequenceDataset, dataset_of
 from seq_assets_tests.warehouse.building import Workspace
@@ -30,6 +31,7 @@ def seen_there() -> Seen:
     return seen(_received[0])
 
 
+@pytest.mark.slow
 def test_a_handle_is_used_in_any_other_process(workspace: Workspace) -> None:
     workspace.write("source.csv", "pupil,time,item\n" + "".join(f"{time % 5},{time},{time}\n" for time in range(40)))
     spec = workspace.sequence_model()

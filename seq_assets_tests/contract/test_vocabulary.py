@@ -154,6 +154,7 @@ def test_ids_survive_a_time_without_the_feature(workspace: Workspace) -> None:
     assert ids(workspace, workspace.ingest(encoding_model(workspace)).version) == {"a": 2, "b": 3, "c": 4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("type_", "values", "expected"),
     [
@@ -246,6 +247,7 @@ def vocabulary_file(workspace: Workspace, raw: Version) -> str:
     return file
 
 
+@pytest.mark.slow
 def test_a_vocabulary_that_is_gone_is_made_again_with_the_same_ids(workspace: Workspace) -> None:
     spec = encoding_model(workspace)
     versions = []
@@ -275,6 +277,7 @@ def test_a_vocabulary_is_made_again_from_its_source_where_its_raw_version_is_gon
     assert vocabulary(workspace, workspace.ingest(spec).version) == before
 
 
+@pytest.mark.slow
 def test_ids_that_cannot_be_made_again_are_refused_and_with_force_never_given_to_another_value(workspace: Workspace) -> None:
     spec = encoding_model(workspace)
     versions = []

@@ -20,6 +20,7 @@ from seq_assets_tests.fuzz.seeds import FORMATS, Format, Seed, seeds_of
 QUICK: Final[Mapping[Format, int]] = {"csv": 4, "json": 4, "gz": 3, "parquet": 7, "yaml": 30}
 
 
+@pytest.mark.slow
 def test_some_mutated_inputs_are_read_or_refused_in_words(tmp_path: Path) -> None:
     cases = [Case(kind, 0, number) for kind, count in QUICK.items() for number in range(1, count + 1)]
     outcome = run_cases(cases, tmp_path)

@@ -74,6 +74,7 @@ def checked(instance: dg.DagsterInstance) -> list[str]:
     return [record.status.value for record in history]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_there_for_everybody_as_dagster_writes_it(
     bursty: dg.DagsterInstance, plain: dg.DagsterInstance
 ) -> None:

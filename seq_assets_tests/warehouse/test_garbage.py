@@ -200,6 +200,7 @@ def read_newest(home: Path) -> None:
     assert len(published_rows(warehouse, raw)) == RECORDS
 
 
+@pytest.mark.slow
 def test_publications_readers_and_other_collections_beside_it_never_fail(tmp_path: Path) -> None:
     assert race(tmp_path, 2, random.Random(1)) > 0
 

@@ -82,6 +82,7 @@ def test_a_cut_disk_forgets_what_nobody_has_synchronized(disk: Disk) -> None:
     assert not (disk.folder / "file").exists()
 
 
+@pytest.mark.slow
 def test_a_cut_of_the_power_loses_no_version(disk: Disk, tmp_path: Path) -> None:
     found = found_after_cuts(disk, tmp_path, cuts=2)
     assert found.acknowledged >= 2

@@ -205,6 +205,7 @@ def test_what_a_broken_catalog_still_tells_beats_what_was_never_committed(worksp
     assert everything(home) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name", "number"), [(Tables, "register", 0), (Tables, "register", 2), (Path, "rename", 0), (Path, "replace", 0)]
 )

@@ -357,6 +357,7 @@ def test_processes_that_number_other_values_at_once_give_each_value_one_id(works
         assert all(finding.passed for finding in warehouse.inspect(version))
 
 
+@pytest.mark.slow
 def test_processes_that_work_on_one_model_at_once_all_finish(workspace: Workspace, spec: ModelSpec, home: Path) -> None:
     raw, _ = newest(home)
     plans = [workspace.ingest_plan(spec), SequencePlan.of(spec, "train", 4, raw.id)]

@@ -208,6 +208,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.sampled_from(sorted(VALUES)), max_size=5), st.sampled_from([",", "\t", ";"]), st.data())
 def test_what_is_proposed_for_a_sample_accepts_all_of_it(
