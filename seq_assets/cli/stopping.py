@@ -12,10 +12,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 from seq_assets.warehouse.cancellation import Work, cancelable
@@ -36,18 +35,17 @@ def run_stoppable(command: Callable[[], None], seconds_to_end: Callable[[], floa
         command: Runs in another thread.
         seconds_to_end: How long the command has once it is told to stop.
     """
-    heard: SimpleQueue[int] = SimpleQueue()
     # While a step runs, Dagster has standard error go to a file.
     stderr = os.dup(2)
     # What is ignored, as nohup has it, stays so.
     wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, lambda number, _: heard.put(number)) for number in wanted}
+    before = {number: signal.signal(number, lambda *_: None) for number in wanted}
     over: Future[None] = Future()
-    over.add_done_callback(lambda _: heard.put(_OVER))
     try:
-        with cancelable() as cancel:
+        with _hearing() as (hear, say), cancelable() as cancel:
+            over.add_done_callback(lambda _: say(_OVER))
             threading.Thread(target=_run, args=(command, over), daemon=True).start()
-            number = heard.get()
+            number = next(number for number in iter(hear, None) if number in (_OVER, *wanted))
             if number != _OVER:
                 _end(128 + number, cancel, over, stderr, seconds_to_end())
         over.result()
@@ -55,6 +53,29 @@ def run_stoppable(command: Callable[[], None], seconds_to_end: Callable[[], floa
         for number, handler in before.items():
             signal.signal(number, handler)
         os.close(stderr)
+
+
+@contextmanager
+def _hearing() -> Iterator[tuple[Callable[[], int], Callable[[int], None]]]:
+    """Functions that wait for the number of the next signal, and that say a number of one's own.
+
+    Of a queue, or a lock, the main thread would not be woken by a signal that the system gives to another thread.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # What a process that is forked is told is not for this one.
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+    try:
+        yield lambda: os.read(reading, 1)[0], lambda number: _say(writing, number)
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(writing)
+        os.close(reading)
+
+
+def _say(writing: int, number: int) -> None:
+    os.write(writing, bytes([number]))
 
 
 def _run(command: Callable[[], None], over: "Future[None]") -> None:

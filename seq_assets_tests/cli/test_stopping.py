@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,17 @@ def that_listens(folder: Path) -> None:
             (folder / "tidied").touch()
 
 
+def that_hears_more(folder: Path) -> None:
+    """Tidies up when it is told to stop, and is told so again meanwhile."""
+    with doing(Work("Stopped while it waited.")):
+        try:
+            pause(LONG)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                os.kill(os.getpid(), number)
+            (folder / "tidied").touch()
+
+
 def that_is_deaf(folder: Path) -> None:
     """Hears nothing."""
     with doing(Work("Stopped while it slept.", give_up=(folder / "given up").touch)):
@@ -64,6 +76,28 @@ def that_cannot_be_given_up(folder: Path) -> None:
     """Hears nothing, and what would be left to do for others does not end either."""
     with doing(Work("Stopped for good.", give_up=lambda: time.sleep(LONG))):
         time.sleep(LONG)
+
+
+def that_gets_the_signal(folder: Path) -> None:
+    """Hears nothing, in the thread that the system gives the signal to."""
+    with doing(Work("Stopped while it slept, which the main thread heard.")):
+        time.sleep(1)  # by then the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        time.sleep(LONG)
+
+
+def whose_child_is_stopped(folder: Path) -> None:
+    """Forks, and stops what it has forked."""
+    child = os.fork()
+    if not child:
+        (folder / "forked").touch()
+        time.sleep(LONG)
+    while not (folder / "forked").exists():
+        time.sleep(0.01)
+    os.kill(child, signal.SIGTERM)
+    time.sleep(0.2)  # so long, this process hears nothing of it
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
 
 
 def that_exits(folder: Path) -> NoReturn:
@@ -107,9 +141,18 @@ def test_the_bound_holds_whatever_happens(tmp_path: Path) -> None:
     assert run_stopped(that_cannot_be_given_up, 0.1, tmp_path, signal.SIGTERM) == (143, "Stopped for good.\n")
 
 
+def test_a_signal_is_heard_whichever_thread_gets_it(tmp_path: Path) -> None:
+    said = "Stopped while it slept, which the main thread heard.\n"
+    assert run_stopped(that_gets_the_signal, 0.1, tmp_path) == (143, said)
+
+
+def test_a_signal_to_a_process_that_the_command_forked_is_not_for_the_command(tmp_path: Path) -> None:
+    assert run_stopped(whose_child_is_stopped, LONG, tmp_path) == (0, "")
+
+
 def test_a_second_signal_changes_nothing(tmp_path: Path) -> None:
-    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGINT]
-    assert run_stopped(that_listens, LONG, tmp_path, *signals) == (130, "Stopped while it waited.\n")
+    assert run_stopped(that_hears_more, LONG, tmp_path, signal.SIGINT) == (130, "Stopped while it waited.\n")
+    assert (tmp_path / "tidied").exists()
 
 
 @pytest.mark.slow
