@@ -501,7 +501,7 @@ def test_a_killed_ingest_leaves_the_last_version_and_only_what_gc_finds(place: P
         after = place.newest()
         # Readers follow raw, which is published last.
         assert (after[RAW], after[REJECTED] == newest[REJECTED]) == (newest[RAW], where != RAW.table)
-        places = re.compile(rf"{re.escape(place.root)}/(scratch|{RAW.table}/(data|metadata)|{REJECTED.table}/(data|metadata))/")
+        places = re.compile(rf"{re.escape(place.root)}/(scratch|leases|({RAW.table}|{REJECTED.table})/(data|metadata))/")
         assert [file for file in place.left().files - before.files if not places.match(file)] == []
     assert place.left().tables != frozenset()
     assert not place.workspace.ingest(place.spec).unchanged

@@ -40,8 +40,8 @@ def test_any_case_gives_the_sequences_of_the_reference(athena: AthenaClient, bat
 
 
 def _query(case: Case) -> str:
-    types = {feature.name: ColumnType(feature.type) for feature in case.definition.features} | {"entity": case.entity_type}
-    schema = raw_schema((name, type_, True) for name, type_ in types.items())
+    columns = dict([*(feature.source for feature in case.plan.features), ("entity", case.entity_type)])
+    schema = raw_schema((name, type_, True) for name, type_ in columns.items())
     rows = [
         {**row, "subset": subset, "_file": "f", "_row": None, "_position": position}
         for history in histories(case.rows, "entity").values()

@@ -96,6 +96,9 @@ class ColumnMetrics:
         for name, labels in zip(labeled, left, strict=True):
             counts = sorted((row["label"], row["count"]) for row in labels)
             found[name]["labels"] = {_plain(label): count for label, count in counts}
+        for column in found.values():
+            # Of 0.0 and -0.0, which are equal, engines choose as they like.
+            column |= {name: column[name] + 0.0 for name in ("min", "max") if isinstance(column[name], float)}
         return {name: {key: _plain(value) for key, value in column.items()} for name, column in found.items()}
 
     def _found(self) -> dict[str, dict[str, Any]]:

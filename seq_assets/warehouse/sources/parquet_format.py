@@ -230,7 +230,7 @@ class ParquetFiles:
     def _part(
         self, columns: Mapping[str, ParquetColumn], paths: tuple[PathColumn, ...], indexes: list[int], most_bytes: int
     ) -> ParquetPart:
-        int96 = {name: column.name for name, column in columns.items() if column.form is Form.INT96}
+        int96 = {name: column.name_in_file for name, column in columns.items() if column.form is Form.INT96}
         files = {index: self._source.files[index] for index in indexes} if int96 else {}
         finer = note_remainders(self._engine, files, int96) if int96 else []
         return ParquetPart(

@@ -53,11 +53,12 @@ class ParquetColumn:
     """A column of one or several files.
 
     Attributes:
-        name: Its name in the files.
+        name: Its name for DuckDB, which renames one that differs from another one's in upper and lower case only.
         type: The DuckDB type of the values as they reach SQL, `ABSENT` or `UNFIT`.
         form: How they reach it.
         written: What the column is, for people: its type as the writer says.
         is_ordered: Whether it is a dictionary with an order of its own, which Parquet does not keep.
+        name_in_file: Its name in the files; of INT96, which Arrow reads.
     """
 
     name: str
@@ -65,6 +66,7 @@ class ParquetColumn:
     form: Form = Form.PLAIN
     written: str = ""
     is_ordered: bool = False
+    name_in_file: str = ""
 
 
 ABSENT_COLUMN: Final = ParquetColumn("", ABSENT)
@@ -147,7 +149,7 @@ def parquet_column(name: str, duckdb_type: str, written: pa.Field, is_int96: boo
     """What a column is.
 
     Args:
-        name: Its name.
+        name: Its name for DuckDB.
         duckdb_type: The type in which DuckDB reads it, bytes as they are.
         written: What its writer says.
         is_int96: Whether its physical type is INT96.
@@ -167,7 +169,7 @@ def parquet_column(name: str, duckdb_type: str, written: pa.Field, is_int96: boo
     if kind == "BLOB":
         return ParquetColumn(name, "VARCHAR", Form.BYTES, shown, is_ordered)
     if is_int96:
-        return ParquetColumn(name, "TIMESTAMP WITH TIME ZONE", Form.INT96, "INT96", is_ordered)
+        return ParquetColumn(name, "TIMESTAMP WITH TIME ZONE", Form.INT96, "INT96", is_ordered, written.name)
     return ParquetColumn(name, duckdb_type, written=shown, is_ordered=is_ordered)
 
 

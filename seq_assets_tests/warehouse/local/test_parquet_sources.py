@@ -81,6 +81,15 @@ def test_nanoseconds_of_int96_are_unreadable_and_shown(workspace: Workspace) -> 
     }
 
 
+def test_int96_is_read_of_a_column_whose_name_another_one_has_in_upper_case(workspace: Workspace) -> None:
+    moments = pa.array([AT * 1000, AT * 1000 + 1], pa.timestamp("ns"))
+    write(workspace, pa.table({"VALUE": ["x", "y"], "value": moments}), use_deprecated_int96_timestamps=True)
+    spec = model(workspace, type="timestamp")
+    workspace.ingest(spec)
+    assert accepted(workspace, spec) == [AT]
+    assert rejected(workspace, spec) == {2: ("2019-08-06 12:56:30.868123001+00", "unreadable")}
+
+
 def test_int96_orders_histories_by_its_microseconds(workspace: Workspace) -> None:
     later_first = pa.array([AT * 1000, (AT - 1) * 1000], pa.timestamp("ns"))
     path = workspace.folder / "source.parquet"
