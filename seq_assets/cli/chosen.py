@@ -30,6 +30,15 @@ def complete_length(context: click.Context, parameter: click.Parameter, incomple
     return [CompletionItem(str(length)) for length in lengths if str(length).startswith(incomplete)]
 
 
+TABLE_LENGTH_OPTION = click.option(
+    "--sequence-length",
+    type=int,
+    shell_complete=complete_length,
+    help="The sequences of this length; default: the raw observations.",
+)
+"""Of commands that are about one table."""
+
+
 def _registry() -> ModelRegistry:
     """The models; none where the settings are wrong, which the command itself says."""
     try:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import click
 
-from seq_assets.cli.chosen import complete_length, complete_model, require_possible
+from seq_assets.cli.chosen import TABLE_LENGTH_OPTION, complete_model, require_possible
 from seq_assets.cli.shown import JSON_OPTION
 from seq_assets.client.export import FORMATS, ExportFormat
 from seq_assets.models import SUBSETS, Subset
@@ -14,12 +14,7 @@ from seq_assets.models import SUBSETS, Subset
 @click.command()
 @click.argument("model", shell_complete=complete_model)
 @click.argument("out")
-@click.option(
-    "--sequence-length",
-    type=int,
-    shell_complete=complete_length,
-    help="The sequences of this length; default: the raw observations.",
-)
+@TABLE_LENGTH_OPTION
 @click.option("--subset", type=click.Choice(SUBSETS), help="Default: train; of raw observations, both.")
 @click.option("--version", type=int, help="A version's id; default: the newest.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), required=True, help="What OUT will be.")

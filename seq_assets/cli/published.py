@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seq_assets.cli.chosen import complete_length, complete_model, require_known, spec_for
+from seq_assets.cli.chosen import TABLE_LENGTH_OPTION, complete_length, complete_model, require_known, spec_for
 from seq_assets.cli.shown import JSON_OPTION, echo_table
 from seq_assets.client.versions import describe_version
 from seq_assets.environments import current_environment
@@ -79,12 +79,7 @@ def _describe_advice(advice: "Advice", spec: ModelSpec) -> dict[str, Any]:
 
 @click.command()
 @click.argument("model", shell_complete=complete_model)
-@click.option(
-    "--sequence-length",
-    type=int,
-    shell_complete=complete_length,
-    help="The sequences of this length; default: the raw observations.",
-)
+@TABLE_LENGTH_OPTION
 @click.option("--subset", type=click.Choice(SUBSETS), help="Only this subset; default: both.")
 @JSON_OPTION
 def versions(model: str, sequence_length: int | None, subset: Subset | None, as_json: bool) -> None:
