@@ -1,6 +1,5 @@
 """What `gc` does in production alone: leftovers in the Glue catalog, unfinished uploads, and the permissions it needs."""
 
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from seq_assets.warehouse.interface import Garbage
 from seq_assets.warehouse.retention import Retention
 from seq_assets_tests.athena.fixtures import AthenaClient
 from seq_assets_tests.athena.test_production_docs import allowed_by, recorded_actions
+from seq_assets_tests.warehouse.building import let_time_pass
 
 pytestmark = pytest.mark.athena
 
@@ -47,8 +47,8 @@ def test_scratch_of_the_catalog_goes_by_name_place_and_age_within_the_policies(
         glue.create_database(DatabaseInput={"Name": name})
         make_scratch_table(glue, name, folder)
     assert collect(warehouse, timedelta(0)) == Garbage(), "all of it is young"
-    # The lease of `gc` is dated in whole seconds: what is as old as it counts as made after it.
-    time.sleep(1.1)
+    # What is as old as the lease of `gc` counts as made after it.
+    let_time_pass(warehouse.storage)
     # The stack says of every upload that it was begun in 2010.
     client, key = athena.s3, f"{root.split('/', maxsplit=3)[3]}/plain_raw_observations/data/x"
     upload = client.create_multipart_upload(Bucket=warehouse.cloud.bucket, Key=key)["UploadId"]

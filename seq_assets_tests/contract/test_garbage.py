@@ -1,6 +1,5 @@
 """What `gc` removes and what it leaves, in every warehouse: versions, the files of tables, and what killed runs have left."""
 
-import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,8 +14,8 @@ from seq_assets.warehouse.publishing import PublishingWarehouse
 from seq_assets.warehouse.retention import Retention
 from seq_assets.warehouse.storage import expiry
 from seq_assets.warehouse.storage.leases import lease
-from seq_assets.warehouse.storage.storage import LocalStorage, Storage
-from seq_assets_tests.warehouse.building import Workspace, published_rows, write_file
+from seq_assets.warehouse.storage.storage import Storage
+from seq_assets_tests.warehouse.building import Workspace, let_time_pass, published_rows, write_file
 
 NOTHING = timedelta(0)
 RESULTS = "results of queries"
@@ -33,15 +32,10 @@ def storage_of(workspace: Workspace) -> Storage:
     return publishing(workspace).storage
 
 
-def let_time_pass(workspace: Workspace) -> None:
-    """Until the clock of whoever keeps the files tells before from after."""
-    time.sleep(0.02 if isinstance(storage_of(workspace), LocalStorage) else 1.1)
-
-
 def collect(
     workspace: Workspace, keep: int | None = None, older_than: timedelta = NOTHING, *, dry_run: bool = False
 ) -> Garbage:
-    let_time_pass(workspace)
+    let_time_pass(storage_of(workspace))
     retention = Retention(keep_of_others=keep, older_than=older_than, clocks_differ_by=NOTHING)
     found = workspace.warehouse.collect_garbage(retention, dry_run=dry_run)
     # Of queries, each building leaves other ones.
@@ -164,7 +158,7 @@ def test_results_of_queries_go(workspace: Workspace) -> None:
     storage = storage_of(workspace)
     location = f"{storage.root}/query_results/x.csv"
     storage.replace(location, b"1234567")
-    let_time_pass(workspace)
+    let_time_pass(storage_of(workspace))
     garbage = workspace.warehouse.collect_garbage(Retention(older_than=NOTHING))
     assert [(one.kind, one.number, one.bytes) for one in garbage.removed] == [(RESULTS, 1, 7)]
     assert storage.files(storage.root) == []
@@ -173,9 +167,9 @@ def test_results_of_queries_go(workspace: Workspace) -> None:
 def test_what_is_written_under_a_lease_and_what_was_the_newest_then_stays(workspace: Workspace, raw_spec: ModelSpec) -> None:
     publish(workspace, raw_spec, 0)
     storage = storage_of(workspace)
-    let_time_pass(workspace)
+    let_time_pass(storage_of(workspace))
     with lease(storage):
-        let_time_pass(workspace)
+        let_time_pass(storage_of(workspace))
         location = f"{storage.root}/plain_raw_observations/data/{uuid.uuid4().hex}/train.parquet"
         storage.replace(location, b"not published yet")
         publish(workspace, raw_spec, 1)

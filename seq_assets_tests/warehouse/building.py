@@ -3,6 +3,7 @@
 Here belong helpers that several test modules of warehouses share. Not here: what a test expects.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from seq_assets.models import ModelSpec, Subset, read_model_file
 from seq_assets.sequencing.plans import Dataset, IngestPlan, SequencePlan
 from seq_assets.warehouse.interface import Progress, Publication, Version, Warehouse, no_progress
 from seq_assets.warehouse.storage.parquet_files import in_row_order
+from seq_assets.warehouse.storage.storage import LocalStorage, Storage
 
 Row = dict[str, Any]
 
@@ -45,6 +47,11 @@ def published_rows(warehouse: Warehouse, version: Version, subset: Subset | None
     table = pa.concat_tables(tables)
     rows: list[Row] = (table if version.is_ordered else in_row_order(table, version)).to_pylist()
     return rows
+
+
+def let_time_pass(storage: Storage) -> None:
+    """Until the clock of whoever keeps the files, that of S3 in whole seconds, tells before from after."""
+    time.sleep(0.02 if isinstance(storage, LocalStorage) else 1.1)
 
 
 def remove_file(file: str) -> None:
